@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clock that the edge hands to whatever needs the time."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+_NS_PER_SECOND = 1_000_000_000
+_NS_PER_MS = 1_000_000
+
+
+class Clock(Protocol):
+    """Source of time; everything below the edge takes one, or a time, as an argument."""
+
+    def now_seconds(self) -> int:
+        """Return the seconds since 1970-01-01T00:00:00Z."""
+        ...
+
+    def now_ms(self) -> int:
+        """Return the milliseconds since 1970-01-01T00:00:00Z."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds from an arbitrary start that never go back, for durations."""
+        ...
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now_seconds(self) -> int:
+        """Return the seconds since 1970-01-01T00:00:00Z."""
+        return time.time_ns() // _NS_PER_SECOND
+
+    def now_ms(self) -> int:
+        """Return the milliseconds since 1970-01-01T00:00:00Z."""
+        return time.time_ns() // _NS_PER_MS
+
+    def monotonic(self) -> float:
+        """Return seconds from an arbitrary start that never go back, for durations."""
+        return time.monotonic()

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text forms of bytes and numbers, each with exactly one spelling per value.
+
+Signed texts must not have a second spelling that means the same, so every parser here refuses what its
+encoder would not have written: missing or extra padding, stray bits, leading zeros, signs, spaces,
+underscores and digits outside ASCII (logs-and-proofs §1.1, §2).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from node.errors import InvalidInput
+
+MAX_SAFE_INTEGER = 2**53 - 1
+"""Greatest integer that every JSON reader keeps exactly."""
+
+_DECIMAL = re.compile(r"0|[1-9][0-9]*")
+_HEX = re.compile(r"0x(?:[0-9a-f]{2})*")
+
+
+def encode_b64(data: bytes) -> str:
+    """Encode bytes as standard base64 with padding (RFC 4648 §4)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def parse_b64(text: str, *, length: int | None = None) -> bytes:
+    """Parse standard base64 with padding, in its only canonical spelling.
+
+    Args:
+        text: The base64 text, untrusted.
+        length: Number of bytes that must come out, any when None.
+
+    Raises:
+        InvalidInput: ``base64`` for any other spelling, ``base64-length`` for another number of bytes.
+    """
+    try:
+        data = base64.b64decode(text)
+    except (ValueError, binascii.Error):
+        data = None
+    if data is None or base64.b64encode(data).decode("ascii") != text:
+        raise InvalidInput(
+            "base64", f"base64 is not canonical: got {len(text)} characters, want RFC 4648 §4 with padding"
+        )
+    _check_length(data, length)
+    return data
+
+
+def encode_b64u(data: bytes) -> str:
+    """Encode bytes as base64url without padding (RFC 4648 §5)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def parse_b64u(text: str, *, length: int | None = None) -> bytes:
+    """Parse base64url without padding, in its only canonical spelling.
+
+    Args:
+        text: The base64url text, untrusted.
+        length: Number of bytes that must come out, any when None.
+
+    Raises:
+        InvalidInput: ``base64url`` for any other spelling, ``base64-length`` for another number of bytes.
+    """
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (ValueError, binascii.Error):
+        data = None
+    if data is None or encode_b64u(data) != text:
+        raise InvalidInput(
+            "base64url",
+            f"base64url is not canonical: got {len(text)} characters, want RFC 4648 §5 without padding",
+        )
+    _check_length(data, length)
+    return data
+
+
+def _check_length(data: bytes, length: int | None) -> None:
+    if length is not None and len(data) != length:
+        raise InvalidInput(
+            "base64-length", f"base64 value has the wrong length: got {len(data)} bytes, want {length}"
+        )
+
+
+def parse_decimal(text: str, *, maximum: int = MAX_SAFE_INTEGER) -> int:
+    """Parse an unsigned decimal number by grammar: ASCII digits, no leading zero, no sign.
+
+    Args:
+        text: The digits, untrusted.
+        maximum: Greatest value accepted, inclusive.
+
+    Raises:
+        InvalidInput: ``decimal`` when the grammar does not hold, ``decimal-range`` above ``maximum``.
+    """
+    if not _DECIMAL.fullmatch(text):
+        raise InvalidInput(
+            "decimal",
+            f"number is not a plain decimal: got {len(text)} characters, want digits without leading zero or sign",
+        )
+    # The length is compared first, because int() refuses or takes long over thousands of digits.
+    if len(text) > len(str(maximum)) or int(text) > maximum:
+        raise InvalidInput(
+            "decimal-range", f"number is too large: got {len(text)} digits, want at most {maximum}"
+        )
+    return int(text)
+
+
+def encode_hex(data: bytes) -> str:
+    """Encode bytes as ``0x`` and lower-case hex at full length."""
+    return "0x" + data.hex()
+
+
+def parse_hex(text: str, *, length: int) -> bytes:
+    """Parse ``0x`` and lower-case hex of exactly ``length`` bytes.
+
+    Raises:
+        InvalidInput: ``hex`` for any other spelling or length.
+    """
+    if len(text) != 2 + 2 * length or not _HEX.fullmatch(text):
+        raise InvalidInput(
+            "hex",
+            f"hex value is malformed: got {len(text)} characters, want 0x and {2 * length} lower-case digits",
+        )
+    return bytes.fromhex(text[2:])
