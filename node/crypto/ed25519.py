@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ed25519 (RFC 8032) with the strict key checks that the backend leaves out.
+
+The backend accepts public keys of small order, under which anyone can make signatures for any message, and
+keys with a second spelling. Both are refused here, at registration and at every verification.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from node.errors import InvalidInput, Verification
+
+KEY_BYTES = 32
+SEED_BYTES = 32
+SIGNATURE_BYTES = 64
+
+_P = 2**255 - 19
+_L = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_SIGN_BIT = 2**255
+# y of the eight points whose order divides 8: the neutral point, orders 2, 4 (y = 0) and 8 (two pairs).
+_Y_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _Y_ORDER_8, _P - _Y_ORDER_8})
+
+
+def check_ed25519_key(public: bytes) -> None:
+    """Refuse a public key that is not the one spelling of a point of large order.
+
+    Args:
+        public: 32 bytes as RFC 8032 §5.1.5 encodes them, untrusted.
+
+    Raises:
+        InvalidInput: ``ed25519-key-length``, ``ed25519-key-non-canonical`` for y not below the field prime,
+            ``ed25519-key-small-order``, ``ed25519-key-off-curve``.
+    """
+    if len(public) != KEY_BYTES:
+        raise InvalidInput(
+            "ed25519-key-length",
+            f"Ed25519 key has the wrong length: got {len(public)} bytes, want {KEY_BYTES}",
+        )
+    y = int.from_bytes(public, "little") % _SIGN_BIT
+    if y >= _P:
+        raise InvalidInput(
+            "ed25519-key-non-canonical", "Ed25519 key is not in canonical form: want y below 2^255-19"
+        )
+    if y in _SMALL_ORDER_Y:
+        raise InvalidInput("ed25519-key-small-order", "Ed25519 key has small order: want a point of order L")
+    # x² = u/v is a square exactly when u·v is, as v is never 0; Euler's criterion.
+    u, v = y * y - 1, _D * y * y + 1
+    if pow(u * v, (_P - 1) // 2, _P) != 1:
+        raise InvalidInput("ed25519-key-off-curve", "Ed25519 key is not a point of the curve")
+
+
+def key_id16(public: bytes) -> str:
+    """Return the ``kid`` of a public key: the first 16 hex digits of its SHA-256 (protocol preamble)."""
+    return hashlib.sha256(public).hexdigest()[:16]
+
+
+class Ed25519Signer:
+    """A private key that signs.
+
+    Args:
+        seed: Exactly 32 secret bytes (RFC 8032 §5.1.5).
+
+    Raises:
+        InvalidInput: ``ed25519-seed-length``.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        if len(seed) != SEED_BYTES:
+            raise InvalidInput(
+                "ed25519-seed-length",
+                f"Ed25519 seed has the wrong length: got {len(seed)} bytes, want {SEED_BYTES}",
+            )
+        key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public: bytes = key.public_key().public_bytes_raw()
+        self.kid: str = key_id16(self.public)
+        self._sign = key.sign
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign a message and return the 64-byte signature."""
+        return self._sign(message)
+
+
+def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> None:
+    """Verify a signature under a public key that the caller trusts.
+
+    Args:
+        public: 32 bytes; checked as by :func:`check_ed25519_key`.
+        message: The signed bytes as received.
+        signature: 64 bytes, untrusted.
+
+    Raises:
+        InvalidInput: as :func:`check_ed25519_key`.
+        Verification: ``ed25519-signature`` when the signature does not hold, its length is wrong or its
+            second half is not below the group order.
+    """
+    key = _load_public(bytes(public))
+    if len(signature) != SIGNATURE_BYTES or int.from_bytes(signature[KEY_BYTES:], "little") >= _L:
+        raise Verification(
+            "ed25519-signature",
+            f"Ed25519 signature is malformed: got {len(signature)} bytes, want 64 with S below L",
+        )
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        raise Verification(
+            "ed25519-signature", f"Ed25519 signature does not hold under key {key_id16(public)}"
+        ) from None
+
+
+@lru_cache(maxsize=1024)
+def _load_public(public: bytes) -> Ed25519PublicKey:
+    check_ed25519_key(public)
+    return Ed25519PublicKey.from_public_bytes(public)
