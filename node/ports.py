@@ -8,15 +8,18 @@ implement them are the driven adapters (``node.storage``, ``node.chain``) and, i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from node.errors import InvalidInput
+from node.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
+    from node.core.types import LogId, RootHash
+    from node.log.anchor import Anchor
     from node.log.head import Head
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -198,3 +201,115 @@ class HeadFiles(Protocol):
             Fatal: ``head-not-stored``; which of the two heads the disk holds is not known.
         """
         ...
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Chain: the anchoring contract and the member registry (protocol section 3; docs/chain.md)
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorRequest:
+    """What one log asks the chain to accept.
+
+    Attributes:
+        log_id: The log.
+        size: New size in entries, larger than the last anchored one.
+        root: Root at that size.
+        proof: RFC 6962 consistency proof from the last anchored size, 32 bytes each; empty for the first anchor.
+    """
+
+    log_id: LogId
+    size: int
+    root: RootHash
+    proof: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorHead:
+    """Where the chain stands with one open log; ``i`` 0 means that nothing was anchored yet.
+
+    Attributes:
+        size: Last anchored size in entries.
+        i: Number of the last anchor, from 1.
+        block: Height of its block, of the log's opening while ``i`` is 0.
+        time: Time of that block in seconds.
+        root: Last anchored root; 32 zero bytes while ``i`` is 0.
+    """
+
+    size: int
+    i: int
+    block: int
+    time: int
+    root: RootHash
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """A transaction ready to be sent, any number of times.
+
+    Attributes:
+        raw: The signed bytes.
+        tx_hash: 32 bytes by which the chain knows it.
+        nonce: Its place among the sender's transactions.
+    """
+
+    raw: bytes
+    tx_hash: bytes
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionOutcome:
+    """What became of a transaction that stands in a block.
+
+    Attributes:
+        status: 1 accepted, 0 reverted.
+        block: Height of its block.
+        block_hash: 32 bytes.
+        time: Time of the block in seconds.
+        gas_used: Gas.
+        final: Whether the engine can no longer take the block back.
+        anchors: The anchors it brought, in the order of its events.
+        revert_reason: The contract's reason by name and arguments; None when accepted.
+    """
+
+    status: int
+    block: int
+    block_hash: bytes
+    time: int
+    gas_used: int
+    final: bool
+    anchors: tuple[tuple[LogId, Anchor], ...]
+    revert_reason: str | None
+
+    def require_success(self) -> None:
+        """Check that the contract accepted the transaction.
+
+        Raises:
+            Conflict: ``anchor-reverted`` with the contract's reason.
+        """
+        if self.status != 1:
+            raise Conflict("anchor-reverted", f"the contract refused the transaction: {self.revert_reason}")
+
+
+ChainState = Literal["ready", "away", "wrong-chain", "empty", "behind"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStatus:
+    """How the chain stands, as docs/chain.md (States) has it.
+
+    Attributes:
+        state: Anchoring needs ``ready``.
+        chain_id: As the chain says, None while it is away.
+        block: Height of its newest block, None while it is away.
+        block_time: Time of that block in seconds, None while it is away.
+        detail: One sentence for the operator.
+    """
+
+    state: ChainState
+    chain_id: int | None
+    block: int | None
+    block_time: int | None
+    detail: str
