@@ -203,20 +203,29 @@ def sign_note(text: str, name: str, signer: Ed25519Signer) -> NoteSignature:
 
 
 def sign_subtree(
-    name: str, timestamp_seconds: int, origin: str, start: int, end: int, root: bytes, signer: MlDsa44Signer
+    signer: MlDsa44Signer,
+    *,
+    name: str,
+    timestamp_seconds: int,
+    origin: str,
+    start: int,
+    end: int,
+    root: bytes,
 ) -> NoteSignature:
     """Sign a subtree with an ML-DSA-44 key (type 0x06).
 
     Args:
+        signer: The key.
         name: Name of the cosigner.
         timestamp_seconds: Time of signing.
         origin: Origin of the log.
         start: Index of the first entry covered.
         end: Index after the last entry covered; for a checkpoint its size.
         root: 32 bytes, root of the entries from start to end.
-        signer: The key.
     """
-    message = encode_subtree_message(name, timestamp_seconds, origin, start, end, root)
+    message = encode_subtree_message(
+        name=name, timestamp_seconds=timestamp_seconds, origin=origin, start=start, end=end, root=root
+    )
     vkey = build_vkey(name, MLDSA44, signer.public)
     return NoteSignature(
         name, vkey.key_id, timestamp_seconds.to_bytes(_TIMESTAMP_BYTES, "big") + signer.sign(message)
@@ -224,7 +233,7 @@ def sign_subtree(
 
 
 def encode_subtree_message(
-    name: str, timestamp_seconds: int, origin: str, start: int, end: int, root: bytes
+    *, name: str, timestamp_seconds: int, origin: str, start: int, end: int, root: bytes
 ) -> bytes:
     """Encode what an ML-DSA-44 cosignature signs (tlog-cosignature ``subtree/v1``).
 
@@ -291,7 +300,9 @@ def verify_subtree(line: NoteSignature, vkey: VKey, *, origin: str, start: int, 
     """
     _check_line(line, vkey, MLDSA44)
     timestamp_seconds = int.from_bytes(line.blob[:_TIMESTAMP_BYTES], "big")
-    message = encode_subtree_message(vkey.name, timestamp_seconds, origin, start, end, root)
+    message = encode_subtree_message(
+        name=vkey.name, timestamp_seconds=timestamp_seconds, origin=origin, start=start, end=end, root=root
+    )
     mldsa.verify_mldsa44(vkey.public, message, line.blob[_TIMESTAMP_BYTES:])
     return timestamp_seconds
 
