@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make demo` and `make test` set up what they need; nothing else has to be run first.
+.PHONY: help demo test test-slow soak bench lint types imports contracts docs setup setup-demo format clean
+PY := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help:
+	@printf '%s\n' \
+	  'make demo        the main job, end to end, on a chain of its own' \
+	  'make test        lint, types, import rules, contracts, all fast tests (under 15 minutes on 2 cores)' \
+	  'make test-slow   chaos, networks, fuzz, browser' \
+	  'make soak        the same chaos for longer: SECONDS=3600' \
+	  'make bench       measure; writes build/bench.json and docs/performance.md' \
+	  'make format      rewrite the sources in the one format'
+
+setup:
+	@.ci/setup test
+
+setup-demo:
+	@.ci/setup demo
+
+demo: setup-demo
+	@$(PY) -m cli.demo
+
+test: setup lint types imports contracts
+	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile
+
+test-slow: setup
+	@$(PY) -m pytest -m slow
+
+SECONDS ?= 600
+soak: setup
+	@IRONCAGE_SOAK_SECONDS=$(SECONDS) $(PY) -m pytest -m slow tests/chaos
+
+bench: setup
+	@$(PY) -m tests.bench
+
+lint:
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+types:
+	@.venv/bin/mypy
+
+imports:
+	@.venv/bin/lint-imports --no-timing 2>/dev/null || .venv/bin/lint-imports
+
+contracts:
+	@$(PY) -m contracts.build --check
+	@$(PY) -m contracts.build --test
+
+format:
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+clean:
+	rm -rf build .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache contracts/out contracts/cache

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of one node: ``config.toml`` in its home directory, overridden by ``IRONCAGE_…`` variables.
+
+Each setting says its meaning, unit and default, and what someone who controls it could do (docs/configuration.md
+is written from these texts).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from node.core.uscc import parse_uscc
+from node.errors import InvalidInput, NotFound
+
+MemberCodeSetting = Annotated[str, AfterValidator(lambda text: str(parse_uscc(text)))]
+
+
+class Settings(BaseSettings):
+    """All settings of a node. Paths are relative to the home directory."""
+
+    model_config = SettingsConfigDict(env_prefix="IRONCAGE_", extra="forbid", frozen=True)
+
+    member: MemberCodeSetting = Field(
+        description="USCC of the department (18 characters). Whoever changes it makes the node sign for another "
+        "member; its keys are not registered for that one, so nothing verifies."
+    )
+    name_zh: str = Field(description="Name of the department in Chinese, for screens only.")
+    name_en: str = Field("", description="Name of the department in English, for screens only.")
+    listen_host: str = Field(
+        "127.0.0.1",
+        description="Address the HTTP server listens on. Anything but loopback needs a TLS proxy in front; opening "
+        "it exposes the API to whoever reaches that network.",
+    )
+    listen_port: int = Field(
+        8620, ge=0, le=65535, description="Port of the HTTP server; 0 picks a free one and writes it to run/node.json."
+    )
+    network_file: Path = Field(
+        Path("network.json"),
+        description="The consortium's network file: domain, chain, contracts. Whoever changes it can point the node "
+        "at another chain; anchors then fail to match evidence policies.",
+    )
+    rpc_url: str = Field(
+        "",
+        description="JSON-RPC address of the chain node; empty takes the first of the network file. Whoever controls "
+        "it can delay anchors and lie about the chain to this node, but not to verifiers who ask another one.",
+    )
+    data_dir: Path = Field(Path("data"), description="The store. Whoever writes here can stop the node, not forge.")
+    head_dir: Path = Field(
+        Path("heads"),
+        description="Head files. Must lie outside data_dir and its backups: restoring both together would hide a fork "
+        "until the chain or a peer shows it.",
+    )
+    keys_dir: Path = Field(Path("keys"), description="Key files, encrypted. Mode 0700.")
+    passphrase_file: Path | None = Field(
+        None,
+        description="File with the passphrase of the keys (mode 0600; a systemd credential fits). Empty asks on the "
+        "terminal. Whoever reads it and the keys is the node.",
+    )
+    items_dir: Path | None = Field(
+        None, description="Directory of further catalogue items (*.json) beside the built-in ones."
+    )
+    anchor_period_seconds: int = Field(
+        300, ge=1, le=86_400, description="Seconds between anchors. Longer means wider time intervals in evidence."
+    )
+    workers: int = Field(2, ge=1, le=64, description="Processes that validate and sign rows.")
+    max_upload_bytes: int = Field(
+        1 << 30, ge=1 << 16, description="Largest file accepted for import, bytes. Guards the disk."
+    )
+    reader_memory_bytes: int = Field(
+        512 << 20, ge=64 << 20, description="Memory limit of the process that reads an uploaded file, bytes."
+    )
+    language: str = Field("zh", pattern="^(zh|en)$", description="Language of messages where the caller names none.")
+
+    _home: Path = Path()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then the file given to ``load_settings``."""
+        return (env_settings, init_settings)
+
+    def path(self, setting: Path) -> Path:
+        """Resolve a path setting against the home directory."""
+        return setting if setting.is_absolute() else self._home / setting
+
+    @property
+    def home(self) -> Path:
+        """The home directory."""
+        return self._home
+
+
+def load_settings(home: Path) -> Settings:
+    """Load the settings of the node whose home directory this is.
+
+    Raises:
+        NotFound: There is no config.toml.
+        InvalidInput: A setting is unknown or not what it must be.
+    """
+    file = home / "config.toml"
+    if not file.is_file():
+        raise NotFound("config-missing", f"no config.toml in {home}: create the node with `ironcage init`")
+    try:
+        values: dict[str, Any] = TomlConfigSettingsSource(Settings, file)()
+        settings = Settings(**values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput("config-setting", f"setting {name} in {file.name}: {first['msg']}") from None
+    except ValueError as error:
+        raise InvalidInput("config-syntax", f"{file.name} is not TOML: {error}") from None
+    settings._home = home.resolve()  # noqa: SLF001 - the model is frozen and the home is no setting
+    return settings

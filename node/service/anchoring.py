@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Anchor both logs: publish, prove consistency from the last anchored size, send, wait for finality, store.
+
+    state of the node                               what the next step does
+    transaction under way                           ask for its outcome, send the same bytes again when it is lost
+      final, accepted                               one commit: the anchors, and the transaction is done
+      final, reverted                               one commit: the transaction is done; the reason is reported
+    nothing under way                               publish, then start one transaction for both logs
+
+Every step may be cut off anywhere and starts again from what the store and the chain say.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from node.errors import Conflict, Unavailable
+from node.ports import AnchorRequest
+from node.service import layout
+from node.service.layout import LogKind
+from node.service.reading import StoredAnchor, encode_stored_anchor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from node.core.types import LogId
+    from node.ports import AnchorChain, TransactionOutcome
+    from node.service.publishing import Published, Publisher
+    from node.service.reading import LogReader
+    from node.service.sending import Sender
+    from node.service.sequencer import Sequencer
+    from node.service.transaction import Transaction
+
+ANCHOR_PURPOSE: Final = "anchor"
+
+
+class Anchorer:
+    """Anchors this node's two logs."""
+
+    def __init__(
+        self,
+        chain: AnchorChain,
+        sender: Sender,
+        publisher: Publisher,
+        sequencer: Sequencer,
+        readers: Mapping[LogKind, LogReader],
+        log_ids: Mapping[LogKind, LogId],
+    ) -> None:
+        self._chain = chain
+        self._sender = sender
+        self._publisher = publisher
+        self._sequencer = sequencer
+        self._readers = readers
+        self._log_ids = log_ids
+        self._lock = threading.Lock()
+
+    def anchor_now(
+        self, *, sleep: Callable[[float], None], timeout_seconds: float = 60.0
+    ) -> dict[LogKind, StoredAnchor]:
+        """Settle what is under way, then publish and anchor the present state and wait until it is final.
+
+        Raises:
+            Unavailable: The chain is away or slow; what was started goes on in the background.
+            Conflict: The chain refused (reverted) the anchor.
+        """
+        with self._lock:
+            self._check_chain()
+            if self._sender.pending() is not None:
+                self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
+            self._start(self._publisher.publish())
+            return self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
+
+    def settle_pending(self) -> None:
+        """Ask once for the outcome of what is under way, and settle it when it is final."""
+        with self._lock:
+            if self._sender.pending() is None:
+                return
+            outcome = self._sender.poll()
+            if outcome is None:
+                self._sender.resend()
+            else:
+                self._settle(outcome)
+
+    def build_requests(self, published: Mapping[LogKind, Published]) -> list[AnchorRequest]:
+        """Build what is sent: one request a log, proven from the size of its last anchor."""
+        return [
+            AnchorRequest(
+                self._log_ids[log],
+                new.size,
+                new.root,
+                self._proof(log, new.size),
+            )
+            for log, new in published.items()
+        ]
+
+    def _proof(self, log: LogKind, new_size: int) -> list[bytes]:
+        reader = self._readers[log]
+        old_size = reader.anchored_size()
+        return reader.consistency_proof(old_size, new_size) if old_size else []
+
+    def _check_chain(self) -> None:
+        status = self._chain.probe()
+        if status.state != "ready":
+            raise Unavailable(f"chain-{status.state}", f"the chain cannot take anchors now: {status.detail}")
+
+    def _start(self, published: Mapping[LogKind, Published]) -> None:
+        requests = self.build_requests(published)
+        self._sender.start(ANCHOR_PURPOSE, lambda nonce: self._chain.sign_anchor(requests, nonce))
+
+    def _settle(self, outcome: TransactionOutcome) -> dict[LogKind, StoredAnchor]:
+        pending = self._sender.pending()
+        if pending is None:
+            return {}
+        kinds = {log_id: log for log, log_id in self._log_ids.items()}
+        stored = {
+            kinds[log_id]: StoredAnchor(anchor, pending.tx_hash, outcome.gas_used)
+            for log_id, anchor in outcome.anchors
+            if log_id in kinds
+        }
+
+        def settle(transaction: Transaction) -> None:
+            for log, anchor in stored.items():
+                transaction.put(layout.anchor_key(log, anchor.anchor.i), encode_stored_anchor(anchor))
+            transaction.delete(layout.PENDING_TRANSACTION_KEY)
+
+        self._sequencer.run(settle, entries=0)
+        if outcome.status != 1:
+            raise Conflict("anchor-reverted", f"the chain refused the transaction: {outcome.revert_reason}")
+        return stored

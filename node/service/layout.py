@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where everything lies in the store: keys, rows and streams (docs/storage.md prints the same table).
+
+All integers in keys are big-endian, so that a scan runs in order. ``L`` is one byte naming the log.
+
+    key                                value
+    L: t L level(1) tile(8)            hashes of one tile, 32 bytes each
+       e L first index(8)              rows of consecutive entries, ROW_BYTES each
+       z L                             size(8): entries in the log (sequenced and integrated)
+       c L size(8)                     signed note of a published checkpoint
+       a L i(8)                        msgpack of one accepted anchor
+    r: l leaf hash[:16]                index(8)
+       i identity digest(16)           index(8) + content digest(16)
+       s subject digest(16) index(8)   empty
+       o index(8)                      msgpack of the status history of one record
+       v kind(2)                       vct text
+    status:
+       k list(4)                       the list, two bits an entry
+       u list(4)                       bitmap of the entries in use
+       D list(4)                       empty: changed since the last status head
+       h list(4) seq(8)                digest of the token of that list from that head on
+       d digest(32)                    token text
+       H seq(8)                        msgpack [index in the records log, number of lists]
+    jobs: j id(16) · J id(16) row(8) · chain: q, A
+    secrets database: L index(8)       wrapped secret, 60 bytes
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+ROW: Final = struct.Struct(">16sQHQIIIH")
+ROW_BYTES: Final = ROW.size
+_U32: Final = struct.Struct(">I")
+_U64: Final = struct.Struct(">Q")
+_KIND: Final = struct.Struct(">H")
+NO_LIST: Final = 0xFFFFFFFF
+
+
+class LogKind(Enum):
+    """The two logs of a node; the value is the byte that names it in keys."""
+
+    RECORDS = b"r"
+    ACCESS = b"a"
+
+    @property
+    def text(self) -> str:
+        """The word that stands in origins, paths and reports."""
+        return "records" if self is LogKind.RECORDS else "access"
+
+    @property
+    def number(self) -> int:
+        """The ``kind`` that AnchorLog uses (protocol section 3): 1 records, 2 access."""
+        return 1 if self is LogKind.RECORDS else 2
+
+
+def log_kind(text: str) -> LogKind | None:
+    """Find the log named ``records`` or ``access``."""
+    return {"records": LogKind.RECORDS, "access": LogKind.ACCESS}.get(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the node keeps in the open about one entry.
+
+    Attributes:
+        key: 16 bytes that name the secret's owner: ``jti`` of a record, ``rid`` of an event, zero otherwise.
+        entry_offset: Byte offset of the entry itself (behind its length prefix) in the entries stream.
+        entry_length: Bytes of the entry, at most 65,535.
+        values_offset: Byte offset of the sealed values in the values stream.
+        values_length: Bytes of positions and sealed values; 0 when the entry has none.
+        status_list: Number of the status list; NO_LIST when the entry has no status.
+        status_index: Place in that list.
+        kind: Number of the catalogue item (key ``v``); 0 for entries that are no records.
+    """
+
+    key: bytes
+    entry_offset: int
+    entry_length: int
+    values_offset: int
+    values_length: int
+    status_list: int
+    status_index: int
+    kind: int
+
+
+def parse_row(block: bytes, place: int) -> Row:
+    """Read row ``place`` of a block of rows."""
+    return Row(*ROW.unpack_from(block, place * ROW_BYTES))
+
+
+def entries_stream(log: LogKind, number: int) -> str:
+    """Name the stream that holds the entries of a log as C2SP bundles back to back."""
+    return f"{log.text}.{number}/entries"
+
+
+def values_stream(log: LogKind, number: int) -> str:
+    """Name the stream that holds the sealed values of a log's entries."""
+    return f"{log.text}.{number}/values"
+
+
+def u64(number: int) -> bytes:
+    """Encode 8 bytes big-endian."""
+    return _U64.pack(number)
+
+
+def parse_u64(data: bytes) -> int:
+    """Decode 8 bytes big-endian."""
+    return int(_U64.unpack(data)[0])
+
+
+def tile_key(log: LogKind, level: int, index: int) -> bytes:
+    """Key of a tile."""
+    return b"t" + log.value + bytes((level,)) + _U64.pack(index)
+
+
+def rows_key(log: LogKind, first_index: int) -> bytes:
+    """Key of a block of rows."""
+    return b"e" + log.value + _U64.pack(first_index)
+
+
+def size_key(log: LogKind) -> bytes:
+    """Key of a log's size."""
+    return b"z" + log.value
+
+
+def checkpoint_key(log: LogKind, size: int) -> bytes:
+    """Key of a published checkpoint."""
+    return b"c" + log.value + _U64.pack(size)
+
+
+def anchor_key(log: LogKind, i: int) -> bytes:
+    """Key of an accepted anchor."""
+    return b"a" + log.value + _U64.pack(i)
+
+
+def leaf_key(leaf: bytes) -> bytes:
+    """Key of the index of a records-log entry by leaf hash."""
+    return b"l" + leaf[:16]
+
+
+def identity_key(digest: bytes) -> bytes:
+    """Key of the record with one identity."""
+    return b"i" + digest
+
+
+def subject_key(digest: bytes, index: int | None = None) -> bytes:
+    """Key (or, without index, key prefix) of the records about one subject."""
+    return b"s" + digest + (b"" if index is None else _U64.pack(index))
+
+
+def history_key(index: int) -> bytes:
+    """Key of the status history of a record."""
+    return b"o" + _U64.pack(index)
+
+
+def kind_key(kind: int) -> bytes:
+    """Key of the vct that a kind number stands for."""
+    return b"v" + _KIND.pack(kind)
+
+
+def status_list_key(number: int) -> bytes:
+    """Key of a status list."""
+    return b"k" + _U32.pack(number)
+
+
+def status_used_key(number: int) -> bytes:
+    """Key of the bitmap of used entries of a status list."""
+    return b"u" + _U32.pack(number)
+
+
+def status_dirty_key(number: int) -> bytes:
+    """Key that marks a status list as changed since the last head."""
+    return b"D" + _U32.pack(number)
+
+
+def token_digest_key(number: int, seq: int) -> bytes:
+    """Key of the digest of a list's token from status head ``seq`` on."""
+    return b"h" + _U32.pack(number) + _U64.pack(seq)
+
+
+def token_key(digest: bytes) -> bytes:
+    """Key of a status list token."""
+    return b"d" + digest
+
+
+def status_head_key(seq: int) -> bytes:
+    """Key of a status head."""
+    return b"H" + _U64.pack(seq)
+
+
+def job_key(job_id: bytes) -> bytes:
+    """Key of an import job."""
+    return b"j" + job_id
+
+
+def refusals_key(job_id: bytes, first_row: int) -> bytes:
+    """Key of the refused rows of one chunk of an import."""
+    return b"J" + job_id + _U64.pack(first_row)
+
+
+def secret_key(log: LogKind, index: int) -> bytes:
+    """Key, in the secrets database, of an entry's wrapped secret."""
+    return log.value + _U64.pack(index)
+
+
+def u32(data: bytes) -> int:
+    """Decode 4 bytes big-endian."""
+    return int(_U32.unpack(data)[0])
+
+
+PENDING_TRANSACTION_KEY: Final = b"q"
+PAIR_KEY: Final = b"A"
+
+
+def stop_of(prefix: bytes) -> bytes:
+    """Give the first key after all keys that start with ``prefix`` (not all of its bytes 0xff)."""
+    trimmed = prefix.rstrip(b"\xff")
+    return trimmed[:-1] + bytes((trimmed[-1] + 1,))

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one path to plaintext: first the look is in the log, durably; then, and only with its receipt, a record opens.
+
+    look    = AccessLog.log_look(...)       event appended, committed, head file durable, receipt signed
+    opened  = Vault.open(look, index, names)  the only function that unwraps a record's secret to show its values
+
+``Vault.open`` takes a :class:`Look`, which only ``AccessLog`` makes, and gives out nothing that the event's
+``released`` does not name. What will be released is named by digest before anything is decrypted: the place of
+each field's digest in the record's ``_sd`` is stored beside its sealed values.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import msgpack
+
+from node.access.event import SALTED_NAMES, build_event, event_salts
+from node.access.receipt import build_receipt
+from node.core.encoding import encode_b64u
+from node.crypto.wrap import unwrap_secret, wrap_secret
+from node.errors import AccessDenied, InvalidInput
+from node.records.record import open_values, parse_record_jwt, present_record, seal_event_values
+from node.service import layout
+from node.service.layout import LogKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from node.core.clock import Clock
+    from node.core.types import EntryIndex, LeafHash
+    from node.crypto.ed25519 import Ed25519Signer
+    from node.records.catalogue import CatalogueItem
+    from node.service.reading import LogReader
+    from node.service.sequencer import Sequencer
+    from node.service.transaction import Transaction
+
+ABSENT: Final = 255
+_NONCE_BYTES: Final = 12
+_MINT: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Why someone looks.
+
+    Attributes:
+        officer: Account name of the person.
+        purpose: Registered purpose, e.g. ``own-records``.
+        basis: Legal basis or duty, or None.
+        case: Case number, or None.
+    """
+
+    officer: str
+    purpose: str
+    basis: str | None = None
+    case: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a look may show of one record: its entry, digest and the fields with their digests."""
+
+    index: EntryIndex
+    jwt_digest: str
+    vct: str
+    fields: Mapping[str, str]
+
+
+class Look:
+    """Proof that a look is durable in the access log. Only ``AccessLog`` makes one."""
+
+    __slots__ = ("index", "openings", "receipt", "releases")
+
+    def __init__(
+        self, mint: object, *, index: EntryIndex, receipt: str, openings: list[str], releases: Sequence[Release]
+    ) -> None:
+        if mint is not _MINT:
+            raise AccessDenied("look-forged", "a look is made by the access log alone")
+        self.index = index
+        self.receipt = receipt
+        self.openings = openings
+        self.releases = {release.index: release for release in releases}
+
+
+class AccessLog:
+    """Logs local looks and gives receipts for them."""
+
+    def __init__(
+        self,
+        sequencer: Sequencer,
+        *,
+        member: str,
+        origin: str,
+        node_key: Ed25519Signer,
+        wrapping_key: bytes,
+        clock: Clock,
+        random: Callable[[int], bytes],
+        anchor_limit_seconds: int,
+    ) -> None:
+        self._sequencer = sequencer
+        self._member = member
+        self._origin = origin
+        self._node_key = node_key
+        self._wrapping_key = wrapping_key
+        self._clock = clock
+        self._random = random
+        self._anchor_limit_seconds = anchor_limit_seconds
+        self._lock = threading.Lock()
+
+    def log_look(
+        self, kind: str, why: Purpose, releases: Sequence[Release], *, rule: str = "own-department"
+    ) -> Look:
+        """Append a ``read`` or ``export`` event for own staff and wait until it is durable.
+
+        Args:
+            kind: ``read`` or ``export``.
+            why: Officer, purpose, basis and case.
+            releases: What will be shown; one event covers all of them.
+            rule: The rule that allows it.
+
+        Raises:
+            Unavailable, Conflict, Fatal: The log did not take the event; nothing may be shown.
+        """
+        rid = self._random(16)
+        secret = self._random(32)
+        salted: dict[str, Any] = dict.fromkeys(SALTED_NAMES)
+        salted |= {
+            "officer": {"id": why.officer, "idp": None, "auth": None},
+            "purpose": why.purpose,
+            "basis": why.basis,
+            "case": why.case,
+            "items": _items(releases),
+            "rule": rule,
+            "released": [[r.jwt_digest, sorted(r.fields.values())] for r in releases],
+        }
+        event = build_event(kind, self._clock.now_ms(), rid, max(1, len(releases)), None, salted, event_salts(secret))
+        rid_text = encode_b64u(rid)
+        sealed = seal_event_values(secret, rid_text, [salted[name] for name in SALTED_NAMES])
+        wrapped = wrap_secret(self._wrapping_key, secret, rid_text, self._random(_NONCE_BYTES))
+
+        def append(transaction: Transaction) -> tuple[EntryIndex, LeafHash, int]:
+            index = transaction.append(LogKind.ACCESS, event.entry, key=rid, values=sealed)
+            transaction.put_secret(layout.secret_key(LogKind.ACCESS, index), wrapped)
+            pair_key = layout.PAIR_KEY + self._member.encode()
+            pair = layout.parse_u64(transaction.get(pair_key) or bytes(8)) + 1
+            transaction.put(pair_key, layout.u64(pair))
+            transaction.promise(LogKind.ACCESS)
+            return index, transaction.leaf(LogKind.ACCESS, index), pair
+
+        index, leaf, pair = self._sequencer.run(append)
+        receipt = build_receipt(
+            signer=self._node_key,
+            iss=self._member,
+            aud=self._member,
+            log=self._origin,
+            idx=index,
+            leaf=leaf,
+            rid=rid,
+            pair=pair,
+            iat=self._clock.now_seconds(),
+            anchor_limit_seconds=self._anchor_limit_seconds,
+        )
+        return Look(_MINT, index=index, receipt=receipt, openings=event.disclosures, releases=releases)
+
+
+def _items(releases: Sequence[Release]) -> list[dict[str, Any]]:
+    by_item: dict[str, set[str]] = {}
+    for release in releases:
+        by_item.setdefault(release.vct, set()).update(release.fields)
+    return [{"vct": vct, "fields": sorted(fields)} for vct, fields in sorted(by_item.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a look shows of one record."""
+
+    index: EntryIndex
+    jwt: bytes
+    vct: str
+    subject: Mapping[str, str] | None
+    values: Mapping[str, str]
+    presentation: str
+
+
+class Vault:
+    """Holds the way to the records' values."""
+
+    def __init__(self, reader: LogReader, items: Mapping[str, CatalogueItem], wrapping_key: bytes) -> None:
+        self._reader = reader
+        self._items = items
+        self._wrapping_key = wrapping_key
+
+    def plan_release(self, index: EntryIndex, names: Collection[str] | None) -> Release:
+        """Name, by digest, what showing some fields of a record releases. Decrypts nothing.
+
+        Args:
+            index: Entry of the record.
+            names: Field codes and ``subject``; None for all that are there.
+
+        Raises:
+            InvalidInput: A name is not a field of this kind of record or is empty in this one.
+            NotFound: The entry is no record.
+        """
+        row = self._reader.row(index)
+        jwt = self._reader.entry(row)
+        claims, digests = parse_record_jwt(jwt)
+        known = self._names(claims.vct)
+        positions = self._positions(row)
+        present = {name: digests[at] for name, at in zip(known, positions, strict=True) if at != ABSENT}
+        wanted = present.keys() if names is None else names
+        missing = [name for name in wanted if name not in present]
+        if missing:
+            raise InvalidInput("field-absent", f"record has no field {', '.join(sorted(missing))}")
+        digest = encode_b64u(sha256(jwt).digest())
+        return Release(index, digest, claims.vct, {name: present[name] for name in known if name in set(wanted)})
+
+    def open(self, look: Look, index: EntryIndex) -> Opened:
+        """Open a record as far as a logged look covers it.
+
+        Raises:
+            AccessDenied: The look is not one of the access log's, or does not cover this record.
+            NotFound: The record's secret was erased.
+        """
+        release = look.releases.get(index) if isinstance(look, Look) else None
+        if release is None:
+            raise AccessDenied("look-does-not-cover", f"no logged look covers the record at index {index}")
+        row = self._reader.row(index)
+        jwt = self._reader.entry(row)
+        if encode_b64u(sha256(jwt).digest()) != release.jwt_digest:
+            raise AccessDenied("look-does-not-cover", f"the logged look covers another record than index {index}")
+        claims, _ = parse_record_jwt(jwt)
+        names = self._names(claims.vct)
+        secret = unwrap_secret(self._wrapping_key, self._reader.wrapped_secret(index), claims.jti)
+        sealed = self._reader.values(row)[1 + len(names) :]
+        subject, values = open_values(secret, claims.jti, sealed)
+        shown = release.fields.keys()
+        return Opened(
+            index,
+            jwt,
+            claims.vct,
+            subject if "subject" in shown else None,
+            {name: v for name, v in zip(names[1:], values, strict=True) if name in shown and v is not None},
+            present_record(jwt, secret, subject, values, names[1:], shown),
+        )
+
+    def _names(self, vct: str) -> list[str]:
+        return ["subject", *(field.code for field in self._items[vct].fields)]
+
+    def _positions(self, row: layout.Row) -> bytes:
+        stored = self._reader.values(row)
+        return stored[1 : 1 + stored[0]]
+
+
+def parse_event_values(sealed: bytes) -> Any:
+    """Decode the msgpack array of an access event's ten values."""
+    return msgpack.unpackb(sealed)

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a log from the store: entries, rows, bundles, checkpoints, anchors and proofs.
+
+Everything here is committed and may be shown in the form in which it lies in the log: digests, never values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgpack
+
+from node.core.types import EntryIndex, LeafHash, TreeSize
+from node.errors import NotFound
+from node.log.anchor import Anchor
+from node.log.merkle import leaf_hash
+from node.log.proof import TlogProof, encode_tlog_proof
+from node.log.tree import TileCache, build_consistency_proof, build_inclusion_path
+from node.service import layout
+from node.service.tiles import StoredTiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.ports import Reads
+    from node.service.layout import LogKind, Row
+
+BUNDLE_ENTRIES: Final = 256
+TILE_BYTES: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnchor:
+    """An anchor the chain accepted, with the transaction that brought it and its gas."""
+
+    anchor: Anchor
+    transaction: bytes
+    gas_used: int
+
+
+def encode_stored_anchor(stored: StoredAnchor) -> bytes:
+    """Encode for the store."""
+    a = stored.anchor
+    fields = [a.i, a.prev_size, a.prev_block, a.prev_time, a.size, a.root, a.block, a.time]
+    packed: bytes = msgpack.packb([fields, stored.transaction, stored.gas_used])
+    return packed
+
+
+def parse_stored_anchor(data: bytes) -> StoredAnchor:
+    """Decode from the store."""
+    fields, transaction, gas_used = msgpack.unpackb(data)
+    return StoredAnchor(Anchor(*fields), transaction, gas_used)
+
+
+class LogReader:
+    """Reads one log of this node.
+
+    Args:
+        reads: The store or a snapshot of it.
+        kind: Which log.
+        number: Succession number.
+        origin: The log's origin.
+    """
+
+    def __init__(self, reads: Reads, kind: LogKind, number: int, origin: str) -> None:
+        self._reads = reads
+        self.kind = kind
+        self.number = number
+        self.origin = origin
+        self.tiles = TileCache(StoredTiles(reads, kind))
+
+    def size(self) -> int:
+        """Number of committed entries."""
+        return layout.parse_u64(self._reads.get(layout.size_key(self.kind)) or bytes(8))
+
+    def row(self, index: int) -> Row:
+        """Get the open facts about an entry.
+
+        Raises:
+            NotFound: There is no entry with this index.
+        """
+        if 0 <= index < self.size():
+            start, stop = layout.rows_key(self.kind, 0), layout.rows_key(self.kind, index + 1)
+            for key, block in self._reads.scan(start, stop, reverse=True, limit=1):
+                return layout.parse_row(block, index - layout.parse_u64(key[2:]))
+        raise NotFound("entry-unknown", f"the {self.kind.text} log has no entry {index}")
+
+    def rows(self, start: int, stop: int) -> Iterator[tuple[EntryIndex, Row]]:
+        """Go through the rows of a range of entries, in order."""
+        first = start
+        for key, _ in self._reads.scan(
+            layout.rows_key(self.kind, 0), layout.rows_key(self.kind, start + 1), reverse=True, limit=1
+        ):
+            first = layout.parse_u64(key[2:])
+        for key, block in self._reads.scan(layout.rows_key(self.kind, first), layout.rows_key(self.kind, stop)):
+            base = layout.parse_u64(key[2:])
+            for place in range(max(0, start - base), min(len(block) // layout.ROW_BYTES, stop - base)):
+                yield EntryIndex(base + place), layout.parse_row(block, place)
+
+    def entry(self, row: Row) -> bytes:
+        """Read an entry's bytes."""
+        stream = layout.entries_stream(self.kind, self.number)
+        return self._reads.read(stream, row.entry_offset, row.entry_length)
+
+    def values(self, row: Row) -> bytes:
+        """Read an entry's positions and sealed values; empty when it has none."""
+        if not row.values_length:
+            return b""
+        stream = layout.values_stream(self.kind, self.number)
+        return self._reads.read(stream, row.values_offset, row.values_length)
+
+    def wrapped_secret(self, index: int) -> bytes:
+        """Get an entry's wrapped secret.
+
+        Raises:
+            NotFound: It was erased or never was.
+        """
+        wrapped = self._reads.get_secret(layout.secret_key(self.kind, index))
+        if wrapped is None:
+            raise NotFound("secret-unknown", f"entry {index} of the {self.kind.text} log has no secret (erased?)")
+        return wrapped
+
+    def index_of(self, leaf: bytes) -> EntryIndex:
+        """Find the entry with a leaf hash (records log).
+
+        Raises:
+            NotFound: No entry has this leaf hash.
+        """
+        found = self._reads.get(layout.leaf_key(leaf))
+        if found is not None:
+            index = layout.parse_u64(found)
+            if leaf_hash(self.entry(self.row(index))) == leaf:
+                return EntryIndex(index)
+        raise NotFound("record-unknown", f"no record with leaf hash {leaf.hex()[:16]}… in this node's log")
+
+    def bundle(self, number: int, width: int) -> bytes:
+        """Read ``width`` entries of bundle ``number`` in the C2SP form.
+
+        Raises:
+            NotFound: The log does not reach that far.
+        """
+        start = number * BUNDLE_ENTRIES
+        if not 1 <= width <= BUNDLE_ENTRIES or start + width > self.size():
+            raise NotFound("tile-unknown", f"entry bundle {number} of width {width} is not in the log")
+        first, last = self.row(start), self.row(start + width - 1)
+        begin = first.entry_offset - 2
+        end = last.entry_offset + last.entry_length
+        return self._reads.read(layout.entries_stream(self.kind, self.number), begin, end - begin)
+
+    def tile(self, level: int, number: int, width: int) -> bytes:
+        """Read ``width`` hashes of a tile.
+
+        Raises:
+            NotFound: The log does not reach that far.
+        """
+        data = self._reads.get(layout.tile_key(self.kind, level, number)) or b""
+        if not 1 <= width <= BUNDLE_ENTRIES or len(data) < width * 32:
+            raise NotFound("tile-unknown", f"tile {level}/{number} of width {width} is not in the log")
+        return data[: width * 32]
+
+    def leaf(self, index: int) -> LeafHash:
+        """Get the leaf hash of an entry."""
+        tile, place = divmod(index, BUNDLE_ENTRIES)
+        return LeafHash(self.tile(0, tile, place + 1)[place * 32 :])
+
+    def published_size(self) -> TreeSize:
+        """Size of the newest published checkpoint; 0 when there is none."""
+        note = self.find_checkpoint()
+        return TreeSize(note[0] if note else 0)
+
+    def find_checkpoint(self, size: int | None = None) -> tuple[TreeSize, str] | None:
+        """Find the published checkpoint of exactly this size, or the newest one."""
+        if size is not None:
+            note = self._reads.get(layout.checkpoint_key(self.kind, size))
+            return None if note is None else (TreeSize(size), note.decode())
+        start, stop = layout.checkpoint_key(self.kind, 0), layout.stop_of(b"c" + self.kind.value)
+        for key, data in self._reads.scan(start, stop, reverse=True, limit=1):
+            return TreeSize(layout.parse_u64(key[2:])), data.decode()
+        return None
+
+    def first_checkpoint_over(self, index: int) -> tuple[TreeSize, str] | None:
+        """Find the smallest published checkpoint that covers an entry."""
+        start, stop = layout.checkpoint_key(self.kind, index + 1), layout.stop_of(b"c" + self.kind.value)
+        for key, data in self._reads.scan(start, stop, limit=1):
+            return TreeSize(layout.parse_u64(key[2:])), data.decode()
+        return None
+
+    def find_anchor(self, i: int | None = None) -> StoredAnchor | None:
+        """Find anchor number ``i`` (from 1), or the newest one."""
+        if i is not None:
+            data = self._reads.get(layout.anchor_key(self.kind, i))
+            return None if data is None else parse_stored_anchor(data)
+        start, stop = layout.anchor_key(self.kind, 0), layout.stop_of(b"a" + self.kind.value)
+        for _, data in self._reads.scan(start, stop, reverse=True, limit=1):
+            return parse_stored_anchor(data)
+        return None
+
+    def anchored_size(self) -> TreeSize:
+        """Size of the newest anchor; 0 when there is none."""
+        newest = self.find_anchor()
+        return TreeSize(newest.anchor.size if newest else 0)
+
+    def first_anchor_over(self, index: int) -> StoredAnchor | None:
+        """Find the first anchor that covers an entry, by bisection over the anchors' numbers."""
+        newest = self.find_anchor()
+        if newest is None or newest.anchor.size <= index:
+            return None
+        low, high = 1, newest.anchor.i
+        while low < high:
+            middle = (low + high) // 2
+            found = self.find_anchor(middle)
+            if found is None or found.anchor.size <= index:
+                low = middle + 1
+            else:
+                high = middle
+        return self.find_anchor(low)
+
+    def inclusion_path(self, index: int, size: int) -> list[bytes]:
+        """Build the inclusion path of an entry in the tree of a size."""
+        return build_inclusion_path(self.tiles, index, size)
+
+    def consistency_proof(self, old_size: int, new_size: int) -> list[bytes]:
+        """Build the consistency proof between two sizes."""
+        return build_consistency_proof(self.tiles, old_size, new_size)
+
+    def tlog_proof(self, index: int, size: int) -> str:
+        """Build the tlog-proof of an entry under the published checkpoint of a size.
+
+        Raises:
+            NotFound: No checkpoint of that size was published.
+        """
+        found = self.find_checkpoint(size)
+        if found is None:
+            raise NotFound("checkpoint-unknown", f"no checkpoint of size {size} was published")
+        return encode_tlog_proof(TlogProof(index, tuple(self.inclusion_path(index, size)), found[1]))
+
+    def stage(self, index: int) -> str:
+        """Say how far an entry has come: integrated, published or anchored (sequenced ones are integrated)."""
+        if index < self.anchored_size():
+            return "anchored"
+        return "published" if index < self.published_size() else "integrated"

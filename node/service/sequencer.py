@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The single writer: gathers operations, commits them together, answers each when its commit is durable.
+
+Order of one turn, and what a failure at each step means:
+
+    1. take everything that waits, at most MAX_ENTRIES            nothing has happened
+    2. run the operations on one transaction                      an operation that refuses is answered; others go on
+    3. store.commit                                               unavailable (disk full): nothing written, callers are
+                                                                  told; failed: state unknown, Fatal, the writer stops
+    4. head files of the logs for which something was promised    failed: nothing signed leaves, Fatal, stops
+    5. the new tails become visible, the callers are answered
+
+A commit starts as soon as the one before it ends; there is no waiting time to gather more. Sequenced and
+integrated are the same moment here (docs/adr/0003): the tiles are part of the commit.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from node.errors import Conflict, Fatal, NodeError, Unavailable
+from node.log.head import Head
+from node.log.tree import TreeWriter
+from node.service import layout
+from node.service.layout import LogKind
+from node.service.tiles import StoredTiles
+from node.service.transaction import LogTail, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from node.ports import HeadFiles, Store
+
+T = TypeVar("T")
+MAX_ENTRIES: Final = 1_000
+_STOP: Final = object()
+
+
+def load_tail(store: Store, kind: LogKind, number: int) -> LogTail:
+    """Load where a log ends."""
+    size = layout.parse_u64(store.get(layout.size_key(kind)) or bytes(8))
+    return LogTail(
+        kind,
+        number,
+        TreeWriter.load(StoredTiles(store, kind), size),
+        store.length(layout.entries_stream(kind, number)),
+        store.length(layout.values_stream(kind, number)),
+    )
+
+
+class Sequencer:
+    """Owns the store's write side.
+
+    Args:
+        store: The open store.
+        heads: The head files.
+        origins: Origin of each log.
+        numbers: Succession number of each log.
+    """
+
+    def __init__(
+        self, store: Store, heads: HeadFiles, origins: Mapping[LogKind, str], numbers: Mapping[LogKind, int]
+    ) -> None:
+        self._store = store
+        self._heads = heads
+        self._origins = origins
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._tails = {kind: load_tail(store, kind, numbers[kind]) for kind in LogKind}
+        self._read_only: Conflict | None = None
+        self._fatal: Fatal | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
+        self._thread.start()
+
+    @property
+    def read_only(self) -> Conflict | None:
+        """Why nothing may be written; None when writing is allowed."""
+        return self._read_only
+
+    @property
+    def fatal(self) -> Fatal | None:
+        """What stopped the writer; None while it works."""
+        return self._fatal
+
+    def set_read_only(self, reason: Conflict) -> None:
+        """Refuse every write from now on, for the reason given."""
+        self._read_only = reason
+
+    def size(self, log: LogKind) -> int:
+        """Durable number of entries."""
+        return self._tails[log].size
+
+    def root(self, log: LogKind) -> tuple[int, bytes]:
+        """Durable size and root of a log, of one moment."""
+        tree = self._tails[log].tree
+        return tree.size, tree.root()
+
+    def submit(self, operation: Callable[[Transaction], T], *, entries: int = 1) -> Future[T]:
+        """Queue an operation; the future is done when its commit is durable.
+
+        Args:
+            operation: Called in the writer's thread; raises a NodeError only before its first write.
+            entries: About how many entries it appends, for the size of a group.
+        """
+        future: Future[T] = Future()
+        refusal = self._fatal or self._read_only or (Unavailable("stopping", "node is stopping") if self._closed else None)
+        if refusal is not None:
+            future.set_exception(refusal)
+        else:
+            self._queue.put((operation, entries, future))
+        return future
+
+    def run(self, operation: Callable[[Transaction], T], *, entries: int = 1) -> T:
+        """Submit an operation and wait until it is durable."""
+        return self.submit(operation, entries=entries).result()
+
+    def close(self) -> None:
+        """Finish what was queued and stop the thread."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(_STOP)
+            self._thread.join()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            group, stopping = self._gather()
+            if group:
+                self._commit(group)
+
+    def _gather(self) -> tuple[list[Any], bool]:
+        group: list[Any] = []
+        entries = 0
+        item = self._queue.get()
+        while item is not _STOP:
+            group.append(item)
+            entries += item[1]
+            if entries >= MAX_ENTRIES:
+                return group, False
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+    def _commit(self, group: list[Any]) -> None:
+        refusal = self._fatal or self._read_only
+        if refusal is not None:
+            for _, _, future in group:
+                future.set_exception(refusal)
+            return
+        answers: list[tuple[Future[Any], Any]] = []
+        try:
+            transaction = Transaction(self._store, self._tails)
+            for operation, _, future in group:
+                result = self._apply(transaction, operation, future)
+                if result is not future:
+                    answers.append((future, result))
+            if transaction.writes:
+                batch, tails = transaction.seal()
+                try:
+                    self._store.commit(batch)
+                except Unavailable as error:  # the store says that nothing was written
+                    for future, _ in answers:
+                        future.set_exception(error)
+                    return
+                for kind in transaction.promised:
+                    tree = tails[kind].tree
+                    self._heads.store(Head(self._origins[kind], tree.size, tree.root()))
+                self._tails = tails
+        except Exception as error:  # noqa: BLE001 - whatever it was, our state is unknown now
+            self._stop_for_good(error, group)
+            return
+        for future, result in answers:
+            future.set_result(result)
+
+    @staticmethod
+    def _apply(transaction: Transaction, operation: Callable[[Transaction], Any], future: Future[Any]) -> Any:
+        before = transaction.writes
+        try:
+            return operation(transaction)
+        except NodeError as error:
+            if transaction.writes != before:
+                raise Fatal("operation-half-done", f"an operation wrote before it refused with {error.code}") from error
+            future.set_exception(error)
+            return future
+
+    def _stop_for_good(self, error: Exception, group: list[Any]) -> None:
+        fatal = error if isinstance(error, Fatal) else Fatal("commit-failed", f"commit failed: {type(error).__name__}")
+        self._fatal = fatal
+        for _, _, future in group:
+            if not future.done():
+                future.set_exception(fatal)

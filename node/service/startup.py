@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Before anything is signed: does this store continue what was signed before? (protocol section 2, Head file)
+
+Two witnesses are asked, and a store that does not continue both is read-only:
+
+    head file   size and root that this node promised last; lies outside the data directory and its backups
+    chain       size and root of the last anchor
+
+The chain may be away at start: sequencing goes on, but nothing is signed until it has been asked. Anchors that the
+chain accepted and the store does not know (a crash before the outcome was stored) are fetched and stored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.errors import Conflict
+from node.log.head import Head, check_continues
+from node.log.tree import root_at
+from node.service import layout
+from node.service.layout import LogKind
+from node.service.reading import StoredAnchor, encode_stored_anchor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from node.core.types import LogId
+    from node.ports import AnchorChain, HeadFiles
+    from node.service.reading import LogReader
+    from node.service.sequencer import Sequencer
+
+
+def create_heads(heads: HeadFiles, readers: Mapping[LogKind, LogReader], empty_root: bytes) -> None:
+    """Write the first head file of logs that are new: nothing stored, nothing promised."""
+    for reader in readers.values():
+        if heads.load(reader.origin) is None and reader.size() == 0:
+            heads.store(Head(reader.origin, 0, empty_root))
+
+
+def check_heads(heads: HeadFiles, readers: Mapping[LogKind, LogReader]) -> None:
+    """Compare every log with its head file.
+
+    Raises:
+        Conflict: A head file is missing though its log is not empty, or the log does not continue it.
+    """
+    for reader in readers.values():
+        head = heads.load(reader.origin)
+        size = reader.size()
+        if head is None:
+            raise Conflict(
+                "head-missing",
+                f"log {reader.origin} has {size} entries but no head file: this looks like a restored backup. "
+                "Nothing will be signed on this log again; it goes on under a successor log",
+            )
+        check_continues(head, size, root_at(reader.tiles, head.size) if head.size <= size else None)
+
+
+def check_chain(
+    chain: AnchorChain,
+    sequencer: Sequencer,
+    readers: Mapping[LogKind, LogReader],
+    log_ids: Mapping[LogKind, LogId],
+) -> None:
+    """Compare every log with its last anchor on the chain and fetch anchors that the store does not know.
+
+    Raises:
+        Unavailable: The chain cannot be asked now.
+        Conflict: The chain holds an anchor that this store does not continue.
+    """
+    for log, reader in readers.items():
+        head = chain.log_head(log_ids[log])
+        if head is None or head.i == 0:
+            continue
+        size = reader.size()
+        if head.size > size:
+            raise Conflict(
+                "behind-anchor",
+                f"log {reader.origin} has {size} entries, but the chain has anchored {head.size}: this store was "
+                "restored from before the last anchor. Nothing will be signed on this log again",
+            )
+        if root_at(reader.tiles, head.size) != head.root:
+            raise Conflict(
+                "fork-of-anchor",
+                f"log {reader.origin} has another root at size {head.size} than the chain has anchored",
+            )
+        _fetch_unknown(chain, sequencer, reader, log_ids[log], head.i)
+
+
+def _fetch_unknown(
+    chain: AnchorChain, sequencer: Sequencer, reader: LogReader, log_id: LogId, newest_i: int
+) -> None:
+    known = reader.find_anchor()
+    first = known.anchor.i + 1 if known else 1
+    if first > newest_i:
+        return
+    for anchor, transaction in chain.fetch_anchors(log_id, first):
+        stored = encode_stored_anchor(StoredAnchor(anchor, transaction, 0))
+        key = layout.anchor_key(reader.kind, anchor.i)
+        sequencer.run(lambda t, key=key, stored=stored: t.put(key, stored), entries=0)

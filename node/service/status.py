@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Status of records: places in lists, changes, and the status head of each anchor period (protocol section 4)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgpack
+
+from node.errors import Conflict, NotFound
+from node.records.status import (
+    INVALID,
+    LIST_SIZE,
+    VALID,
+    StatusList,
+    build_status_head,
+    encode_status_token,
+    status_path,
+    status_uri,
+)
+from node.service import layout
+from node.service.layout import NO_LIST, LogKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from node.core.types import EntryIndex
+    from node.crypto.ed25519 import Ed25519Signer
+    from node.ports import Reads
+    from node.service.reading import LogReader
+    from node.service.transaction import Transaction
+
+Place = tuple[int, int]
+_BITMAP_BYTES: Final = LIST_SIZE // 8
+_KEY_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """One change of a record's status, kept at home with its ground."""
+
+    status: int
+    at_ms: int
+    officer: str
+    ground: str
+
+
+class StatusAllocator:
+    """Hands out random free places; used by the importer's thread only.
+
+    A place is marked used in the commit that uses it (``mark_used``); a place handed out and not used is free
+    again after a restart.
+    """
+
+    def __init__(self, reads: Reads, random: Callable[[int], bytes]) -> None:
+        self._random = random
+        self._list, used = -1, b""
+        for key, value in reads.scan(layout.status_used_key(0), layout.stop_of(b"u"), reverse=True, limit=1):
+            self._list, used = layout.u32(key[1:]), value
+        self._free = [] if self._list < 0 else self._shuffled(_free_places(used))
+
+    def take(self, count: int) -> list[Place]:
+        """Hand out ``count`` places, opening new lists as needed."""
+        places: list[Place] = []
+        while len(places) < count:
+            if not self._free:
+                self._list += 1
+                self._free = self._shuffled(range(LIST_SIZE))
+            wanted = count - len(places)
+            taken, self._free = self._free[-wanted:], self._free[:-wanted]
+            places.extend((self._list, place) for place in taken)
+        return places
+
+    def give_back(self, places: Iterable[Place]) -> None:
+        """Take back places that were not used; those of older lists stay unused."""
+        self._free.extend(place for number, place in places if number == self._list)
+
+    def _shuffled(self, places: Sequence[int]) -> list[int]:
+        noise = self._random(len(places) * _KEY_BYTES)
+        order = sorted(range(len(places)), key=lambda n: noise[n * _KEY_BYTES : (n + 1) * _KEY_BYTES])
+        return [places[n] for n in order]
+
+
+def _free_places(used: bytes) -> list[int]:
+    return [n for n in range(LIST_SIZE) if not used[n >> 3] >> (n & 7) & 1]
+
+
+def mark_used(transaction: Transaction, places: Iterable[Place]) -> None:
+    """Mark places as used in this commit; the first use of a list creates it.
+
+    Raises:
+        Conflict: A place is used already (two allocators at work).
+    """
+    by_list: dict[int, list[int]] = {}
+    for number, place in places:
+        by_list.setdefault(number, []).append(place)
+    for number, taken in by_list.items():
+        stored = transaction.get(layout.status_used_key(number))
+        bitmap = bytearray(stored or bytes(_BITMAP_BYTES))
+        for place in taken:
+            if bitmap[place >> 3] >> (place & 7) & 1:
+                raise Conflict("status-place-used", f"place {place} of status list {number} is used already")
+            bitmap[place >> 3] |= 1 << (place & 7)
+        if stored is None:
+            transaction.put(layout.status_list_key(number), StatusList().to_bytes())
+            transaction.put(layout.status_dirty_key(number), b"")
+        transaction.put(layout.status_used_key(number), bytes(bitmap))
+
+
+def change_status(
+    transaction: Transaction, reader: LogReader, index: EntryIndex, change: StatusChange
+) -> None:
+    """Set the status of a record.
+
+    Raises:
+        NotFound: The entry is no record.
+        Conflict: The record is withdrawn or superseded already; that is final.
+    """
+    row = reader.row(index)
+    if row.status_list == NO_LIST:
+        raise NotFound("record-unknown", f"entry {index} of the records log is no record")
+    key = layout.status_list_key(row.status_list)
+    states = StatusList(transaction.get(key) or b"")
+    current = states.get(row.status_index)
+    if current == INVALID:
+        raise Conflict("record-withdrawn", f"record at index {index} is withdrawn or superseded already")
+    if current == change.status:
+        raise Conflict("status-unchanged", f"record at index {index} has this status already")
+    history = parse_history(transaction.get(layout.history_key(index)))
+    history.append(change)
+    states.set(row.status_index, change.status)
+    transaction.put(key, states.to_bytes())
+    transaction.put(layout.status_dirty_key(row.status_list), b"")
+    transaction.put(layout.history_key(index), _encode_history(history))
+
+
+def current_status(reads: Reads, row: layout.Row) -> int:
+    """Read the status of a record as it is now (the next status head will say it)."""
+    states = reads.get(layout.status_list_key(row.status_list))
+    return VALID if states is None else StatusList(states).get(row.status_index)
+
+
+def parse_history(data: bytes | None) -> list[StatusChange]:
+    """Decode the status history of a record, oldest first."""
+    return [] if data is None else [StatusChange(*item) for item in msgpack.unpackb(data)]
+
+
+def _encode_history(history: list[StatusChange]) -> bytes:
+    packed: bytes = msgpack.packb([[c.status, c.at_ms, c.officer, c.ground] for c in history])
+    return packed
+
+
+@dataclass(frozen=True, slots=True)
+class StatusHead:
+    """A status head in the records log: its sequence number, entry index and number of lists."""
+
+    seq: int
+    index: int
+    lists: int
+
+
+class StatusPublisher:
+    """Writes the status heads and finds what evidence needs of them."""
+
+    def __init__(self, reads: Reads, signer: Ed25519Signer, domain: str, member: str) -> None:
+        self._reads = reads
+        self._signer = signer
+        self._domain = domain
+        self._member = member
+
+    def append_head(self, transaction: Transaction, now_seconds: int) -> StatusHead:
+        """Re-issue the tokens of changed lists and append the next status head to the records log."""
+        newest = self.newest()
+        seq = 0 if newest is None else newest.seq + 1
+        changed = self._changed_lists()
+        tokens = {number: self._token(transaction, number, now_seconds) for number in changed}
+        digests = self.digests(newest) if newest else []
+        for number, token in sorted(tokens.items()):
+            digest = hashlib.sha256(token.encode()).digest()
+            digests[number : number + 1] = [digest]
+            transaction.put(layout.token_key(digest), token.encode())
+            transaction.put(layout.token_digest_key(number, seq), digest)
+            transaction.delete(layout.status_dirty_key(number))
+        head = build_status_head(self._member, now_seconds, seq, digests, self._signer)
+        index = transaction.append(LogKind.RECORDS, head.encode())
+        transaction.put(layout.status_head_key(seq), msgpack.packb([index, len(digests)]))
+        return StatusHead(seq, index, len(digests))
+
+    def newest(self, below_index: int | None = None) -> StatusHead | None:
+        """Find the newest status head, or the newest whose entry index is below ``below_index``."""
+        start, stop = layout.status_head_key(0), layout.stop_of(b"H")
+        for key, value in self._reads.scan(start, stop, reverse=True):
+            index, lists = msgpack.unpackb(value)
+            if below_index is None or index < below_index:
+                return StatusHead(layout.parse_u64(key[1:]), index, lists)
+        return None
+
+    def digests(self, head: StatusHead) -> list[bytes]:
+        """Give the token digests that a head commits to, by list number."""
+        return [self._digest(number, head.seq) for number in range(head.lists)]
+
+    def token(self, head: StatusHead, number: int) -> str:
+        """Get the token of a list under a head.
+
+        Raises:
+            NotFound: The head does not cover the list (a record younger than the head).
+        """
+        if number >= head.lists:
+            raise NotFound("status-unknown", f"status head {head.seq} has {head.lists} lists, wanted list {number}")
+        token = self._reads.get(layout.token_key(self._digest(number, head.seq)))
+        if token is None:
+            raise NotFound("status-unknown", f"token of list {number} under head {head.seq} is not stored")
+        return token.decode()
+
+    def path(self, head: StatusHead, number: int) -> list[bytes]:
+        """Build the path of a list's token in a head's tree."""
+        return status_path(self.digests(head), number)
+
+    def uri(self, number: int) -> str:
+        """Name a list."""
+        return status_uri(self._domain, self._member, number)
+
+    def _digest(self, number: int, seq: int) -> bytes:
+        start, stop = layout.token_digest_key(number, 0), layout.token_digest_key(number, seq + 1)
+        for _, digest in self._reads.scan(start, stop, reverse=True, limit=1):
+            return digest
+        raise NotFound("status-unknown", f"status list {number} has no token under head {seq}")
+
+    def _changed_lists(self) -> list[int]:
+        return [layout.u32(key[1:]) for key, _ in self._reads.scan(layout.status_dirty_key(0), layout.stop_of(b"D"))]
+
+    def _token(self, transaction: Transaction, number: int, now_seconds: int) -> str:
+        states = StatusList(transaction.get(layout.status_list_key(number)) or b"")
+        return encode_status_token(states, self.uri(number), self._member, now_seconds, self._signer)

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One group commit in the making: what the operations in it read and write.
+
+Runs in the writer's thread only. An operation reads through the transaction, so it sees what earlier operations
+of the same commit wrote. An operation that raises must do so before its first write; the sequencer holds it to
+that, because a half-done operation inside a commit could not be taken out again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from node.core.types import EntryIndex, LeafHash
+from node.errors import InvalidInput
+from node.log.merkle import leaf_hash
+from node.log.tiles import MAX_ENTRY
+from node.ports import Batch
+from node.service import layout
+from node.service.layout import NO_LIST, ROW, LogKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from node.log.tree import TreeWriter
+    from node.ports import Store
+
+LENGTH_PREFIX_BYTES: Final = 2
+
+
+@dataclass(slots=True)
+class LogTail:
+    """Where a log ends: its tree and the lengths of its streams (bytes). Belongs to the sequencer."""
+
+    kind: LogKind
+    number: int
+    tree: TreeWriter
+    entries_length: int
+    values_length: int
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self.tree.size
+
+
+@dataclass(slots=True)
+class _Growth:
+    """What one commit adds to one log."""
+
+    entries: list[bytes] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
+    leaves: list[bytes] = field(default_factory=list)
+    rows: list[bytes] = field(default_factory=list)
+    count: int = 0
+    entries_bytes: int = 0
+    values_bytes: int = 0
+
+
+class Transaction:
+    """The reads and writes of one group commit."""
+
+    def __init__(self, store: Store, tails: dict[LogKind, LogTail]) -> None:
+        self._store = store
+        self._tails = tails
+        self._puts: dict[bytes, bytes | None] = {}
+        self._secret_puts: dict[bytes, bytes | None] = {}
+        self._growth: dict[LogKind, _Growth] = {}
+        self.writes = 0
+        self.promised: set[LogKind] = set()
+
+    def get(self, key: bytes) -> bytes | None:
+        """Read a value as this commit will leave it."""
+        if key in self._puts:
+            return self._puts[key]
+        return self._store.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Write a value."""
+        self._puts[key] = value
+        self.writes += 1
+
+    def delete(self, key: bytes) -> None:
+        """Remove a value."""
+        self._puts[key] = None
+        self.writes += 1
+
+    def put_secret(self, key: bytes, value: bytes) -> None:
+        """Write a wrapped secret."""
+        self._secret_puts[key] = value
+        self.writes += 1
+
+    def size(self, log: LogKind) -> int:
+        """Number of entries of a log as this commit will leave it, so far."""
+        growth = self._growth.get(log)
+        return self._tails[log].size + (growth.count if growth else 0)
+
+    def promise(self, log: LogKind) -> None:
+        """Ask that the head file is durable for this log before the caller is answered."""
+        self.promised.add(log)
+
+    def append(
+        self,
+        log: LogKind,
+        entry: bytes,
+        *,
+        key: bytes = bytes(16),
+        values: bytes = b"",
+        status: tuple[int, int] = (NO_LIST, 0),
+        kind: int = 0,
+        leaf: bytes | None = None,
+    ) -> EntryIndex:
+        """Append one entry.
+
+        Args:
+            log: Which log.
+            entry: Its bytes, 1 to 65,535.
+            key: 16 bytes naming the secret's owner (``jti`` or ``rid``).
+            values: Positions and sealed values, as they go to the values stream.
+            status: Status list and index; (NO_LIST, 0) for entries without.
+            kind: Number of the catalogue item; 0 when the entry is no record.
+            leaf: RFC 6962 leaf hash when the caller has it already.
+
+        Returns:
+            The index the entry has once the commit is durable.
+
+        Raises:
+            InvalidInput: The entry is empty or longer than a C2SP bundle can hold.
+        """
+        length = len(entry)
+        if not 0 < length <= MAX_ENTRY:
+            raise InvalidInput("entry-size", f"log entry has {length} bytes, want 1 to {MAX_ENTRY}")
+        tail = self._tails[log]
+        growth = self._growth.get(log)
+        if growth is None:
+            growth = self._growth[log] = _Growth()
+        growth.rows.append(
+            ROW.pack(
+                key,
+                tail.entries_length + growth.entries_bytes + LENGTH_PREFIX_BYTES,
+                length,
+                tail.values_length + growth.values_bytes,
+                len(values),
+                *status,
+                kind,
+            )
+        )
+        growth.entries.append(length.to_bytes(LENGTH_PREFIX_BYTES, "big"))
+        growth.entries.append(entry)
+        growth.entries_bytes += LENGTH_PREFIX_BYTES + length
+        if values:
+            growth.values.append(values)
+            growth.values_bytes += len(values)
+        growth.leaves.append(leaf_hash(entry) if leaf is None else leaf)
+        growth.count += 1
+        self.writes += 1
+        return EntryIndex(tail.size + growth.count - 1)
+
+    def leaf(self, log: LogKind, index: int) -> LeafHash:
+        """Give the leaf hash of an entry that this commit adds."""
+        return LeafHash(self._growth[log].leaves[index - self._tails[log].size])
+
+    def seal(self) -> tuple[Batch, dict[LogKind, LogTail]]:
+        """Build the batch and the tails as they are once it is durable. The old tails stay as they were."""
+        batch = Batch()
+        tails = dict(self._tails)
+        for log, growth in self._growth.items():
+            tails[log] = self._grow(batch, log, growth)
+        for key, value in self._puts.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        for key, value in self._secret_puts.items():
+            if value is None:
+                batch.delete_secret(key)
+            else:
+                batch.put_secret(key, value)
+        return batch, tails
+
+    def _grow(self, batch: Batch, log: LogKind, growth: _Growth) -> LogTail:
+        old = self._tails[log]
+        tree = old.tree.copy()
+        for write in tree.extend(_join(growth.leaves)):
+            batch.put(layout.tile_key(log, write.level, write.index), write.data)
+        batch.put(layout.rows_key(log, old.size), _join(growth.rows))
+        batch.put(layout.size_key(log), layout.u64(tree.size))
+        batch.append(layout.entries_stream(log, old.number), _join(growth.entries))
+        if growth.values:
+            batch.append(layout.values_stream(log, old.number), _join(growth.values))
+        return LogTail(
+            log,
+            old.number,
+            tree,
+            old.entries_length + growth.entries_bytes,
+            old.values_length + growth.values_bytes,
+        )
+
+
+def _join(parts: Sequence[bytes]) -> bytes:
+    return b"".join(parts)

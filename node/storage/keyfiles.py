@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node's keys on disk: one file a key, encrypted under one passphrase, 0600 in a 0700 directory.
+
+    operator.json  recovery.json                 secp256k1, keystore v3
+    record.pem  node.pem                         Ed25519, encrypted PKCS#8
+    records-<n>.pem  records-<n>.ml-dsa.pem      the pair of keys of one log, Ed25519 and ML-DSA-44
+    access-<n>.pem   access-<n>.ml-dsa.pem
+    wrapping.json  index.json                    32-byte symmetric keys, keystore v3
+
+``recovery.json`` is to be moved to a cold place after ``init``; the node never reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from node.crypto.ed25519 import Ed25519Signer
+from node.crypto.keyfile import encode_private_key, parse_private_key
+from node.crypto.keystore import encode_keystore, parse_keystore
+from node.crypto.mldsa import MlDsa44Signer
+from node.crypto.secp256k1 import OperatorKey
+from node.errors import Conflict, Fatal, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+SECRET_BYTES: Final = 32
+PRIVATE_DIRECTORY: Final = 0o700
+PRIVATE_FILE: Final = 0o600
+LOG_NAMES: Final = ("records", "access")
+
+
+@dataclass(frozen=True, slots=True)
+class LogKeyPair:
+    """The keys that sign one log's checkpoints."""
+
+    ed25519: Ed25519Signer
+    ml_dsa_44: MlDsa44Signer
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKeys:
+    """All keys that a running node holds. Has no printable form."""
+
+    operator: OperatorKey
+    record_seed: bytes
+    node: Ed25519Signer
+    logs: Mapping[str, LogKeyPair]
+    wrapping: bytes
+    index: bytes
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "NodeKeys(…)"
+
+
+def create_keys(directory: Path, passphrase: str, random: Callable[[int], bytes], *, scrypt_n: int) -> str:
+    """Create every key of a new node.
+
+    Args:
+        directory: Where; created with mode 0700, must not hold keys yet.
+        passphrase: Encrypts all files.
+        random: Source of secrets.
+        scrypt_n: Work factor of the keystore files.
+
+    Returns:
+        The operator's address.
+
+    Raises:
+        Conflict: There are keys already.
+    """
+    directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    if any(directory.glob("*.json")) or any(directory.glob("*.pem")):
+        raise Conflict("keys-exist", f"key directory {directory} holds keys already")
+    operator = random(SECRET_BYTES)
+    for name, secret in (
+        ("operator", operator),
+        ("recovery", random(SECRET_BYTES)),
+        ("wrapping", random(SECRET_BYTES)),
+        ("index", random(SECRET_BYTES)),
+    ):
+        _store(directory / f"{name}.json", encode_keystore(secret, passphrase, n=scrypt_n))
+    for name in ("record", "node"):
+        _store(directory / f"{name}.pem", encode_private_key("ed25519", random(SECRET_BYTES), passphrase))
+    for log in LOG_NAMES:
+        create_log_keys(directory, log, 0, passphrase, random)
+    return OperatorKey(operator).address
+
+
+def create_log_keys(
+    directory: Path, log: str, number: int, passphrase: str, random: Callable[[int], bytes]
+) -> None:
+    """Create the pair of keys of one log."""
+    ed25519 = encode_private_key("ed25519", random(SECRET_BYTES), passphrase)
+    ml_dsa = encode_private_key("ml-dsa-44", random(SECRET_BYTES), passphrase)
+    _store(directory / f"{log}-{number}.pem", ed25519)
+    _store(directory / f"{log}-{number}.ml-dsa.pem", ml_dsa)
+
+
+def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> NodeKeys:
+    """Load the keys of a node that is to run.
+
+    Args:
+        directory: Where they are.
+        passphrase: As given at creation.
+        numbers: Succession number of each log.
+
+    Raises:
+        NotFound: A key file is missing.
+        Fatal: A key file or the directory can be read by others.
+        InvalidInput, Verification: A file is damaged or the passphrase is wrong.
+    """
+    _check_private(directory)
+    logs = {
+        log: LogKeyPair(
+            Ed25519Signer(parse_private_key("ed25519", _load(directory / f"{log}-{n}.pem"), passphrase)),
+            MlDsa44Signer(parse_private_key("ml-dsa-44", _load(directory / f"{log}-{n}.ml-dsa.pem"), passphrase)),
+        )
+        for log, n in numbers.items()
+    }
+    return NodeKeys(
+        operator=OperatorKey(parse_keystore(_load(directory / "operator.json"), passphrase)),
+        record_seed=parse_private_key("ed25519", _load(directory / "record.pem"), passphrase),
+        node=Ed25519Signer(parse_private_key("ed25519", _load(directory / "node.pem"), passphrase)),
+        logs=logs,
+        wrapping=parse_keystore(_load(directory / "wrapping.json"), passphrase),
+        index=parse_keystore(_load(directory / "index.json"), passphrase),
+    )
+
+
+def store_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner reads, durably and whole."""
+    _store(path, data)
+
+
+def load_private(path: Path) -> bytes:
+    """Read a file that only its owner may read.
+
+    Raises:
+        NotFound: It is not there.
+        Fatal: Others can read it.
+    """
+    return _load(path)
+
+
+def _store(path: Path, data: bytes) -> None:
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+    try:
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+
+
+def _load(path: Path) -> bytes:
+    if not path.is_file():
+        raise NotFound("key-missing", f"key file {path.name} is missing in {path.parent}")
+    _check_private(path)
+    return path.read_bytes()
+
+
+def _check_private(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise Fatal("key-readable", f"{path.name} can be read by others: mode is {mode:o}, want {mode & 0o700:o}")
