@@ -9,16 +9,17 @@ implement them are the driven adapters (``node.storage``, ``node.chain``) and, i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from node.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
-    from node.core.types import LogId, RootHash
+    from node.core.types import LogId, MemberCode, RootHash
     from node.log.anchor import Anchor
     from node.log.head import Head
 
@@ -293,6 +294,123 @@ class TransactionOutcome:
             raise Conflict("anchor-reverted", f"the contract refused the transaction: {self.revert_reason}")
 
 
+class KeyKind(IntEnum):
+    """What a registered key is for (IMemberRegistry.keyAt); the registry keeps digests of keys over 32 bytes."""
+
+    RECORD = 1
+    NODE = 2
+    RECORDS_LOG_ED25519 = 3
+    ACCESS_LOG_ED25519 = 4
+    RECORDS_LOG_ML_DSA_44 = 5
+    ACCESS_LOG_ML_DSA_44 = 6
+    EXCHANGE = 7
+    CERTIFICATE = 8
+
+
+class Role(IntFlag):
+    """What a member takes part as."""
+
+    ISSUER = 1
+    CONSUMER = 2
+    AUDITOR = 4
+    REGULATOR = 8
+    GATEWAY = 16
+
+
+class MemberStatus(IntEnum):
+    """Whether a member may act."""
+
+    ACTIVE = 1
+    SUSPENDED = 2
+    REMOVED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member as the registry has it now.
+
+    Attributes:
+        code: Its USCC.
+        number: 1, 2, 3 … in order of joining.
+        status: Whether it may act.
+        roles: What it takes part as.
+        governing: Whether it votes while it is active.
+        operator: Address that sends its transactions, EIP-55.
+        recovery: Address of its recovery key, EIP-55.
+        pending_operator: Address that replaces ``operator`` at ``rotation_at``, or None.
+        rotation_at: Chain time in seconds, or None.
+        since_block: Block in which it joined (the last time).
+    """
+
+    code: MemberCode
+    number: int
+    status: MemberStatus
+    roles: Role
+    governing: bool
+    operator: str
+    recovery: str
+    pending_operator: str | None
+    rotation_at: int | None
+    since_block: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRegistration:
+    """A key to register.
+
+    Attributes:
+        kind: What it is for.
+        key: 32 bytes: raw Ed25519, or SHA-256 of the public key for other algorithms.
+        data: The public key itself for kinds 7 and 8, empty for the others.
+        from_block: First block in which it is valid, 0 for the block of the transaction.
+    """
+
+    kind: KeyKind
+    key: bytes
+    data: bytes = b""
+    from_block: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPeriod:
+    """A registered key with its blocks [from_block, to_block); ``to_block`` None while no end is known."""
+
+    key: bytes
+    from_block: int
+    to_block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogInfo:
+    """What the chain has fixed about a log, and how it ends.
+
+    Attributes:
+        member: USCC of the owner.
+        kind: 1 records, 2 access.
+        n: 0, 1, 2 … by succession.
+        predecessor: The log before, or None.
+        successor: The log after, or None.
+        opened_block: Block of its opening.
+        closes_at: Chain time in seconds at which it is, or will be, closed; None while no end is known.
+        closed: Whether it is closed now.
+        last_good: Last good anchor named by a vote, or None.
+        ed25519: Public key of the checkpoint's Ed25519 line, 32 bytes.
+        ml_dsa_44_digest: SHA-256 of the public key of its ML-DSA-44 line.
+    """
+
+    member: MemberCode
+    kind: int
+    n: int
+    predecessor: LogId | None
+    successor: LogId | None
+    opened_block: int
+    closes_at: int | None
+    closed: bool
+    last_good: int | None
+    ed25519: bytes
+    ml_dsa_44_digest: bytes
+
+
 ChainState = Literal["ready", "away", "wrong-chain", "empty", "behind"]
 
 
@@ -313,3 +431,97 @@ class ChainStatus:
     block: int | None
     block_time: int | None
     detail: str
+
+
+class AnchorChain(Protocol):
+    """The chain as one member's node sees and uses it; safe to use from several threads.
+
+    Raises (every method, unless it says otherwise):
+        Unavailable: ``chain-away`` without an answer; ``chain-answer`` or ``chain-rpc`` when the answer is
+            malformed or a refusal. The same call may succeed later.
+    """
+
+    def probe(self, known: Mapping[LogId, Anchor] | None = None) -> ChainStatus:
+        """Say how the chain stands; raises nothing, a chain that cannot be asked is ``away``.
+
+        Args:
+            known: The last final anchor of each log that the caller keeps; a chain that does not have them is
+                ``behind``, or ``wrong-chain`` when it has others in their places.
+        """
+        ...
+
+    def log_head(self, log_id: LogId) -> AnchorHead | None:
+        """Find the last anchor of a log; None when the log was never opened."""
+        ...
+
+    def log_info(self, log_id: LogId) -> LogInfo | None:
+        """Find what is fixed about a log; None when it was never opened."""
+        ...
+
+    def last_log(self, member: MemberCode, kind: int) -> LogId | None:
+        """Find a member's newest log of a kind (1 records, 2 access), open or closed."""
+        ...
+
+    def commitment(self, log_id: LogId, i: int) -> bytes:
+        """Give the 32 bytes that bind anchor ``i`` of a log; zeros when there is none."""
+        ...
+
+    def fetch_anchors(self, log_id: LogId, from_i: int) -> list[tuple[Anchor, bytes]]:
+        """Fetch the anchors of a log from number ``from_i`` on, oldest first, each with its transaction's hash."""
+        ...
+
+    def next_nonce(self) -> int:
+        """Give the nonce that the chain expects next from this node's operator key."""
+        ...
+
+    def sign_register_keys(self, keys: Sequence[KeyRegistration], nonce: int) -> SignedTransaction:
+        """Sign the registration of own keys; sends and asks nothing."""
+        ...
+
+    def sign_open_log(self, kind: int, n: int, predecessor: LogId | None, nonce: int) -> SignedTransaction:
+        """Sign the opening of own log (kind 1 records, 2 access); sends and asks nothing.
+
+        Its two keys must have been registered before.
+        """
+        ...
+
+    def sign_anchor(self, requests: Sequence[AnchorRequest], nonce: int) -> SignedTransaction:
+        """Sign one transaction that anchors one log or two; sends and asks nothing.
+
+        Raises:
+            InvalidInput: ``anchor-request`` for another number of logs.
+        """
+        ...
+
+    def send(self, raw: bytes) -> None:
+        """Hand a signed transaction over; may be repeated with the same bytes at any time.
+
+        Raises:
+            Conflict: ``nonce-used`` when another transaction took its place.
+            Unavailable: Also ``chain-refused`` when the chain did not take it for another reason.
+        """
+        ...
+
+    def find_outcome(self, tx_hash: bytes) -> TransactionOutcome | None:
+        """Find what became of a transaction; None while it stands in no block of the chain's present history."""
+        ...
+
+    def members(self) -> list[Member]:
+        """List all that ever joined, in order of joining."""
+        ...
+
+    def member(self, code: MemberCode) -> Member | None:
+        """Find a member by its code."""
+        ...
+
+    def key_at(self, member: MemberCode, kind: KeyKind, block: int) -> bytes | None:
+        """Find the key (or digest) of a kind that was, is or will be valid at a block."""
+        ...
+
+    def keys(self, member: MemberCode, kind: KeyKind) -> list[KeyPeriod]:
+        """List all keys of a kind that a member registered, oldest first; empty for an unknown member."""
+        ...
+
+    def compromised_from(self, member: MemberCode, kind: KeyKind, key: bytes) -> int | None:
+        """Find the block from which the others declared a key compromised; None when they never did."""
+        ...
