@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import orjson
 
@@ -56,21 +56,27 @@ def _check_profile(value: Any, levels: int) -> None:
             raise InvalidInput(
                 "json-integer", f"integer is too large: want at most {MAX_SAFE_INTEGER} in size"
             )
-    elif levels == 0:
+        return
+    if levels == 0:
         raise InvalidInput("json-depth", f"value is nested too deep: want at most {_MAX_ENCODE_DEPTH} levels")
-    elif kind is dict:
-        for name, member in value.items():
-            if type(name) is not str or not name.isascii():
-                raise InvalidInput("json-name", "member name is not allowed: want ASCII text")
-            _check_profile(member, levels - 1)
-    elif kind is list or kind is tuple:
-        for item in value:
+    for item in _items(value, kind):
+        # Most items are text; not calling for them halves the time.
+        if type(item) is not str:
             _check_profile(item, levels - 1)
-    else:
+
+
+def _items(value: Any, kind: type) -> Iterable[Any]:
+    if kind is list or kind is tuple:
+        return cast("Iterable[Any]", value)
+    if kind is not dict:
         raise InvalidInput(
             "json-value",
             f"value has no canonical form: got {kind.__name__}, want text, integer, boolean, null, array or object",
         )
+    for name in value:
+        if type(name) is not str or not name.isascii():
+            raise InvalidInput("json-name", "member name is not allowed: want ASCII text")
+    return cast("Iterable[Any]", value.values())
 
 
 def parse_json(data: bytes | str, *, max_bytes: int, max_depth: int = 32, what: str = "JSON") -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 _NS_PER_SECOND = 1_000_000_000
@@ -40,3 +41,8 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds from an arbitrary start that never go back, for durations."""
         return time.monotonic()
+
+
+def china_date(now_seconds: int) -> str:
+    """Give the date in China (UTC+8, no summer time), YYYY-MM-DD: the date that forms and deadlines mean."""
+    return (datetime.fromtimestamp(now_seconds, UTC) + timedelta(hours=8)).date().isoformat()
