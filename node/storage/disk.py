@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store on disk: two LevelDBs and segment files, one commit point.
+
+Commit order (docs/storage.md classifies every failure):
+
+1. check names, sizes and free space; nothing is written yet;
+2. append to segments, sync them, and sync the directories of new ones;
+3. one synced write to ``secrets``: apply the journal entry of the last such commit, set the new one;
+4. one synced write to ``main``: the caller's changes and the new state; **the commit point**;
+5. publish the new state to readers.
+
+A failure in 2 to 4 poisons the store: what reached the disk is known only after opening it again, which takes the
+state at the commit point as truth and removes whatever is not in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from node.errors import Fatal, InvalidInput, NodeError, Unavailable
+from node.storage.gate import Gate
+from node.storage.reading import DiskSnapshot, View, ViewReads
+from node.storage.segments import MAX_APPEND_BYTES, check_stream_name
+from node.storage.state import JOURNAL_KEY, STATE_KEY, Journal, State, encode_journal, encode_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from node.ports import Batch
+    from node.storage.files import Files
+    from node.storage.leveldb import Database
+    from node.storage.segments import Streams
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a store on disk consists of, once everything is checked and repaired.
+
+    Attributes:
+        path: The store's directory.
+        files: The operating system.
+        main: The main database.
+        secrets: The database of secrets, its journal empty.
+        streams: The streams, their tails cut.
+    """
+
+    path: str
+    files: Files
+    main: Database
+    secrets: Database
+    streams: Streams
+
+
+class DiskStore(ViewReads):
+    """Implement ``node.ports.Store`` on a directory; made by ``node.storage.opening.open_store`` only.
+
+    One thread at a time commits (others wait); any number of threads read meanwhile.
+
+    Args:
+        parts: What it consists of.
+        state: What is committed.
+        reserve_bytes: Free space that a commit leaves alone.
+    """
+
+    def __init__(self, parts: Parts, state: State, *, reserve_bytes: int) -> None:
+        super().__init__(Gate(), parts.streams, None)
+        self._path = parts.path
+        self._files = parts.files
+        self._main = parts.main
+        self._secrets = parts.secrets
+        self._reserve_bytes = reserve_bytes
+        self._writer = threading.Lock()
+        self._poisoned = False
+        self._publish(state, ())
+
+    def commit(self, batch: Batch) -> None:
+        """Make a batch durable and visible, whole.
+
+        Raises:
+            InvalidInput: ``store-stream`` or ``store-batch-size``; nothing was written.
+            Unavailable: ``store-disk-full`` or ``store-closed``; nothing was written.
+            Fatal: ``store-commit-failed``, outcome unknown until the store is opened again; ``store-poisoned``
+                when an earlier commit failed.
+        """
+        with self._writer, self._inside():
+            self._check_sound()
+            appends = {name: b"".join(pieces) for name, pieces in batch.appends.items()}
+            _check_appends(appends)
+            appends = {name: data for name, data in appends.items() if data}
+            if not (appends or batch.changes or batch.secret_changes):
+                return
+            self._check_space(sum(map(len, appends.values())))
+            with self._poisoned_unless_done():
+                self._write(batch, appends)
+
+    def _write(self, batch: Batch, appends: Mapping[str, bytes]) -> None:
+        """Carry out steps 2 to 5."""
+        seq = self._state.seq + 1
+        lengths, secrets_seq, journaled = self._state.lengths, self._state.secrets_seq, self._journaled
+        if appends:
+            lengths = {**lengths, **self._streams.append(appends)}
+        if batch.secret_changes:
+            entry = encode_journal(Journal(seq, batch.secret_changes))
+            self._secrets.write(chain(journaled, [(JOURNAL_KEY, entry)]))
+            secrets_seq, journaled = seq, batch.secret_changes
+        state = State(seq, secrets_seq, lengths)
+        self._main.write(chain(batch.changes, [(STATE_KEY, encode_state(state))]))
+        self._publish(state, journaled)
+
+    def _publish(self, state: State, journaled: Sequence[tuple[bytes, bytes | None]]) -> None:
+        self._state = state
+        self._journaled = journaled
+        self._view = View(self._main.snapshot(), self._secrets.snapshot(), dict(journaled), state.lengths)
+
+    def snapshot(self) -> DiskSnapshot:
+        """Return the last acknowledged state."""
+        with self._inside():
+            return DiskSnapshot(self._gate, self._streams, self._current())
+
+    def purge_secrets(self) -> None:
+        """Apply and empty the journal, then rewrite the database of secrets without what was deleted.
+
+        Secrets that an open snapshot can still see stay until it is closed and this is called again.
+
+        Raises:
+            Unavailable: ``store-closed``.
+            Fatal: ``store-commit-failed`` or ``store-poisoned``.
+        """
+        with self._writer, self._inside():
+            self._check_sound()
+            with self._poisoned_unless_done():
+                entry = encode_journal(Journal(self._state.secrets_seq, []))
+                self._secrets.write(chain(self._journaled, [(JOURNAL_KEY, entry)]))
+                self._publish(self._state, ())
+        with self._inside():
+            self._secrets.compact()
+
+    def close(self) -> None:
+        """Wait for calls in flight, then release everything; a second call does nothing."""
+        if self._gate.shut():
+            self._view = None
+            self._streams.close()
+            self._secrets.close()
+            self._main.close()
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        self._gate.enter()
+        try:
+            yield
+        finally:
+            self._gate.leave()
+
+    def _check_sound(self) -> None:
+        if self._poisoned:
+            raise Fatal(
+                "store-poisoned",
+                "an earlier commit failed and its outcome is unknown: got another commit, want a restart",
+            )
+
+    def _check_space(self, append_bytes: int) -> None:
+        try:
+            free = self._files.free_bytes(self._path)
+        except OSError as error:
+            raise Unavailable(
+                "store-disk-full", f"the free space of the store is unknown: got {error.strerror}"
+            ) from error
+        if free < append_bytes + self._reserve_bytes:
+            raise Unavailable(
+                "store-disk-full",
+                f"too little space for a commit: got {free} bytes free, want {append_bytes} for its streams "
+                f"and {self._reserve_bytes} in reserve",
+            )
+
+    @contextmanager
+    def _poisoned_unless_done(self) -> Iterator[None]:
+        """Leave the store poisoned when the block does not reach its end, however it is left."""
+        self._poisoned = True
+        try:
+            yield
+        except (OSError, NodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise Fatal(
+                "store-commit-failed",
+                f"a commit failed and its outcome is unknown until the store is opened again: got {reason}",
+            ) from error
+        self._poisoned = False
+
+
+def _check_appends(appends: Mapping[str, bytes]) -> None:
+    for name, data in appends.items():
+        check_stream_name(name)
+        if len(data) > MAX_APPEND_BYTES:
+            raise InvalidInput(
+                "store-batch-size",
+                f"too much for one commit of stream {name}: got {len(data)} bytes, want at most {MAX_APPEND_BYTES}",
+            )

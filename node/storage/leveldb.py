@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LevelDB as this package uses it, and the only place that imports plyvel.
+
+plyvel has wheels up to CPython 3.11, plyvel-next (the same API under another name) from 3.12 on; the one that is
+installed is taken. Third-party exceptions are translated here and go no further.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from node.errors import Fatal, NodeError, Unavailable
+
+try:
+    import plyvel as _plyvel
+except ImportError:
+    import plyvel_next as _plyvel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MIB = 1024 * 1024
+"""Bytes in a mebibyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How one LevelDB is tuned; the reasons stand in docs/storage.md (Tuning).
+
+    Attributes:
+        write_buffer_bytes: Size of a memtable; two of them can be in memory.
+        block_bytes: Size of a table block before it is closed.
+        block_cache_bytes: Cache for blocks of tables that are not memory-mapped.
+        table_bytes: Size at which a compaction begins a new table file.
+        bloom_bits: Bits of Bloom filter for each key.
+        open_tables: Greatest number of tables kept open.
+    """
+
+    write_buffer_bytes: int
+    block_bytes: int
+    block_cache_bytes: int
+    table_bytes: int
+    bloom_bits: int
+    open_tables: int
+
+
+class DatabaseSnapshot(Protocol):
+    """One state of a database, unchanged by later writes."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of ``key``, or None."""
+        ...
+
+    def iterate(self, start: bytes, stop: bytes | None, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        """Return an iterator over start ≤ key < stop; it stays valid after the snapshot is closed."""
+        ...
+
+    def close(self) -> None:
+        """Release it."""
+        ...
+
+
+class Database(Protocol):
+    """An ordered map of bytes with atomic, synced writes."""
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Apply all changes in order as one write, synced to the disk; None deletes."""
+        ...
+
+    def snapshot(self) -> DatabaseSnapshot:
+        """Return the present state."""
+        ...
+
+    def compact(self) -> None:
+        """Rewrite all tables without what was deleted or overwritten."""
+        ...
+
+    def close(self) -> None:
+        """Release files and lock; no call may be in flight."""
+        ...
+
+
+class OpenDatabase(Protocol):
+    """How a store comes by its databases."""
+
+    def __call__(self, path: str, tuning: Tuning, *, create: bool) -> Database:
+        """Open the database in directory ``path``; ``create`` if it must be new, otherwise it must exist."""
+        ...
+
+
+class LevelSnapshot:
+    """A snapshot of a LevelDB; implements :class:`DatabaseSnapshot`."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def get(self, key: bytes) -> bytes | None:
+        """Implement :meth:`DatabaseSnapshot.get`."""
+        try:
+            value: bytes | None = self._raw.get(key)
+        except (_plyvel.Error, RuntimeError) as error:
+            raise _read_error(error) from error
+        return value
+
+    def iterate(self, start: bytes, stop: bytes | None, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        """Implement :meth:`DatabaseSnapshot.iterate`; positioned at once, so that it pins this state."""
+        try:
+            raw = self._raw.iterator(start=start, stop=stop, reverse=reverse)
+        except (_plyvel.Error, RuntimeError) as error:
+            raise _read_error(error) from error
+        return _translated(raw)
+
+    def close(self) -> None:
+        """Implement :meth:`DatabaseSnapshot.close`."""
+        self._raw.close()
+
+
+class LevelDatabase:
+    """A LevelDB; implements :class:`Database`."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Implement :meth:`Database.write`."""
+        try:
+            batch = self._raw.write_batch(sync=True)
+            put, delete = batch.put, batch.delete
+            for key, value in changes:
+                if value is None:
+                    delete(key)
+                else:
+                    put(key, value)
+            batch.write()
+        except (_plyvel.Error, RuntimeError) as error:
+            raise Fatal("store-write-failed", f"LevelDB refused a write: {_text(error)}") from error
+
+    def snapshot(self) -> LevelSnapshot:
+        """Implement :meth:`Database.snapshot`."""
+        return LevelSnapshot(self._raw.snapshot())
+
+    def compact(self) -> None:
+        """Implement :meth:`Database.compact`."""
+        self._raw.compact_range()
+
+    def close(self) -> None:
+        """Implement :meth:`Database.close`."""
+        self._raw.close()
+
+
+def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
+    """Open a LevelDB; implements :class:`OpenDatabase`.
+
+    Paranoid checks make a damaged write-ahead log an error; without them LevelDB drops what it cannot read,
+    acknowledged writes included, and says so in a log file only.
+
+    Raises:
+        Unavailable: ``store-locked`` when a process has it open, ``store-open-failed`` when the operating system
+            refuses.
+        Fatal: ``store-corrupt`` when it is damaged.
+    """
+    try:
+        raw = _plyvel.DB(
+            path,
+            create_if_missing=create,
+            error_if_exists=create,
+            paranoid_checks=True,
+            compression=None,
+            write_buffer_size=tuning.write_buffer_bytes,
+            block_size=tuning.block_bytes,
+            lru_cache_size=tuning.block_cache_bytes,
+            max_file_size=tuning.table_bytes,
+            bloom_filter_bits=tuning.bloom_bits,
+            max_open_files=tuning.open_tables,
+        )
+    except _plyvel.IOError as error:
+        text = _text(error)
+        if text.startswith("IO error: lock "):
+            raise Unavailable("store-locked", f"the store is open in another process: got {text}") from error
+        raise Unavailable("store-open-failed", f"the store cannot be opened: got {text}") from error
+    except _plyvel.Error as error:
+        raise Fatal("store-corrupt", f"a database of the store is damaged: got {_text(error)}") from error
+    return LevelDatabase(raw)
+
+
+def _translated(raw: Any) -> Iterator[tuple[bytes, bytes]]:
+    try:
+        yield from raw
+    except (_plyvel.Error, RuntimeError) as error:
+        raise _read_error(error) from error
+    finally:
+        raw.close()
+
+
+def _read_error(error: Exception) -> NodeError:
+    if isinstance(error, RuntimeError):  # plyvel's word for a closed database, snapshot or iterator
+        return Unavailable("store-closed", "the store is closed")
+    if isinstance(error, _plyvel.IOError):
+        return Unavailable("store-read-failed", f"a database cannot be read: got {_text(error)}")
+    return Fatal("store-corrupt", f"a database of the store is damaged: got {_text(error)}")
+
+
+def _text(error: Exception) -> str:
+    """Return LevelDB's message, which plyvel passes on as bytes."""
+    message = error.args[0] if error.args else ""
+    if isinstance(message, bytes):
+        message = message.decode("ascii", "backslashreplace")
+    return str(message)[:300]

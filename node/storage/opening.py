@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open or create the store on disk: check everything, then repair what a crash may leave, then hand it out.
+
+Steps, in the order of docs/storage.md (Opening); nothing of a store that is refused is changed.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.errors import Fatal, NotFound, Unavailable
+from node.storage.disk import DiskStore, Parts
+from node.storage.files import OsFiles
+from node.storage.leveldb import MIB, Tuning, open_leveldb
+from node.storage.segments import SEGMENT_BYTES, Streams, find_segments
+from node.storage.state import (
+    FIRST_KEY,
+    JOURNAL_KEY,
+    STATE_KEY,
+    STORE_KEY,
+    Journal,
+    State,
+    check_identity,
+    check_owner,
+    decide_journal,
+    encode_journal,
+    encode_owner,
+    encode_state,
+    parse_journal,
+    parse_state,
+)
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from node.storage.files import Files
+    from node.storage.leveldb import Database, OpenDatabase
+
+MAIN_TUNING = Tuning(
+    write_buffer_bytes=64 * MIB,
+    block_bytes=16 * 1024,
+    block_cache_bytes=32 * MIB,
+    table_bytes=8 * MIB,
+    bloom_bits=10,
+    open_tables=800,
+)
+"""The main database: thousands of small keys a commit, read mostly by exact key."""
+
+SECRETS_TUNING = Tuning(
+    write_buffer_bytes=16 * MIB,
+    block_bytes=16 * 1024,
+    block_cache_bytes=8 * MIB,
+    table_bytes=8 * MIB,
+    bloom_bits=10,
+    open_tables=200,
+)
+"""The secrets: one small key a record, read by exact key."""
+
+RESERVE_BYTES = 64 * MIB
+"""Free space in bytes that a commit leaves alone, so that LevelDB can always write out a memtable."""
+
+
+def open_store(
+    path: str | PathLike[str],
+    identity: bytes,
+    *,
+    create: bool = False,
+    files: Files | None = None,
+    open_database: OpenDatabase = open_leveldb,
+    segment_bytes: int = SEGMENT_BYTES,
+    reserve_bytes: int = RESERVE_BYTES,
+) -> DiskStore:
+    """Open the store in directory ``path``.
+
+    Args:
+        path: The store's directory; its parent must exist.
+        identity: 1 to 200 bytes that name the node: exchange domain and member code. Recorded at creation,
+            compared ever after.
+        create: Make a new store if there is none; without it a missing store is an error, so that a volume that
+            is not mounted is not taken for an empty log.
+        files: The operating system; tests pass one that fails.
+        open_database: How databases are opened; tests pass one that fails.
+        segment_bytes: Size from which on a segment is sealed.
+        reserve_bytes: Free space that a commit leaves alone.
+
+    Raises:
+        NotFound: ``store-missing``.
+        Conflict: ``store-other-node`` or ``store-format-newer``.
+        Unavailable: ``store-locked`` or ``store-open-failed``.
+        Fatal: ``store-main-missing``, ``store-secrets-missing``, ``store-corrupt``, ``store-truncated``,
+            ``store-segments``, ``store-main-behind`` or ``store-secrets-behind``.
+    """
+    check_identity(identity)
+    place = _Place(str(path), files or OsFiles(), open_database)
+    try:
+        with ExitStack() as opened:
+            main, new = _open_main(place, opened, create=create)
+            if new:
+                secrets = _finish_creation(place, opened, main, identity)
+            else:
+                secrets = _open_secrets(place, opened, main, identity)
+            streams = Streams(place.files, f"{place.root}/streams", segment_bytes=segment_bytes)
+            state = _recover(main, secrets, streams)
+            opened.pop_all()
+        parts = Parts(place.root, place.files, main, secrets, streams)
+        return DiskStore(parts, state, reserve_bytes=reserve_bytes)
+    except OSError as error:
+        raise Unavailable(
+            "store-open-failed", f"the store in {path} cannot be opened: got {error}"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the store is and how to reach it."""
+
+    root: str
+    files: Files
+    open_database: OpenDatabase
+
+    def has_database(self, name: str) -> bool:
+        """Return whether a LevelDB is there, refusing one that LevelDB would take for new and clean away."""
+        _, names = self.files.list_dir(f"{self.root}/{name}")
+        if "CURRENT" in names:
+            return True
+        if any(entry.endswith((".ldb", ".sst", ".log")) for entry in names):
+            raise Fatal(
+                "store-corrupt", f"{self.root}/{name} has lost its file CURRENT; restore all of the store"
+            )
+        return False
+
+    def has_segments(self) -> bool:
+        return any(find_segments(self.files, f"{self.root}/streams"))
+
+    def open(self, opened: ExitStack, name: str, tuning: Tuning, *, create: bool) -> Database:
+        database = self.open_database(f"{self.root}/{name}", tuning, create=create)
+        opened.callback(database.close)
+        return database
+
+
+def _open_main(place: _Place, opened: ExitStack, *, create: bool) -> tuple[Database, bool]:
+    """Open the main database, and with it take the lock; also say whether the store has still to be made.
+
+    A new store is made in this order: directories, an empty main database, the database of secrets with its
+    owner, the owner in main. Only the last step makes it a store, so that a crash before it leaves something
+    that is taken up again.
+    """
+    has_main = place.has_database("main")
+    if not has_main:
+        if place.has_database("secrets") or place.has_segments():
+            raise Fatal(
+                "store-main-missing", f"{place.root} has data but no main database; restore all of it"
+            )
+        if not create:
+            raise NotFound("store-missing", f"there is no store in {place.root}")
+        for part in ("", "/main", "/secrets", "/streams"):
+            place.files.make_dir(f"{place.root}{part}")
+        place.files.sync_dir(place.root)
+    main = place.open(opened, "main", MAIN_TUNING, create=not has_main)
+    if main.snapshot().get(STORE_KEY) is not None:
+        return main, False
+    if place.has_segments() or any(main.snapshot().iterate(b"", None, reverse=False)):
+        raise Fatal(
+            "store-main-missing", f"the main database in {place.root} is not a store's; restore all of it"
+        )
+    if not create:
+        raise NotFound("store-missing", f"the store in {place.root} was never finished; create it")
+    return main, True
+
+
+def _finish_creation(place: _Place, opened: ExitStack, main: Database, identity: bytes) -> Database:
+    """Make the database of secrets if it is not there yet, and record the owner in both."""
+    secrets = place.open(opened, "secrets", SECRETS_TUNING, create=not place.has_database("secrets"))
+    if any(secrets.snapshot().iterate(FIRST_KEY, None, reverse=False)):
+        raise Fatal("store-main-missing", f"{place.root} has secrets but no main database; restore all of it")
+    owner = encode_owner(identity)
+    secrets.write([(STORE_KEY, owner)])
+    place.files.sync_dir(f"{place.root}/secrets")
+    main.write([(STORE_KEY, owner), (STATE_KEY, encode_state(State(0, 0, {})))])
+    place.files.sync_dir(f"{place.root}/main")
+    return secrets
+
+
+def _open_secrets(place: _Place, opened: ExitStack, main: Database, identity: bytes) -> Database:
+    """Open the database of secrets of a finished store; both databases must be this node's."""
+    check_owner(main.snapshot().get(STORE_KEY) or b"", identity)
+    if not place.has_database("secrets"):
+        raise Fatal("store-secrets-missing", f"{place.root} has no database of secrets; restore all of it")
+    secrets = place.open(opened, "secrets", SECRETS_TUNING, create=False)
+    owner = secrets.snapshot().get(STORE_KEY)
+    if owner is None:
+        raise Fatal(
+            "store-secrets-missing", f"the secrets in {place.root} are not a store's; restore all of it"
+        )
+    check_owner(owner, identity)
+    return secrets
+
+
+def _recover(main: Database, secrets: Database, streams: Streams) -> State:
+    """Check what is stored against the commit point, then cut tails and settle the journal."""
+    stored_state = main.snapshot().get(STATE_KEY)
+    if stored_state is None:
+        raise Fatal("store-corrupt", "the main database has lost its state; restore all of the store")
+    state = parse_state(stored_state)
+    stored_journal = secrets.snapshot().get(JOURNAL_KEY)
+    journal = None if stored_journal is None else parse_journal(stored_journal)
+    changes = decide_journal(state, journal)
+    streams.load(state.lengths)
+
+    streams.cut()
+    if journal is not None and (changes or journal.seq != state.secrets_seq):
+        secrets.write([*changes, (JOURNAL_KEY, encode_journal(Journal(state.secrets_seq, [])))])
+    return state
