@@ -23,7 +23,8 @@ from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
 from node.crypto.wrap import unwrap_secret, wrap_secret
 from node.errors import AccessDenied, InvalidInput
-from node.records.record import open_values, parse_record_jwt, present_record, seal_event_values
+from node.records.record import parse_record_jwt, present_record
+from node.records.values import open_values
 from node.service import layout
 from node.service.layout import LogKind
 

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of the issued records of a chunk: new, duplicate or changed; and writing them.
+
+Only the importer writes identities, and it holds its lock from the decision to the commit; so a decision made
+outside the writer still holds inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from node.service import layout
+from node.service.issuing import DIGEST_BYTES, KEY_BYTES
+from node.service.layout import LogKind
+from node.service.status import change_status, mark_used
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from node.core.types import EntryIndex
+    from node.ports import Reads
+    from node.service.issuing import IssuedChunk
+    from node.service.reading import LogReader
+    from node.service.status import Place, StatusChange
+    from node.service.transaction import Transaction
+
+INDEX_BYTES: Final = 8
+
+
+@dataclass(slots=True)
+class Decision:
+    """Which issued records of a chunk (by their number in it) are what.
+
+    Attributes:
+        new: To be appended.
+        duplicates: In the log, or earlier in this chunk, with the same content.
+        changed: (record, index in the log) of the same identity with other content.
+        changed_here: Same identity as an earlier row of this chunk, with other content.
+    """
+
+    new: list[int] = field(default_factory=list)
+    duplicates: list[int] = field(default_factory=list)
+    changed: list[tuple[int, int]] = field(default_factory=list)
+    changed_here: list[int] = field(default_factory=list)
+
+
+def decide(reads: Reads, chunk: IssuedChunk) -> Decision:
+    """Compare each issued record's identity and content with what the log has."""
+    decision = Decision()
+    here: dict[bytes, bytes] = {}
+    for n in range(len(chunk.rows)):
+        at = slice(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)
+        identity, content = chunk.identities[at], chunk.contents[at]
+        earlier = here.setdefault(identity, content)
+        if earlier is not content:
+            (decision.duplicates if earlier == content else decision.changed_here).append(n)
+            continue
+        stored = reads.get(layout.identity_key(identity))
+        if stored is None:
+            decision.new.append(n)
+        elif stored[INDEX_BYTES:] == content:
+            decision.duplicates.append(n)
+        else:
+            decision.changed.append((n, layout.parse_u64(stored[:INDEX_BYTES])))
+    return decision
+
+
+def append_records(
+    transaction: Transaction, chunk: IssuedChunk, records: Sequence[int], places: Sequence[Place], kind: int
+) -> None:
+    """Append issued records with everything that finds them again.
+
+    Args:
+        transaction: The commit.
+        chunk: What the worker issued.
+        records: Which of its records.
+        places: Status place of each row of the chunk.
+        kind: Kind number of the catalogue item.
+    """
+    mark_used(transaction, [places[chunk.rows[n]] for n in records])
+    append, put, put_secret = transaction.append, transaction.put, transaction.put_secret
+    for n in records:
+        at = slice(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)
+        leaf = chunk.leaves[n]
+        index = append(
+            LogKind.RECORDS,
+            chunk.entries[n],
+            key=chunk.jtis[n * KEY_BYTES : (n + 1) * KEY_BYTES],
+            values=chunk.values[n],
+            status=tuple(places[chunk.rows[n]]),
+            kind=kind,
+            leaf=leaf,
+        )
+        encoded = layout.u64(index)
+        put(layout.leaf_key(leaf), encoded)
+        put(layout.identity_key(chunk.identities[at]), encoded + chunk.contents[at])
+        put(layout.subject_key(chunk.subjects[at], index), b"")
+        put_secret(layout.secret_key(LogKind.RECORDS, index), chunk.secrets[n])
+
+
+def supersede(
+    transaction: Transaction,
+    reader: LogReader,
+    chunk: IssuedChunk,
+    corrections: Sequence[tuple[int, EntryIndex]],
+    places: Sequence[Place],
+    kind: int,
+    change: StatusChange,
+) -> None:
+    """Append correcting records and set the records they correct to invalid, in the same commit.
+
+    Args:
+        transaction: The commit.
+        reader: The records log.
+        chunk: What the worker issued, with ``supersedes`` in it.
+        corrections: (record of the chunk, index of the record it corrects).
+        places: Status place of each row of the chunk.
+        kind: Kind number of the catalogue item.
+        change: The status change of the corrected records.
+    """
+    for _, old_index in corrections:
+        change_status(transaction, reader, old_index, change)
+    append_records(transaction, chunk, [n for n, _ in corrections], places, kind)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build one evidence file for one record (protocol section 5). The look is logged before anything is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.errors import NotFound, Unavailable
+from node.evidence.format import AnchorReference, Evidence, StatusPart, encode_evidence, file_name
+from node.service.layout import NO_LIST
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from node.core.types import EntryIndex, LogId
+    from node.service.layout import Row
+    from node.service.looking import AccessLog, Purpose, Vault
+    from node.service.reading import LogReader, StoredAnchor
+    from node.service.status import StatusPublisher
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An evidence file with the name it is saved under and the receipt of the look."""
+
+    name: str
+    data: bytes
+    receipt: str
+    stage: str
+
+
+class EvidenceExporter:
+    """Builds evidence files from this node's records log."""
+
+    def __init__(
+        self,
+        reader: LogReader,
+        vault: Vault,
+        access: AccessLog,
+        status: StatusPublisher,
+        *,
+        chain_id: int,
+        contract: str,
+        log_id: LogId,
+    ) -> None:
+        self._reader = reader
+        self._vault = vault
+        self._access = access
+        self._status = status
+        self._chain_id = chain_id
+        self._contract = contract
+        self._log_id = log_id
+
+    def export(self, leaf: bytes, names: Collection[str], why: Purpose) -> Exported:
+        """Log the look, open the record, and put together what proves it.
+
+        Args:
+            leaf: Leaf hash of the record, 32 bytes.
+            names: Fields to disclose, by code; ``subject`` is one of them.
+            why: Who asks, and why.
+
+        Raises:
+            NotFound: No such record.
+            InvalidInput: A name is not a field of this record.
+            Unavailable: The record is not under a published checkpoint yet.
+        """
+        index = self._reader.index_of(leaf)
+        row = self._reader.row(index)
+        if row.status_list == NO_LIST:
+            raise NotFound("record-unknown", f"entry {index} of the records log is no record")
+        anchor = self._reader.first_anchor_over(index)
+        size = anchor.anchor.size if anchor else self._published_size(index)
+        release = self._vault.plan_release(index, names)
+        look = self._access.log_look("export", why, [release])
+        opened = self._vault.open(look, index)
+        evidence = Evidence(
+            record=opened.presentation,
+            inclusion=self._reader.tlog_proof(index, size),
+            anchor=self._reference(anchor) if anchor else None,
+            status=self._status_part(row),
+        )
+        return Exported(file_name(self._reader.leaf(index)), encode_evidence(evidence), look.receipt, self._reader.stage(index))
+
+    def _published_size(self, index: EntryIndex) -> int:
+        found = self._reader.first_checkpoint_over(index)
+        if found is None:
+            raise Unavailable(
+                "not-published", f"record at index {index} is under no signed checkpoint yet; anchor, then try again"
+            )
+        return found[0]
+
+    def _reference(self, stored: StoredAnchor) -> AnchorReference:
+        return AnchorReference(self._chain_id, self._contract, self._log_id, stored.anchor, stored.transaction)
+
+    def _status_part(self, row: Row) -> StatusPart | None:
+        """Take the newest anchored status head; None when it does not cover the record's list yet."""
+        head = self._status.newest(below_index=self._reader.anchored_size())
+        if head is None or row.status_list >= head.lists:
+            return None
+        head_anchor = self._reader.first_anchor_over(head.index)
+        if head_anchor is None:
+            return None
+        return StatusPart(
+            token=self._status.token(head, row.status_list),
+            index=row.status_list,
+            path=tuple(self._status.path(head, row.status_list)),
+            head=self._reader.entry(self._reader.row(head.index)).decode("ascii"),
+            inclusion=self._reader.tlog_proof(head.index, head_anchor.anchor.size),
+            anchor=self._reference(head_anchor),
+        )

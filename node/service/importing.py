@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Import a department's file: read, validate, sign, commit, report.
+
+    reader process        parses the file and hands on chunks of rows
+    worker processes      validate, issue, seal (node.service.issuing)
+    the importer          keeps the chunks in order, decides new, duplicate or changed (node.service.deciding)
+    the writer            appends the records and writes the report, in one commit a chunk
+
+The job's ``last_row`` is part of the same commit as the rows up to it, so an import that was cut off goes on behind
+it. What was committed before the cut is never issued twice: its identity is in the index.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgpack
+
+from node.core.clock import china_date
+from node.core.ids import build_uuid7
+from node.errors import Conflict, InvalidInput, NotFound
+from node.records.status import INVALID
+from node.service.deciding import append_records, decide, supersede
+from node.service.issuing import IssueTask, encode_task, parse_chunk
+from node.service.jobs import DONE, FAILED, QUEUED, RUNNING, Job, failed, get_job, store_job, store_refusals
+from node.service.status import StatusChange, current_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from node.core.clock import Clock
+    from node.core.types import EntryIndex
+    from node.ports import Rows, Store
+    from node.records.catalogue import CatalogueItem
+    from node.service.deciding import Decision
+    from node.service.issuing import IssuedChunk
+    from node.service.reading import LogReader
+    from node.service.sequencer import Sequencer
+    from node.service.status import Place, StatusAllocator
+    from node.service.transaction import Transaction
+
+CHUNKS_AHEAD: Final = 6
+"""Chunks in the pipeline at once: enough to keep the workers busy, few enough to bound memory."""
+CORRECTION_GROUND: Final = "corrected by import"
+
+
+class Workers(Protocol):
+    """The processes that issue chunks."""
+
+    def issue(self, encoded_task: bytes) -> Future[bytes]:
+        """Run ``ChunkIssuer.issue`` in a worker."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTools:
+    """What an import works with.
+
+    Attributes:
+        store: For reading jobs and identities.
+        sequencer: The writer.
+        reader: The records log.
+        allocator: Places in status lists; used under the importer's lock only.
+        workers: Where chunks are issued.
+        items: Catalogue items by ``<item>:<version>``.
+        kinds: Kind number of each catalogue item.
+        open_file: Opens the stored upload of a job behind its ``last_row``.
+        clock: The clock.
+        random: Source of randomness for job ids.
+    """
+
+    store: Store
+    sequencer: Sequencer
+    reader: LogReader
+    allocator: StatusAllocator
+    workers: Workers
+    items: Mapping[str, CatalogueItem]
+    kinds: Mapping[str, int]
+    open_file: Callable[[Job, CatalogueItem], Rows]
+    clock: Clock
+    random: Callable[[int], bytes]
+
+    def task(
+        self,
+        item: str,
+        header: Sequence[str],
+        numbers: Sequence[int],
+        rows: bytes,
+        supersedes: Sequence[bytes] = (),
+    ) -> IssueTask:
+        """Build the task for a chunk, with fresh status places."""
+        now_ms = self.clock.now_ms()
+        places = self.allocator.take(len(numbers))
+        return IssueTask(item, header, numbers, rows, places, supersedes, china_date(now_ms // 1000), now_ms)
+
+
+class Importer:
+    """Runs imports, and single corrections, one at a time."""
+
+    def __init__(self, tools: ImportTools) -> None:
+        self._tools = tools
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def order(
+        self,
+        *,
+        job_id: str,
+        item: str,
+        file_name: str,
+        file_digest: str,
+        file_bytes: int,
+        officer: str,
+        corrections: bool,
+    ) -> Job:
+        """Put an import on the list; its file must be stored already.
+
+        Raises:
+            NotFound: There is no such catalogue item.
+        """
+        self._require_item(item)
+        job = Job(
+            id=job_id,
+            item=item,
+            file_name=file_name,
+            file_digest=file_digest,
+            file_bytes=file_bytes,
+            officer=officer,
+            corrections=corrections,
+            state=QUEUED,
+            created_ms=self._tools.clock.now_ms(),
+        )
+        self._tools.sequencer.run(lambda t: store_job(t, job), entries=0)
+        return job
+
+    def new_job_id(self) -> str:
+        """Make an id for a job."""
+        return build_uuid7(self._tools.clock.now_ms(), self._tools.random)
+
+    def stop(self) -> None:
+        """Leave the running import at the next chunk; it goes on after the next start."""
+        self._stop.set()
+
+    def run_job(self, job_id: str) -> Job:
+        """Run or resume a job to its end, or to a stop.
+
+        Raises:
+            Unavailable, Fatal: The node cannot write now; the job stays unfinished.
+        """
+        with self._lock:
+            job = get_job(self._tools.store, job_id)
+            if job.state in (DONE, FAILED):
+                return job
+            try:
+                with self._tools.open_file(job, self._tools.items[job.item]) as rows:
+                    job = replace(job, state=RUNNING, warnings=tuple(rows.warnings))
+                    run = ImportRun(self._tools, job, rows.header, self._stop)
+                    return run.pump(rows.chunks())
+            except (InvalidInput, NotFound) as error:
+                now_ms = self._tools.clock.now_ms()
+                ended = failed(get_job(self._tools.store, job_id), error.code, error.message, now_ms)
+                self._tools.sequencer.run(lambda t: store_job(t, ended), entries=0)
+                return ended
+
+    def correct(
+        self, *, item: str, header: Sequence[str], cells: Sequence[Any], supersedes: bytes, officer: str, ground: str
+    ) -> bytes:
+        """Issue one record that corrects another.
+
+        Args:
+            item: Catalogue item of the new record.
+            header: Column names.
+            cells: The whole corrected row.
+            supersedes: Leaf hash of the record it corrects.
+            officer: Account that orders it.
+            ground: Why, for the status history.
+
+        Returns:
+            Leaf hash of the new record.
+
+        Raises:
+            InvalidInput: The row is refused; the message names column and rule.
+            NotFound: There is no such record or item.
+            Conflict: The old record is withdrawn or superseded, or the row is a duplicate, or another record has
+                this identity.
+        """
+        self._require_item(item)
+        tools = self._tools
+        with self._lock:
+            old_index = tools.reader.index_of(supersedes)
+            task = tools.task(item, header, [1], msgpack.packb([list(cells)]), [supersedes])
+            chunk = parse_chunk(tools.workers.issue(encode_task(task)).result())
+            if chunk.refusals:
+                _, column, rule, value_class = chunk.refusals[0]
+                raise InvalidInput("row-refused", f"column {column or '(row)'}: rule {rule}, got {value_class}")
+            decision = decide(tools.store, chunk)
+            if decision.duplicates:
+                raise Conflict("record-duplicate", "the corrected row says the same as a record in the log")
+            if decision.changed and decision.changed[0][1] != old_index:
+                raise Conflict("identity-taken", "another record in the log has the identity of the corrected row")
+            change = StatusChange(INVALID, tools.clock.now_ms(), officer, ground)
+            pairs = [(0, old_index)]
+            tools.sequencer.run(
+                lambda t: supersede(t, tools.reader, chunk, pairs, task.places, tools.kinds[item], change)
+            )
+            return chunk.leaves[0]
+
+    def _require_item(self, item: str) -> None:
+        if item not in self._tools.items:
+            known = ", ".join(sorted(self._tools.items))
+            raise NotFound("item-unknown", f"no catalogue item of that name; this node has: {known}")
+
+
+class ImportRun:
+    """One run of one job: the pipeline and what it has counted."""
+
+    def __init__(self, tools: ImportTools, job: Job, header: Sequence[str], stop: threading.Event) -> None:
+        self._tools = tools
+        self._job = job
+        self._header = header
+        self._stop = stop
+        self._ahead: deque[tuple[IssueTask, Future[bytes]]] = deque()
+
+    def pump(self, chunks: Iterator[tuple[Sequence[int], bytes]]) -> Job:
+        """Feed the workers and commit their answers in the order of the file.
+
+        Args:
+            chunks: Row numbers of a chunk and its rows as msgpack.
+
+        Returns:
+            The job: done, or unfinished when it was stopped.
+        """
+        for numbers, rows in chunks:
+            if self._stop.is_set():
+                return self._job
+            task = self._tools.task(self._job.item, self._header, numbers, rows)
+            self._ahead.append((task, self._tools.workers.issue(encode_task(task))))
+            if len(self._ahead) >= CHUNKS_AHEAD:
+                self._commit_next()
+        while self._ahead:
+            self._commit_next()
+        done = replace(self._job, state=DONE, finished_ms=self._tools.clock.now_ms())
+        self._tools.sequencer.run(lambda t: store_job(t, done), entries=0)
+        return done
+
+    def _commit_next(self) -> None:
+        tools, job = self._tools, self._job
+        task, future = self._ahead.popleft()
+        chunk = parse_chunk(future.result())
+        decision = decide(tools.store, chunk)
+        refusals = chunk.refusals + _changed_here(chunk, task, decision)
+        correction = None
+        if job.corrections:
+            correction = self._issue_corrections(task, chunk, decision, refusals)
+        else:
+            refusals += [_refusal(chunk, task, n, "changed") for n, _ in decision.changed]
+        refusals.sort(key=lambda refusal: refusal[0])
+        done = _account(job, task, chunk, decision, refusals, corrected=len(correction.pairs) if correction else 0)
+        kind = tools.kinds[job.item]
+
+        def write(transaction: Transaction) -> None:
+            append_records(transaction, chunk, decision.new, task.places, kind)
+            if correction is not None and correction.pairs:
+                change = StatusChange(INVALID, tools.clock.now_ms(), job.officer, CORRECTION_GROUND)
+                new, places = correction.chunk, correction.places
+                supersede(transaction, tools.reader, new, correction.pairs, places, kind, change)
+            store_refusals(transaction, job.id, refusals)
+            store_job(transaction, done)
+
+        tools.sequencer.run(write, entries=len(decision.new) + 1)
+        self._job = done
+        used = {chunk.rows[n] for n in decision.new}
+        tools.allocator.give_back(place for n, place in enumerate(task.places) if n not in used)
+
+    def _issue_corrections(
+        self, task: IssueTask, chunk: IssuedChunk, decision: Decision, refusals: list[list[Any]]
+    ) -> Correction | None:
+        """Issue the changed rows again, each naming the record it corrects; final records refuse theirs."""
+        tools = self._tools
+        pairs: list[tuple[int, EntryIndex]] = []
+        for n, old_index in decision.changed:
+            if current_status(tools.store, tools.reader.row(old_index)) == INVALID:
+                refusals.append(_refusal(chunk, task, n, "record-withdrawn"))
+            else:
+                pairs.append((chunk.rows[n], old_index))
+        if not pairs:
+            return None
+        rows = msgpack.unpackb(task.rows)
+        numbers = [task.row_numbers[place] for place, _ in pairs]
+        leaves = [tools.reader.leaf(old_index) for _, old_index in pairs]
+        again = tools.task(task.item, task.header, numbers, msgpack.packb([rows[place] for place, _ in pairs]), leaves)
+        issued = parse_chunk(tools.workers.issue(encode_task(again)).result())
+        return Correction(issued, again.places, [(n, pairs[place][1]) for n, place in enumerate(issued.rows)])
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Correcting records, ready to be committed."""
+
+    chunk: IssuedChunk
+    places: Sequence[Place]
+    pairs: list[tuple[int, EntryIndex]]
+
+
+def _refusal(chunk: IssuedChunk, task: IssueTask, n: int, rule: str) -> list[Any]:
+    return [task.row_numbers[chunk.rows[n]], None, rule, "row"]
+
+
+def _changed_here(chunk: IssuedChunk, task: IssueTask, decision: Decision) -> list[list[Any]]:
+    return [_refusal(chunk, task, n, "changed") for n in decision.changed_here]
+
+
+def _account(
+    job: Job, task: IssueTask, chunk: IssuedChunk, decision: Decision, refusals: list[list[Any]], *, corrected: int
+) -> Job:
+    return replace(
+        job,
+        last_row=task.row_numbers[-1],
+        read=job.read + len(task.row_numbers),
+        accepted=job.accepted + len(decision.new) + corrected,
+        corrected=job.corrected + corrected,
+        duplicate=job.duplicate + len(decision.duplicates),
+        refused=job.refused + len({refusal[0] for refusal in refusals}),
+        flagged=job.flagged + len({flag[0] for flag in chunk.flags}),
+    )

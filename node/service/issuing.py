@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows in, signed records out: what a worker process does with one chunk of an import.
+
+Pure but for the source of randomness. A chunk travels as msgpack both ways, so that the parent neither looks into
+rows on their way in nor copies records on their way out.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgpack
+
+from node.core.ids import build_uuid7_many, parse_uuid7
+from node.crypto.ed25519 import Ed25519Signer
+from node.crypto.wrap import wrap_secret
+from node.log.merkle import leaf_hash
+from node.records.names import StatusUri, Vct, encode_status_uri, encode_vct
+from node.records.identity import content_digest, identity_digest
+from node.records.issue import Issuer
+from node.records.rows import RowValidator
+from node.records.values import Subject, seal_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from node.records.catalogue import CatalogueItem
+    from node.records.rows import Refusal, ValidRow
+
+SECRET_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+DIGEST_BYTES: Final = 16
+KEY_BYTES: Final = 16
+
+
+def subject_digest(index_key: bytes, subject_type: str, subject_id: str) -> bytes:
+    """Digest a subject under the node's index key: 16 bytes that say nothing to whoever lacks the key."""
+    message = b"subject\x00" + subject_type.encode() + b"\x00" + subject_id.encode()
+    return hmac.digest(index_key, message, "sha256")[:DIGEST_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class IssueTask:
+    """One chunk of rows to issue.
+
+    Attributes:
+        item: Name of the catalogue item, ``<item>:<version>``.
+        header: Column names as in the file.
+        row_numbers: Row numbers as the user sees them, one a row.
+        rows: msgpack array of rows, each an array of cells.
+        places: (status list, index) for each row; those of refused rows come back unused.
+        supersedes: Leaf hash of the record each row corrects; empty when none does.
+        today: Date of the import, YYYY-MM-DD.
+        now_ms: Time of issue, milliseconds.
+    """
+
+    item: str
+    header: Sequence[str]
+    row_numbers: Sequence[int]
+    rows: bytes
+    places: Sequence[tuple[int, int]]
+    supersedes: Sequence[bytes]
+    today: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedChunk:
+    """What became of a chunk. The first nine fields have one element (or DIGEST_BYTES bytes) an issued record.
+
+    Attributes:
+        rows: Places of the issued rows in the chunk.
+        entries: Issuer-signed JWTs.
+        leaves: Their leaf hashes.
+        values: Positions and sealed values, as stored.
+        secrets: Wrapped secrets.
+        jtis: ``jti`` as 16 bytes each, back to back.
+        identities: Identity digests, back to back.
+        contents: Content digests, back to back.
+        subjects: Subject digests, back to back.
+        refusals: [row number, column or None, rule, class of value] of every refused row.
+        flags: [row number, rule] of issued rows that someone should look at.
+    """
+
+    rows: list[int]
+    entries: list[bytes]
+    leaves: list[bytes]
+    values: list[bytes]
+    secrets: list[bytes]
+    jtis: bytes
+    identities: bytes
+    contents: bytes
+    subjects: bytes
+    refusals: list[list[Any]]
+    flags: list[list[Any]]
+
+
+def encode_task(task: IssueTask) -> bytes:
+    """Encode a task for the worker."""
+    packed: bytes = msgpack.packb(
+        [
+            task.item,
+            list(task.header),
+            list(task.row_numbers),
+            task.rows,
+            list(task.places),
+            list(task.supersedes),
+            task.today,
+            task.now_ms,
+        ]
+    )
+    return packed
+
+
+def parse_chunk(data: bytes) -> IssuedChunk:
+    """Decode a worker's answer."""
+    return IssuedChunk(*msgpack.unpackb(data))
+
+
+class ChunkIssuer:
+    """Issues chunks for one member with its keys; one per worker process.
+
+    Args:
+        domain: Exchange domain.
+        member: USCC of the issuing member.
+        record_seed: Seed of the record key, 32 bytes.
+        wrapping_key: Wraps record secrets, 32 bytes.
+        index_key: Keys the digests of identities, contents and subjects, 32 bytes.
+        items: Catalogue items by ``<item>:<version>``.
+        random: Source of secrets.
+    """
+
+    def __init__(
+        self,
+        *,
+        domain: str,
+        member: str,
+        record_seed: bytes,
+        wrapping_key: bytes,
+        index_key: bytes,
+        items: Mapping[str, CatalogueItem],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._domain = domain
+        self._member = member
+        self._signer = Ed25519Signer(record_seed)
+        self._wrapping_key = wrapping_key
+        self._index_key = index_key
+        self._items = items
+        self._random = random
+        self._issuers: dict[str, Issuer] = {}
+        self._uris: dict[int, str] = {}
+
+    def issue(self, encoded_task: bytes) -> bytes:
+        """Validate and issue one chunk.
+
+        Args:
+            encoded_task: An :class:`IssueTask` as ``encode_task`` gives it.
+
+        Returns:
+            An :class:`IssuedChunk` for ``parse_chunk``.
+        """
+        task = IssueTask(*msgpack.unpackb(encoded_task, use_list=True))
+        item = self._items[task.item]
+        validator = RowValidator(item, map_headers(item, task.header), issuer=self._member, today=task.today)
+        valid, refusals = _validate(validator, task)
+        records = self._issue_rows(item, task, valid)
+        flags = [[task.row_numbers[place], flag] for place, row in valid for flag in row.flags]
+        packed: bytes = msgpack.packb([[place for place, _ in valid], *records, refusals, flags])
+        return packed
+
+    def _issue_rows(
+        self, item: CatalogueItem, task: IssueTask, valid: Sequence[tuple[int, ValidRow]]
+    ) -> list[Any]:
+        issuer = self._issuer(item)
+        count = len(valid)
+        jtis = build_uuid7_many(task.now_ms, count, self._random)
+        secrets = self._random(count * SECRET_BYTES)
+        nonces = self._random(count * NONCE_BYTES)
+        iat = task.now_ms // 1000
+        entries: list[bytes] = []
+        leaves: list[bytes] = []
+        values: list[bytes] = []
+        wrapped: list[bytes] = []
+        for n, (place, row) in enumerate(valid):
+            jti, secret = jtis[n], secrets[n * SECRET_BYTES : (n + 1) * SECRET_BYTES]
+            list_number, list_index = task.places[place]
+            subject = Subject(row.subject_type, row.subject_id)
+            issued = issuer.issue(
+                subject=subject,
+                values=row.values,
+                jti=jti,
+                status_uri=self._uri(list_number),
+                status_idx=list_index,
+                iat=iat,
+                secret=secret,
+                supersedes=task.supersedes[place] if task.supersedes else None,
+            )
+            entries.append(issued.jwt)
+            leaves.append(leaf_hash(issued.jwt))
+            sealed = seal_values(secret, jti, subject, row.values)
+            values.append(bytes((len(issued.positions),)) + issued.positions + sealed)
+            nonce = nonces[n * NONCE_BYTES : (n + 1) * NONCE_BYTES]
+            wrapped.append(wrap_secret(self._wrapping_key, secret, jti, nonce))
+        rows = [row for _, row in valid]
+        return [
+            entries,
+            leaves,
+            values,
+            wrapped,
+            b"".join(map(parse_uuid7, jtis)),
+            b"".join(identity_digest(self._index_key, row.identity) for row in rows),
+            b"".join(content_digest(self._index_key, row.content) for row in rows),
+            b"".join(subject_digest(self._index_key, row.subject_type, row.subject_id) for row in rows),
+        ]
+
+    def _issuer(self, item: CatalogueItem) -> Issuer:
+        if item.key not in self._issuers:
+            vct = Vct(self._domain, item.name, item.version)
+            self._issuers[item.key] = Issuer(self._member, vct, item.field_codes, self._signer)
+        return self._issuers[item.key]
+
+    def _uri(self, number: int) -> str:
+        if number not in self._uris:
+            self._uris[number] = encode_status_uri(StatusUri(self._domain, self._member, number))
+        return self._uris[number]
+
+
+def _validate(
+    validator: RowValidator, task: IssueTask
+) -> tuple[list[tuple[int, ValidRow]], list[list[Any]]]:
+    valid: list[tuple[int, ValidRow]] = []
+    refusals: list[list[Any]] = []
+    for place, cells in enumerate(msgpack.unpackb(task.rows)):
+        outcome = validator.check(cells, task.row_numbers[place])
+        if isinstance(outcome, list):
+            refusals.extend(_encode_refusal(refusal) for refusal in outcome)
+        else:
+            valid.append((place, outcome))
+    return valid, refusals
+
+
+def _encode_refusal(refusal: Refusal) -> list[Any]:
+    return [refusal.row, refusal.column, refusal.rule, refusal.value_class]

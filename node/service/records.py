@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Show, list and withdraw records. Lists show what lies in the open; showing fields goes through the vault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from node.errors import InvalidInput, NotFound
+from node.records.status import INVALID, REPAIRED, SUSPENDED, VALID
+from node.service import layout
+from node.service.issuing import subject_digest
+from node.service.layout import NO_LIST
+from node.service.status import StatusChange, change_status, current_status, parse_history
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from node.core.clock import Clock
+    from node.core.types import EntryIndex, LeafHash
+    from node.ports import Reads
+    from node.service.layout import Row
+    from node.service.looking import AccessLog, Opened, Purpose, Vault
+    from node.service.reading import LogReader
+    from node.service.sequencer import Sequencer
+
+STATUS_WORDS: Final = {VALID: "valid", INVALID: "invalid", SUSPENDED: "suspended", REPAIRED: "repaired"}
+MAX_GROUND_CHARACTERS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLine:
+    """One record as lists show it: nothing of its content."""
+
+    index: EntryIndex
+    leaf: LeafHash
+    item: str
+    status: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRecord:
+    """A record with its fields, and the receipt of the look that showed them."""
+
+    line: RecordLine
+    opened: Opened
+    history: list[StatusChange]
+    receipt: str
+
+
+class Records:
+    """The records of this node."""
+
+    def __init__(
+        self,
+        reads: Reads,
+        reader: LogReader,
+        sequencer: Sequencer,
+        vault: Vault,
+        access: AccessLog,
+        clock: Clock,
+        *,
+        item_names: Mapping[int, str],
+        index_key: bytes,
+    ) -> None:
+        self._reads = reads
+        self._reader = reader
+        self._sequencer = sequencer
+        self._vault = vault
+        self._access = access
+        self._clock = clock
+        self._item_names = item_names
+        self._index_key = index_key
+
+    def list_newest(self, *, limit: int, before: int | None = None) -> list[RecordLine]:
+        """List records from the newest back.
+
+        Args:
+            limit: At most this many.
+            before: Only records below this index; None starts at the end.
+        """
+        stop = self._reader.size() if before is None else min(before, self._reader.size())
+        lines: list[RecordLine] = []
+        while stop > 0 and len(lines) < limit:
+            start = max(0, stop - limit)
+            block = [(i, row) for i, row in self._reader.rows(start, stop) if row.status_list != NO_LIST]
+            lines.extend(self._line(i, row) for i, row in reversed(block))
+            stop = start
+        return lines[:limit]
+
+    def list_subject(self, subject_type: str, subject_id: str, *, limit: int) -> list[RecordLine]:
+        """List the records about one subject, oldest first."""
+        digest = subject_digest(self._index_key, subject_type, subject_id)
+        start, stop = layout.subject_key(digest, 0), layout.stop_of(layout.subject_key(digest))
+        found = self._reads.scan(start, stop, limit=limit)
+        indices = [layout.parse_u64(key[-8:]) for key, _ in found]
+        return [self._line(index, self._reader.row(index)) for index in indices]
+
+    def show(self, leaf: bytes, why: Purpose) -> ShownRecord:
+        """Log a ``read``, then show all fields of a record.
+
+        Raises:
+            NotFound: No such record.
+        """
+        index = self._reader.index_of(leaf)
+        line = self._line(index, self._record_row(index))
+        release = self._vault.plan_release(index, None)
+        look = self._access.log_look("read", why, [release])
+        history = parse_history(self._reads.get(layout.history_key(index)))
+        return ShownRecord(line, self._vault.open(look, index), history, look.receipt)
+
+    def withdraw(self, leaf: bytes, *, officer: str, ground: str) -> RecordLine:
+        """Withdraw a record: its status becomes invalid from the next status head on. Final.
+
+        Args:
+            leaf: Leaf hash of the record.
+            officer: Account that orders it.
+            ground: Why, 1 to 500 characters; stays at home.
+
+        Raises:
+            NotFound: No such record.
+            Conflict: It is withdrawn or superseded already.
+        """
+        if not 0 < len(ground.strip()) <= MAX_GROUND_CHARACTERS:
+            raise InvalidInput("ground", f"ground has {len(ground)} characters, want 1 to {MAX_GROUND_CHARACTERS}")
+        index = self._reader.index_of(leaf)
+        change = StatusChange(INVALID, self._clock.now_ms(), officer, ground)
+        self._sequencer.run(lambda t: change_status(t, self._reader, index, change), entries=0)
+        return self._line(index, self._record_row(index))
+
+    def line(self, leaf: bytes) -> RecordLine:
+        """Give the open facts about a record.
+
+        Raises:
+            NotFound: No such record.
+        """
+        index = self._reader.index_of(leaf)
+        return self._line(index, self._record_row(index))
+
+    def _record_row(self, index: EntryIndex) -> Row:
+        row = self._reader.row(index)
+        if row.status_list == NO_LIST:
+            raise NotFound("record-unknown", f"entry {index} of the records log is no record")
+        return row
+
+    def _line(self, index: int, row: Row) -> RecordLine:
+        return RecordLine(
+            index,
+            self._reader.leaf(index),
+            self._item_names.get(row.kind, "?"),
+            STATUS_WORDS[current_status(self._reads, row)],
+            self._reader.stage(index),
+        )

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running node as its driving adapters (HTTP API, background loops, command line) see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from node.core.encoding import encode_b64u, encode_hex
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from node.core.clock import Clock
+    from node.core.types import LogId
+    from node.errors import NodeError
+    from node.ports import AnchorChain, Store
+    from node.records.catalogue import CatalogueItem
+    from node.service.anchoring import Anchorer
+    from node.service.exporting import EvidenceExporter
+    from node.service.importing import Importer
+    from node.service.joining import Joiner
+    from node.service.layout import LogKind
+    from node.service.reading import LogReader
+    from node.service.records import Records
+    from node.service.sequencer import Sequencer
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this node is.
+
+    Attributes:
+        member: USCC.
+        name_zh: Name of the department in Chinese.
+        name_en: Name in English; may be empty.
+        domain: Exchange domain.
+        chain_id: Chain of the consortium.
+        engine: Engine profile of that chain.
+        registry: MemberRegistry, 0x….
+        contract: AnchorLog, 0x….
+        vkeys: The two C2SP vkeys of each log.
+        record_key: Public record key, 32 bytes.
+        node_key: Public node key, 32 bytes.
+        log_ids: The logs on the chain.
+        operator: Address of the operator key.
+    """
+
+    member: str
+    name_zh: str
+    name_en: str
+    domain: str
+    chain_id: int
+    engine: str
+    registry: str
+    contract: str
+    vkeys: Mapping[LogKind, tuple[str, str]]
+    record_key: bytes
+    node_key: bytes
+    log_ids: Mapping[LogKind, LogId]
+    operator: str
+
+
+@dataclass(slots=True)
+class Condition:
+    """What keeps the node from full work; None where nothing does.
+
+    Attributes:
+        chain: Why the chain cannot be used now.
+        joined: Whether keys and logs are known to stand on the chain.
+        verified: Whether the store was compared with the chain since the start.
+        last_error: The newest error of a background loop.
+    """
+
+    chain: NodeError | None = None
+    joined: bool = False
+    verified: bool = False
+    last_error: NodeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a driving adapter may call."""
+
+    identity: Identity
+    clock: Clock
+    store: Store
+    sequencer: Sequencer
+    readers: Mapping[LogKind, LogReader]
+    items: Mapping[str, CatalogueItem]
+    importer: Importer
+    records: Records
+    exporter: EvidenceExporter
+    anchorer: Anchorer
+    joiner: Joiner
+    chain: AnchorChain
+    anchor_limit_seconds: int
+    condition: Condition = field(default_factory=Condition)
+
+    def describe(self) -> dict[str, object]:
+        """Say openly who this node is and how far its logs have come."""
+        identity = self.identity
+        return {
+            "member": identity.member,
+            "name_zh": identity.name_zh,
+            "name_en": identity.name_en,
+            "domain": identity.domain,
+            "chain": {
+                "id": identity.chain_id,
+                "engine": identity.engine,
+                "member_registry": identity.registry,
+                "anchor_log": identity.contract,
+            },
+            "keys": {"record": encode_b64u(identity.record_key), "node": encode_b64u(identity.node_key)},
+            "operator": identity.operator,
+            "logs": [self._describe_log(log) for log in self.readers],
+            "items": sorted(self.items),
+            "state": self.state(),
+        }
+
+    def state(self) -> dict[str, object]:
+        """Say whether the node works and, if not, why."""
+        blocking = self.sequencer.fatal or self.sequencer.read_only
+        waiting = self.condition.chain or self.condition.last_error
+        mode = "ready"
+        if self.sequencer.fatal:
+            mode = "stopped"
+        elif self.sequencer.read_only:
+            mode = "read-only"
+        elif waiting or not self.condition.verified:
+            mode = "waiting-for-chain"
+        reason = blocking or waiting
+        return {
+            "mode": mode,
+            "code": reason.code if reason else None,
+            "reason": reason.message if reason else None,
+            "unanchored_seconds": self._unanchored_seconds(),
+        }
+
+    def _describe_log(self, log: LogKind) -> dict[str, object]:
+        reader = self.readers[log]
+        anchor = reader.find_anchor()
+        return {
+            "kind": log.text,
+            "origin": reader.origin,
+            "log_id": encode_hex(self.identity.log_ids[log]),
+            "vkeys": list(self.identity.vkeys[log]),
+            "size": reader.size(),
+            "published": reader.published_size(),
+            "anchored": reader.anchored_size(),
+            "anchors": anchor.anchor.i if anchor else 0,
+        }
+
+    def _unanchored_seconds(self) -> int | None:
+        ages = [
+            max(0, self.clock.now_seconds() - found.anchor.time)
+            for reader in self.readers.values()
+            if (found := reader.find_anchor()) is not None
+        ]
+        return max(ages) if ages else None
