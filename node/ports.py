@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from node.errors import Conflict, InvalidInput
+from node.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -283,15 +283,6 @@ class TransactionOutcome:
     final: bool
     anchors: tuple[tuple[LogId, Anchor], ...]
     revert_reason: str | None
-
-    def require_success(self) -> None:
-        """Check that the contract accepted the transaction.
-
-        Raises:
-            Conflict: ``anchor-reverted`` with the contract's reason.
-        """
-        if self.status != 1:
-            raise Conflict("anchor-reverted", f"the contract refused the transaction: {self.revert_reason}")
 
 
 class KeyKind(IntEnum):

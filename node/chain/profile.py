@@ -83,7 +83,7 @@ def build_profile(
     own_price, depth = 0, 0
     if signers is not None:
         # Clique lets a signer seal at most one of floor(n/2)+1 consecutive blocks, so as many blocks on top have
-        # as many distinct signers, and no other branch can overtake them without one of these signing twice.
+        # as many distinct signers: more than half stand behind the block.
         own_price, finality, depth = CLIQUE_GAS_PRICE_WEI, "depth", signers // 2 + 1
     elif engine == "other":
         own_price, finality, depth = CLIQUE_GAS_PRICE_WEI, "tag", depth_blocks or DEFAULT_DEPTH_BLOCKS

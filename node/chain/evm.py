@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AnchorChain over an EVM chain's JSON-RPC (docs/chain.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from node.chain.account import ChainAccount
+from node.chain.contracts import (
+    NO_ID,
+    AnchorLog,
+    MemberRegistry,
+    encode_code,
+    find_anchors,
+    find_log_id,
+    load_abi,
+)
+from node.chain.probe import Capabilities, probe_capabilities, probe_chain
+from node.chain.rpc import CallReverted
+from node.errors import InvalidInput
+from node.ports import TransactionOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from node.chain.network import ChainSettings
+    from node.chain.rpc import Rpc
+    from node.core.types import LogId, MemberCode
+    from node.crypto.secp256k1 import OperatorKey
+    from node.log.anchor import Anchor
+    from node.ports import (
+        AnchorHead,
+        AnchorRequest,
+        ChainStatus,
+        KeyKind,
+        KeyPeriod,
+        KeyRegistration,
+        LogInfo,
+        Member,
+        SignedTransaction,
+    )
+
+# Gas limits are ceilings: what is not used costs nothing, and an estimate could fail for a reason of the moment.
+ANCHOR_GAS: Final = 250_000
+"""For each log in the transaction; the budget is 115,000 in the worst case."""
+OPEN_LOG_GAS: Final = 600_000
+REGISTER_GAS: Final = 100_000
+REGISTER_KEY_GAS: Final = 250_000
+"""For each key, the longest public data included."""
+
+_BOTH: Final = 2
+
+
+class EvmChain:
+    """One network's contracts on an EVM chain, used with one operator key; implements ``AnchorChain``.
+
+    Args:
+        rpc: The chain node.
+        settings: Which chain and contracts.
+        operator: The member's operator key; None for a reader that signs nothing.
+
+    Raises:
+        InvalidInput: ``chain-id``.
+    """
+
+    def __init__(self, rpc: Rpc, settings: ChainSettings, operator: OperatorKey | None) -> None:
+        self._rpc = rpc
+        self._settings = settings
+        self._account = ChainAccount(rpc, settings.chain_id, settings.profile, operator)
+        self._logs = AnchorLog(rpc, settings.anchor_log, load_abi("AnchorLog"))
+        self._registry = MemberRegistry(rpc, settings.member_registry, load_abi("MemberRegistry"))
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._rpc.close()
+
+    def probe(self, known: Mapping[LogId, Anchor] | None = None) -> ChainStatus:
+        """Say how the chain stands."""
+        return probe_chain(self._rpc, self._settings, self._logs, self._registry, known or {})
+
+    def capabilities(self) -> Capabilities:
+        """Say what the chain node offers beyond the portable calls."""
+        return probe_capabilities(self._rpc)
+
+    def log_head(self, log_id: LogId) -> AnchorHead | None:
+        """Find the last anchor of a log; None when the log was never opened."""
+        try:
+            return self._logs.head(log_id)
+        except CallReverted as reverted:
+            self._check_absent(reverted, "UnknownLog")
+            return None
+
+    def log_info(self, log_id: LogId) -> LogInfo | None:
+        """Find what is fixed about a log; None when it was never opened."""
+        try:
+            return self._logs.info(log_id)
+        except CallReverted as reverted:
+            self._check_absent(reverted, "UnknownLog")
+            return None
+
+    def last_log(self, member: MemberCode, kind: int) -> LogId | None:
+        """Find a member's newest log of a kind, open or closed."""
+        (word,) = self._logs.read("lastLog", encode_code(member), kind)
+        return find_log_id(word)
+
+    def commitment(self, log_id: LogId, i: int) -> bytes:
+        """Give the 32 bytes that bind an anchor; zeros when there is none."""
+        word: bytes = self._logs.read("commitment", log_id, i)[0]
+        return word
+
+    def fetch_anchors(self, log_id: LogId, from_i: int) -> list[tuple[Anchor, bytes]]:
+        """Fetch the anchors of a log from number ``from_i`` on, each with its transaction's hash."""
+        try:
+            return self._logs.fetch_anchors(log_id, from_i)
+        except CallReverted as reverted:
+            self._check_absent(reverted, "UnknownLog")
+            return []
+
+    def next_nonce(self) -> int:
+        """Give the nonce that the chain expects next from the operator key."""
+        return self._account.next_nonce()
+
+    def sign_register_keys(self, keys: Sequence[KeyRegistration], nonce: int) -> SignedTransaction:
+        """Sign the registration of own keys."""
+        inputs = [(int(key.kind), key.key, key.from_block, key.data) for key in keys]
+        return self._account.sign(
+            self._registry.address,
+            self._registry.abi.encode_call("registerKeys", inputs),
+            gas=REGISTER_GAS + REGISTER_KEY_GAS * len(inputs),
+            nonce=nonce,
+        )
+
+    def sign_open_log(self, kind: int, n: int, predecessor: LogId | None, nonce: int) -> SignedTransaction:
+        """Sign the opening of own log."""
+        data = self._logs.abi.encode_call("openLog", kind, n, predecessor or NO_ID)
+        return self._account.sign(self._logs.address, data, gas=OPEN_LOG_GAS, nonce=nonce)
+
+    def sign_anchor(self, requests: Sequence[AnchorRequest], nonce: int) -> SignedTransaction:
+        """Sign one transaction that anchors one log or two."""
+        if not 1 <= len(requests) <= _BOTH:
+            raise InvalidInput(
+                "anchor-request", f"wrong number of logs to anchor: got {len(requests)}, want 1 or 2"
+            )
+        ids = [request.log_id for request in requests]
+        sizes = [request.size for request in requests]
+        roots = [request.root for request in requests]
+        proofs = [list(request.proof) for request in requests]
+        if len(requests) == _BOTH:
+            data = self._logs.abi.encode_call("anchorBoth", ids, sizes, roots, proofs)
+        else:
+            data = self._logs.abi.encode_call("anchor", ids[0], sizes[0], roots[0], proofs[0])
+        return self._account.sign(self._logs.address, data, gas=ANCHOR_GAS * len(requests), nonce=nonce)
+
+    def send(self, raw: bytes) -> None:
+        """Hand a signed transaction over; may be repeated with the same bytes at any time."""
+        self._account.send(raw)
+
+    def find_outcome(self, tx_hash: bytes) -> TransactionOutcome | None:
+        """Find what became of a transaction; None while it stands in no block of the present history."""
+        settled = self._account.find_settled(tx_hash)
+        if settled is None:
+            return None
+        receipt = settled.receipt
+        reason = None
+        if receipt.status != 1:
+            reason = self._account.find_reason(tx_hash, receipt, self.describe_reason)
+        return TransactionOutcome(
+            status=receipt.status,
+            block=receipt.block,
+            block_hash=receipt.block_hash,
+            time=settled.time,
+            gas_used=receipt.gas_used,
+            final=settled.final,
+            anchors=find_anchors(self._logs.abi, self._logs.address, receipt.events),
+            revert_reason=reason,
+        )
+
+    def members(self) -> list[Member]:
+        """List all that ever joined, in order of joining."""
+        return self._registry.members()
+
+    def member(self, code: MemberCode) -> Member | None:
+        """Find a member by its code."""
+        try:
+            return self._registry.member(code)
+        except CallReverted as reverted:
+            self._check_absent(reverted, "UnknownMember")
+            return None
+
+    def key_at(self, member: MemberCode, kind: KeyKind, block: int) -> bytes | None:
+        """Find the key (or digest) of a kind that was, is or will be valid at a block."""
+        (word,) = self._registry.read("keyAt", encode_code(member), int(kind), block)
+        return None if word == NO_ID else word
+
+    def keys(self, member: MemberCode, kind: KeyKind) -> list[KeyPeriod]:
+        """List all keys of a kind that a member registered, oldest first."""
+        return self._registry.keys(member, kind)
+
+    def compromised_from(self, member: MemberCode, kind: KeyKind, key: bytes) -> int | None:
+        """Find the block from which the others declared a key compromised."""
+        (block,) = self._registry.read("compromisedFrom", encode_code(member), int(kind), key)
+        return block or None
+
+    def describe_reason(self, data: bytes) -> str:
+        """Put a contract's reason into words; AnchorLog passes on reasons of the registry."""
+        contract = self._logs if self._logs.abi.find_error(data) else self._registry
+        return contract.abi.describe_reason(data)
+
+    def _check_absent(self, reverted: CallReverted, error: str) -> None:
+        names = (self._logs.abi.find_error(reverted.data), self._registry.abi.find_error(reverted.data))
+        if error not in names:
+            raise reverted
