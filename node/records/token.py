@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compact tokens of the records log: EdDSA, header and payload in RFC 8785 form, no second spelling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.core.canonical import encode_json
+from node.core.encoding import encode_b64u
+from node.crypto.jws import parse_jws
+from node.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from node.crypto.jws import Jws
+
+
+def parse_token(token: str | bytes, *, typ: str, max_bytes: int) -> Jws:
+    """Parse a token that one of our signers wrote; its signature is checked by verify_jws.
+
+    A second spelling of the same claims would be a second log entry, leaf hash and status digest of one
+    statement, so every byte before the signature follows from the claims.
+
+    Args:
+        token: The token, untrusted.
+        typ: The only ``typ`` accepted.
+        max_bytes: Greatest size of the token in bytes.
+
+    Raises:
+        InvalidInput: ``token-not-canonical``, or a code of parse_jws.
+    """
+    jws = parse_jws(token, typ=typ, max_bytes=max_bytes)
+    want = f"{encode_b64u(encode_json(dict(jws.header)))}.{encode_b64u(encode_json(jws.payload))}"
+    if jws.signing_input != want.encode("ascii"):
+        raise InvalidInput(
+            "token-not-canonical", "token is not in RFC 8785 form: header or payload differ from it"
+        )
+    return jws
