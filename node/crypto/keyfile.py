@@ -81,24 +81,7 @@ def encode_private_key(
             "keyfile-cost",
             f"scrypt cost is out of range: got {scrypt_n}, want a power of two up to {_MAX_SCRYPT_N}",
         )
-    salt, iv = random(_BLOCK_BYTES), random(_BLOCK_BYTES)
-    key = hashlib.scrypt(
-        passphrase.encode(),
-        salt=salt,
-        n=scrypt_n,
-        r=_SCRYPT_R,
-        p=_SCRYPT_P,
-        maxmem=256 * _SCRYPT_R * scrypt_n + 2**20,
-        dklen=_KEY_BYTES,
-    )
-    kdf = _der(_SEQUENCE, _der(_OCTETS, salt), *(_der_integer(n) for n in (scrypt_n, _SCRYPT_R, _SCRYPT_P)))
-    scheme = _der(
-        _SEQUENCE,
-        _der(_SEQUENCE, _SCRYPT, kdf),
-        _der(_SEQUENCE, _AES_256_CBC, _der(_OCTETS, iv)),
-    )
-    sealed = _encrypt(key, iv, _encode_plain(kind, seed))
-    return _armour(_der(_SEQUENCE, _der(_SEQUENCE, _PBES2, scheme), _der(_OCTETS, sealed)))
+    return _seal(_encode_plain(kind, seed), passphrase, scrypt_n, random)
 
 
 def parse_private_key(kind: KeyKind, pem: bytes, passphrase: str) -> bytes:
@@ -140,6 +123,27 @@ def _encode_plain(kind: KeyKind, seed: bytes) -> bytes:
         else MLDSA44PrivateKey.from_seed_bytes(seed)
     )
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _seal(plain: bytes, passphrase: str, scrypt_n: int, random: Callable[[int], bytes]) -> bytes:
+    salt, iv = random(_BLOCK_BYTES), random(_BLOCK_BYTES)
+    key = hashlib.scrypt(
+        passphrase.encode(),
+        salt=salt,
+        n=scrypt_n,
+        r=_SCRYPT_R,
+        p=_SCRYPT_P,
+        maxmem=256 * _SCRYPT_R * scrypt_n + 2**20,
+        dklen=_KEY_BYTES,
+    )
+    kdf = _der(_SEQUENCE, _der(_OCTETS, salt), *(_der_integer(n) for n in (scrypt_n, _SCRYPT_R, _SCRYPT_P)))
+    scheme = _der(
+        _SEQUENCE,
+        _der(_SEQUENCE, _SCRYPT, kdf),
+        _der(_SEQUENCE, _AES_256_CBC, _der(_OCTETS, iv)),
+    )
+    sealed = _encrypt(key, iv, plain)
+    return _armour(_der(_SEQUENCE, _der(_SEQUENCE, _PBES2, scheme), _der(_OCTETS, sealed)))
 
 
 def _encrypt(key: bytes, iv: bytes, plain: bytes) -> bytes:

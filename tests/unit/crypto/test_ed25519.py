@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from node.crypto.ed25519 import Ed25519Signer, check_ed25519_key, key_id16, verify_ed25519
+from node.errors import InvalidInput, Verification
+from tests.support.errors import raises_code
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+SQRT_MINUS_1 = pow(2, (P - 1) // 4, P)
+
+
+def _add(a, b):
+    (x1, y1), (x2, y2) = a, b
+    product = D * x1 * x2 * y1 * y2 % P
+    return (
+        (x1 * y2 + x2 * y1) * pow(1 + product, -1, P) % P,
+        (y1 * y2 + x1 * x2) * pow(1 - product, -1, P) % P,
+    )
+
+
+def _times(n, point):
+    result = (0, 1)
+    while n:
+        if n & 1:
+            result = _add(result, point)
+        point = _add(point, point)
+        n >>= 1
+    return result
+
+
+def _decode(y, sign):
+    x2 = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(x2, (P + 3) // 8, P)
+    if x * x % P != x2:
+        x = x * SQRT_MINUS_1 % P
+    if x * x % P != x2:
+        return None
+    return (x if x & 1 == sign else P - x), y
+
+
+def _encode(y, sign=0):
+    return (y | sign << 255).to_bytes(32, "little")
+
+
+def _small_order_points():
+    # L times any point lies in the subgroup of eight; a few points meet all of it.
+    found = set()
+    for y in range(2, 200):
+        point = _decode(y, 0)
+        if point is not None:
+            found.add(_times(L, point))
+            if len(found) == 8:
+                break
+    return found
+
+
+def test_rfc_8032_test_2():
+    signer = Ed25519Signer(bytes.fromhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"))
+    assert signer.public.hex() == "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+    signature = signer.sign(b"\x72")
+    assert signature.hex() == (
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+        "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+    )
+    verify_ed25519(signer.public, b"\x72", signature)
+    assert signer.kid == key_id16(signer.public) == hashlib.sha256(signer.public).hexdigest()[:16]
+
+
+def test_all_eight_points_of_small_order_are_refused_in_both_signs():
+    points = _small_order_points()
+    assert len(points) == 8
+    for _, y in points:
+        for sign in (0, 1):
+            with raises_code(InvalidInput, "ed25519-key-small-order"):
+                check_ed25519_key(_encode(y, sign))
+
+
+def test_a_small_order_key_cannot_vouch_for_any_message():
+    # Under the neutral point, R = S = 0·B verifies for every message in the backend.
+    forged = _encode(1) + bytes(32)
+    with raises_code(InvalidInput, "ed25519-key-small-order"):
+        verify_ed25519(_encode(1), b"anything", forged)
+
+
+@pytest.mark.parametrize("y", [P, P + 1, P + 2, P + 18, 2**255 - 1])
+@pytest.mark.parametrize("sign", [0, 1])
+def test_second_spellings_are_refused(y, sign):
+    with raises_code(InvalidInput, "ed25519-key-non-canonical"):
+        check_ed25519_key(_encode(y, sign))
+
+
+def test_keys_off_the_curve_are_refused_and_all_others_accepted():
+    seen = set()
+    for y in range(2, 60):
+        on_curve = _decode(y, 0) is not None
+        seen.add(on_curve)
+        for sign in (0, 1):
+            if on_curve:
+                check_ed25519_key(_encode(y, sign))
+            else:
+                with raises_code(InvalidInput, "ed25519-key-off-curve"):
+                    check_ed25519_key(_encode(y, sign))
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 64])
+def test_lengths_of_keys_and_seeds(length):
+    with raises_code(InvalidInput, "ed25519-key-length"):
+        check_ed25519_key(bytes(length))
+    with raises_code(InvalidInput, "ed25519-seed-length"):
+        Ed25519Signer(bytes(length))
+
+
+def test_signatures_that_do_not_hold():
+    signer, other = Ed25519Signer(bytes(32)), Ed25519Signer(b"\1" * 32)
+    good = signer.sign(b"m")
+    s = int.from_bytes(good[32:], "little")
+    malleated = good[:32] + (s + L).to_bytes(32, "little")
+    for public, message, signature in (
+        (signer.public, b"n", good),
+        (other.public, b"m", good),
+        (signer.public, b"m", malleated),
+        (signer.public, b"m", good[:-1]),
+        (signer.public, b"m", good + b"\0"),
+        (signer.public, b"m", b""),
+        (signer.public, b"m", bytes([good[0] ^ 1]) + good[1:]),
+    ):
+        with raises_code(Verification, "ed25519-signature"):
+            verify_ed25519(public, message, signature)
+    verify_ed25519(signer.public, b"m", good)
