@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from node.errors import Fatal, InvalidInput, NodeError, Unavailable
+from node.errors import Fatal, NodeError, Unavailable
 from node.storage.gate import Gate
 from node.storage.reading import DiskSnapshot, View, ViewReads
-from node.storage.segments import MAX_APPEND_BYTES, check_stream_name
+from node.storage.segments import check_append
 from node.storage.state import JOURNAL_KEY, STATE_KEY, Journal, State, encode_journal, encode_state
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class DiskStore(ViewReads):
         with self._writer, self._inside():
             self._check_sound()
             appends = {name: b"".join(pieces) for name, pieces in batch.appends.items()}
-            _check_appends(appends)
+            for name, data in appends.items():
+                check_append(name, len(data))
             appends = {name: data for name, data in appends.items() if data}
             if not (appends or batch.changes or batch.secret_changes):
                 return
@@ -189,13 +190,3 @@ class DiskStore(ViewReads):
                 f"a commit failed and its outcome is unknown until the store is opened again: got {reason}",
             ) from error
         self._poisoned = False
-
-
-def _check_appends(appends: Mapping[str, bytes]) -> None:
-    for name, data in appends.items():
-        check_stream_name(name)
-        if len(data) > MAX_APPEND_BYTES:
-            raise InvalidInput(
-                "store-batch-size",
-                f"too much for one commit of stream {name}: got {len(data)} bytes, want at most {MAX_APPEND_BYTES}",
-            )

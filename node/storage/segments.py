@@ -53,6 +53,20 @@ def check_stream_name(name: str) -> None:
         raise InvalidInput("store-stream", f"unusable stream name: got {name[:MAX_NAME]!a}")
 
 
+def check_append(name: str, length: int) -> None:
+    """Check that one commit may append ``length`` bytes to the stream ``name``.
+
+    Raises:
+        InvalidInput: ``store-stream`` or ``store-batch-size``.
+    """
+    check_stream_name(name)
+    if length > MAX_APPEND_BYTES:
+        raise InvalidInput(
+            "store-batch-size",
+            f"too much for one commit of stream {name}: got {length} bytes, want at most {MAX_APPEND_BYTES}",
+        )
+
+
 class _OpenSegment:
     """A segment open for reading; the descriptor lives until the last reader has let go of this object."""
 
