@@ -106,9 +106,7 @@ def parse_private_key(kind: KeyKind, pem: bytes, passphrase: str) -> bytes:
             "keyfile-passphrase", "private key does not open: the passphrase is wrong or the file is damaged"
         ) from None
     except UnsupportedAlgorithm:
-        raise InvalidInput(
-            "keyfile-form", "private key is encrypted or made by an unknown algorithm"
-        ) from None
+        raise InvalidInput("keyfile-kind", f"private key is of another kind: want {kind}") from None
     if (kind == "ed25519" and isinstance(key, Ed25519PrivateKey)) or (
         kind == "ml-dsa-44" and isinstance(key, MLDSA44PrivateKey)
     ):
