@@ -13,6 +13,11 @@ from node.core.encoding import (
     parse_decimal,
     parse_hex,
 )
+from node.core.ids import parse_uuid7
+from node.core.region import parse_region
+from node.core.uscc import parse_organisation_code, parse_registration_number, parse_uscc
+from node.crypto.note import parse_vkey
+from node.crypto.secp256k1 import parse_address
 from node.errors import InvalidInput
 from tests.support.errors import raises_code
 
@@ -67,6 +72,28 @@ def test_decimal_range():
     ):
         with raises_code(InvalidInput, "decimal-range"):
             parse_decimal(text, maximum=maximum)
+
+
+@pytest.mark.parametrize("value", [None, 5, b"0", ["0"], True])
+@pytest.mark.parametrize(
+    ("parse", "code"),
+    [
+        (parse_b64, "base64"),
+        (parse_b64u, "base64url"),
+        (parse_decimal, "decimal"),
+        (lambda value: parse_hex(value, length=1), "hex"),
+        (parse_uuid7, "uuid7"),
+        (parse_uscc, "uscc-form"),
+        (parse_organisation_code, "organisation-code-form"),
+        (parse_registration_number, "registration-number-form"),
+        (parse_region, "region-form"),
+        (parse_address, "address"),
+        (parse_vkey, "vkey-form"),
+    ],
+)
+def test_values_that_are_not_text_are_refused_with_a_typed_error(parse, code, value):
+    with raises_code(InvalidInput, code):
+        parse(value)
 
 
 def test_hex_is_lower_case_with_prefix_at_full_length():
