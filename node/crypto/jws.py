@@ -64,6 +64,8 @@ def parse_jws(token: str | bytes, *, typ: str | None, max_bytes: int) -> Jws:
         InvalidInput: ``jws-size``, ``jws-form`` unless it is three base64url parts, ``jws-alg``, ``jws-kid``,
             ``jws-typ``, and the codes of the JSON and base64url parsers.
     """
+    if not isinstance(token, str | bytes):
+        raise InvalidInput("jws-form", f"token is not text: got {type(token).__name__}")
     if len(token) > max_bytes:
         raise InvalidInput(
             "jws-size", f"token is too large: got {len(token)} bytes, want at most {max_bytes}"

@@ -140,6 +140,8 @@ def parse_note(data: str | bytes) -> Note:
         InvalidInput: ``note-encoding`` when it is not UTF-8, ``note-form`` for control characters, a missing
             blank line or a malformed signature line, ``note-signatures`` for none or too many of them.
     """
+    if not isinstance(data, str | bytes):
+        raise InvalidInput("note-form", f"note is not text: got {type(data).__name__}")
     try:
         text = data if isinstance(data, str) else data.decode()
         text.encode()

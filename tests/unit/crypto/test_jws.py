@@ -66,6 +66,8 @@ def test_another_key_or_changed_bytes_do_not_verify():
     [
         ("x" * (LIMIT + 1), "jws-size"),
         ("a.b", "jws-form"),
+        (None, "jws-form"),
+        (5, "jws-form"),
         ("a.b.c.d", "jws-form"),
         ("é.b.c", "jws-form"),
         (b"\xff.b.c", "jws-form"),

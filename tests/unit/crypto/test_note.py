@@ -156,6 +156,8 @@ def test_every_line_by_a_known_key_must_hold():
         (b"a\xff\n\n" + _line().encode(), "note-encoding"),
         ("a\ud800\n\n" + _line(), "note-encoding"),
         ("", "note-form"),
+        (None, "note-form"),
+        (["a"], "note-form"),
         ("a\n", "note-form"),
         ("a\n\n", "note-form"),
         ("a\n\n\n", "note-form"),
