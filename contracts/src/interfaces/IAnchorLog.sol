@@ -218,13 +218,9 @@ interface IAnchorLog is IVoteTarget {
     /// @param index Index of the entry.
     /// @param leafHash RFC 6962 leaf hash of the entry.
     /// @param path RFC 6962 inclusion path in the tree of `a.size`.
-    function verifyInclusion(
-        bytes32 logId,
-        Anchor calldata a,
-        uint64 index,
-        bytes32 leafHash,
-        bytes32[] calldata path
-    ) external view;
+    function verifyInclusion(bytes32 logId, Anchor calldata a, uint64 index, bytes32 leafHash, bytes32[] calldata path)
+        external
+        view;
 
     // ------------------------------------------------------------------------------------------------- demands
 
@@ -238,13 +234,7 @@ interface IAnchorLog is IVoteTarget {
     /// @notice Answer a demand; pins the leaf. Caller: anyone, since the proof speaks for itself.
     /// @param a An anchor with `a.size` > `index`.
     /// @param path Inclusion path in the tree of `a.size`.
-    function answer(
-        bytes32 logId,
-        Anchor calldata a,
-        uint64 index,
-        bytes32 leafHash,
-        bytes32[] calldata path
-    ) external;
+    function answer(bytes32 logId, Anchor calldata a, uint64 index, bytes32 leafHash, bytes32[] calldata path) external;
 
     /// @notice Record that a demand stayed unanswered. Caller: anyone, twice: once ANSWER_SECONDS have passed, and again
     /// OVERDUE_BLOCKS blocks later, so that a chain that was halted convicts nobody when it wakes.

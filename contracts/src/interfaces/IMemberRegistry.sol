@@ -157,14 +157,14 @@ interface IMemberRegistry {
     error WrongStatus(bytes18 code, Status status);
     /// @notice The network would be left without an active governing member.
     error LastGoverningMember();
-    /// @notice The key kind is not one of those that can be registered (or, for a declaration, declared).
+    /// @notice The key kind is not one of those that can be registered.
     error UnknownKeyKind(uint8 kind);
     /// @notice `data` has not the length of the kind, or `key` is zero or not its digest.
     error MalformedKey(uint8 kind);
     /// @notice The key is registered already: one key, one purpose, one member.
     error KeyInUse(bytes32 key);
-    /// @notice The block is in the past (or, for a declaration, in the future or before the key), or not later than the
-    /// start of the key before.
+    /// @notice The block is in the past or not later than the start of the key before; for a declaration, 0 or in the
+    /// future.
     error WrongBlock(uint64 blockNumber);
     /// @notice The member has no such key (in force).
     error UnknownKey();
@@ -251,7 +251,8 @@ interface IMemberRegistry {
     /// @notice Number of members that are active and governing.
     function governingCount() external view returns (uint32);
 
-    /// @notice The key that was, is or will be valid at a block.
+    /// @notice The key that was, is or will be valid at a block, whatever the status of the member.
+    /// Reverts with UnknownMember.
     /// @param code Member.
     /// @param kind 1 record, 2 node, 3 records log Ed25519, 4 access log Ed25519, 5 records log ML-DSA-44 (digest),
     /// 6 access log ML-DSA-44 (digest), 7 exchange (digest), 8 certificate (digest).
@@ -260,10 +261,10 @@ interface IMemberRegistry {
     /// @return key The key, or zero when there is none.
     function keyAt(bytes18 code, uint8 kind, uint64 blockNumber) external view returns (bytes32 key);
 
-    /// @notice All keys of a kind, oldest first.
+    /// @notice All keys of a kind, oldest first. Reverts with UnknownMember.
     function keys(bytes18 code, uint8 kind) external view returns (KeyPeriod[] memory);
 
-    /// @notice Block from which the others declared a key compromised.
+    /// @notice Block from which the others declared a key compromised. Reverts with UnknownMember.
     /// @param code Member.
     /// @param kind 1–8, or 9 for an operator key (then `key` is the address, left-padded).
     /// @param key The key.
