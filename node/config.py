@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from node.core.uscc import parse_uscc
 from node.errors import InvalidInput, NotFound
@@ -36,7 +41,10 @@ class Settings(BaseSettings):
         "it exposes the API to whoever reaches that network.",
     )
     listen_port: int = Field(
-        8620, ge=0, le=65535, description="Port of the HTTP server; 0 picks a free one and writes it to run/node.json."
+        8620,
+        ge=0,
+        le=65535,
+        description="Port of the HTTP server; 0 picks a free one and writes it to run/node.json.",
     )
     network_file: Path = Field(
         Path("network.json"),
@@ -48,7 +56,9 @@ class Settings(BaseSettings):
         description="JSON-RPC address of the chain node; empty takes the first of the network file. Whoever controls "
         "it can delay anchors and lie about the chain to this node, but not to verifiers who ask another one.",
     )
-    data_dir: Path = Field(Path("data"), description="The store. Whoever writes here can stop the node, not forge.")
+    data_dir: Path = Field(
+        Path("data"), description="The store. Whoever writes here can stop the node, not forge."
+    )
     head_dir: Path = Field(
         Path("heads"),
         description="Head files. Must lie outside data_dir and its backups: restoring both together would hide a fork "
@@ -64,7 +74,10 @@ class Settings(BaseSettings):
         None, description="Directory of further catalogue items (*.json) beside the built-in ones."
     )
     anchor_period_seconds: int = Field(
-        300, ge=1, le=86_400, description="Seconds between anchors. Longer means wider time intervals in evidence."
+        300,
+        ge=1,
+        le=86_400,
+        description="Seconds between anchors. Longer means wider time intervals in evidence.",
     )
     workers: int = Field(2, ge=1, le=64, description="Processes that validate and sign rows.")
     max_upload_bytes: int = Field(
@@ -73,14 +86,16 @@ class Settings(BaseSettings):
     reader_memory_bytes: int = Field(
         512 << 20, ge=64 << 20, description="Memory limit of the process that reads an uploaded file, bytes."
     )
-    language: str = Field("zh", pattern="^(zh|en)$", description="Language of messages where the caller names none.")
+    language: str = Field(
+        "zh", pattern="^(zh|en)$", description="Language of messages where the caller names none."
+    )
 
     _home: Path = Path()
 
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final
 from node.errors import Conflict, Unavailable
 from node.ports import AnchorRequest
 from node.service import layout
-from node.service.layout import LogKind
 from node.service.reading import StoredAnchor, encode_stored_anchor
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from node.core.types import LogId
     from node.ports import AnchorChain, TransactionOutcome
+    from node.service.layout import LogKind
     from node.service.publishing import Published, Publisher
     from node.service.reading import LogReader
     from node.service.sending import Sender

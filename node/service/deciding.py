@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from node.core.types import EntryIndex
 from node.service import layout
 from node.service.issuing import DIGEST_BYTES, KEY_BYTES
 from node.service.layout import LogKind
@@ -18,7 +19,6 @@ from node.service.status import change_status, mark_used
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from node.core.types import EntryIndex
     from node.ports import Reads
     from node.service.issuing import IssuedChunk
     from node.service.reading import LogReader
@@ -41,7 +41,7 @@ class Decision:
 
     new: list[int] = field(default_factory=list)
     duplicates: list[int] = field(default_factory=list)
-    changed: list[tuple[int, int]] = field(default_factory=list)
+    changed: list[tuple[int, EntryIndex]] = field(default_factory=list)
     changed_here: list[int] = field(default_factory=list)
 
 
@@ -62,7 +62,7 @@ def decide(reads: Reads, chunk: IssuedChunk) -> Decision:
         elif stored[INDEX_BYTES:] == content:
             decision.duplicates.append(n)
         else:
-            decision.changed.append((n, layout.parse_u64(stored[:INDEX_BYTES])))
+            decision.changed.append((n, EntryIndex(layout.parse_u64(stored[:INDEX_BYTES]))))
     return decision
 
 
@@ -83,13 +83,15 @@ def append_records(
     for n in records:
         at = slice(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)
         leaf = chunk.leaves[n]
+        place = places[chunk.rows[n]]
         index = append(
             LogKind.RECORDS,
             chunk.entries[n],
             key=chunk.jtis[n * KEY_BYTES : (n + 1) * KEY_BYTES],
             values=chunk.values[n],
-            status=tuple(places[chunk.rows[n]]),
+            status=(place[0], place[1]),
             kind=kind,
+            disclosure=chunk.disclosures[n],
             leaf=leaf,
         )
         encoded = layout.u64(index)

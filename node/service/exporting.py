@@ -80,18 +80,26 @@ class EvidenceExporter:
             anchor=self._reference(anchor) if anchor else None,
             status=self._status_part(row),
         )
-        return Exported(file_name(self._reader.leaf(index)), encode_evidence(evidence), look.receipt, self._reader.stage(index))
+        return Exported(
+            file_name(self._reader.leaf(index)),
+            encode_evidence(evidence),
+            look.receipt,
+            self._reader.stage(index),
+        )
 
     def _published_size(self, index: EntryIndex) -> int:
         found = self._reader.first_checkpoint_over(index)
         if found is None:
             raise Unavailable(
-                "not-published", f"record at index {index} is under no signed checkpoint yet; anchor, then try again"
+                "not-published",
+                f"record at index {index} is under no signed checkpoint yet; anchor, then try again",
             )
         return found[0]
 
     def _reference(self, stored: StoredAnchor) -> AnchorReference:
-        return AnchorReference(self._chain_id, self._contract, self._log_id, stored.anchor, stored.transaction)
+        return AnchorReference(
+            self._chain_id, self._contract, self._log_id, stored.anchor, stored.transaction
+        )
 
     def _status_part(self, row: Row) -> StatusPart | None:
         """Take the newest anchored status head; None when it does not cover the record's list yet."""

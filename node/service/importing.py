@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,7 +22,7 @@ import msgpack
 
 from node.core.clock import china_date
 from node.core.ids import build_uuid7
-from node.errors import Conflict, InvalidInput, NotFound
+from node.errors import Conflict, InvalidInput, NotFound, Unavailable
 from node.records.status import INVALID
 from node.service.deciding import append_records, decide, supersede
 from node.service.issuing import IssueTask, encode_task, parse_chunk
@@ -122,7 +123,7 @@ class Importer:
         Raises:
             NotFound: There is no such catalogue item.
         """
-        self._require_item(item)
+        self.require_item(item)
         job = Job(
             id=job_id,
             item=item,
@@ -167,7 +168,14 @@ class Importer:
                 return ended
 
     def correct(
-        self, *, item: str, header: Sequence[str], cells: Sequence[Any], supersedes: bytes, officer: str, ground: str
+        self,
+        *,
+        item: str,
+        header: Sequence[str],
+        cells: Sequence[Any],
+        supersedes: bytes,
+        officer: str,
+        ground: str,
     ) -> bytes:
         """Issue one record that corrects another.
 
@@ -188,20 +196,24 @@ class Importer:
             Conflict: The old record is withdrawn or superseded, or the row is a duplicate, or another record has
                 this identity.
         """
-        self._require_item(item)
+        self.require_item(item)
         tools = self._tools
         with self._lock:
             old_index = tools.reader.index_of(supersedes)
             task = tools.task(item, header, [1], msgpack.packb([list(cells)]), [supersedes])
-            chunk = parse_chunk(tools.workers.issue(encode_task(task)).result())
+            chunk = _result(tools.workers.issue(encode_task(task)))
             if chunk.refusals:
                 _, column, rule, value_class = chunk.refusals[0]
-                raise InvalidInput("row-refused", f"column {column or '(row)'}: rule {rule}, got {value_class}")
+                raise InvalidInput(
+                    "row-refused", f"column {column or '(row)'}: rule {rule}, got {value_class}"
+                )
             decision = decide(tools.store, chunk)
             if decision.duplicates:
                 raise Conflict("record-duplicate", "the corrected row says the same as a record in the log")
             if decision.changed and decision.changed[0][1] != old_index:
-                raise Conflict("identity-taken", "another record in the log has the identity of the corrected row")
+                raise Conflict(
+                    "identity-taken", "another record in the log has the identity of the corrected row"
+                )
             change = StatusChange(INVALID, tools.clock.now_ms(), officer, ground)
             pairs = [(0, old_index)]
             tools.sequencer.run(
@@ -209,7 +221,12 @@ class Importer:
             )
             return chunk.leaves[0]
 
-    def _require_item(self, item: str) -> None:
+    def require_item(self, item: str) -> None:
+        """Refuse a catalogue item that this node does not have.
+
+        Raises:
+            NotFound: There is no such catalogue item.
+        """
         if item not in self._tools.items:
             known = ", ".join(sorted(self._tools.items))
             raise NotFound("item-unknown", f"no catalogue item of that name; this node has: {known}")
@@ -250,7 +267,7 @@ class ImportRun:
     def _commit_next(self) -> None:
         tools, job = self._tools, self._job
         task, future = self._ahead.popleft()
-        chunk = parse_chunk(future.result())
+        chunk = _result(future)
         decision = decide(tools.store, chunk)
         refusals = chunk.refusals + _changed_here(chunk, task, decision)
         correction = None
@@ -259,7 +276,9 @@ class ImportRun:
         else:
             refusals += [_refusal(chunk, task, n, "changed") for n, _ in decision.changed]
         refusals.sort(key=lambda refusal: refusal[0])
-        done = _account(job, task, chunk, decision, refusals, corrected=len(correction.pairs) if correction else 0)
+        done = _account(
+            job, task, chunk, decision, refusals, corrected=len(correction.pairs) if correction else 0
+        )
         kind = tools.kinds[job.item]
 
         def write(transaction: Transaction) -> None:
@@ -292,8 +311,10 @@ class ImportRun:
         rows = msgpack.unpackb(task.rows)
         numbers = [task.row_numbers[place] for place, _ in pairs]
         leaves = [tools.reader.leaf(old_index) for _, old_index in pairs]
-        again = tools.task(task.item, task.header, numbers, msgpack.packb([rows[place] for place, _ in pairs]), leaves)
-        issued = parse_chunk(tools.workers.issue(encode_task(again)).result())
+        again = tools.task(
+            task.item, task.header, numbers, msgpack.packb([rows[place] for place, _ in pairs]), leaves
+        )
+        issued = _result(tools.workers.issue(encode_task(again)))
         return Correction(issued, again.places, [(n, pairs[place][1]) for n, place in enumerate(issued.rows)])
 
 
@@ -306,6 +327,15 @@ class Correction:
     pairs: list[tuple[int, EntryIndex]]
 
 
+def _result(future: Future[bytes]) -> IssuedChunk:
+    try:
+        return parse_chunk(future.result())
+    except BrokenExecutor:
+        raise Unavailable(
+            "worker-died", "a worker process ended in the middle of its work; it is started again"
+        ) from None
+
+
 def _refusal(chunk: IssuedChunk, task: IssueTask, n: int, rule: str) -> list[Any]:
     return [task.row_numbers[chunk.rows[n]], None, rule, "row"]
 
@@ -315,7 +345,13 @@ def _changed_here(chunk: IssuedChunk, task: IssueTask, decision: Decision) -> li
 
 
 def _account(
-    job: Job, task: IssueTask, chunk: IssuedChunk, decision: Decision, refusals: list[list[Any]], *, corrected: int
+    job: Job,
+    task: IssueTask,
+    chunk: IssuedChunk,
+    decision: Decision,
+    refusals: list[list[Any]],
+    *,
+    corrected: int,
 ) -> Job:
     return replace(
         job,

@@ -17,22 +17,27 @@ from node.core.ids import build_uuid7_many, parse_uuid7
 from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.wrap import wrap_secret
 from node.log.merkle import leaf_hash
-from node.records.names import StatusUri, Vct, encode_status_uri, encode_vct
+from node.records.headers import map_headers
 from node.records.identity import content_digest, identity_digest
 from node.records.issue import Issuer
+from node.records.names import StatusUri, Vct, encode_status_uri
 from node.records.rows import RowValidator
-from node.records.values import Subject, seal_values
+from node.records.sealed import Subject, seal_values
+from node.service.layout import DISCLOSURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from node.core.types import MemberCode
     from node.records.catalogue import CatalogueItem
-    from node.records.rows import Refusal, ValidRow
+    from node.records.rows import ValidRow
+    from node.records.rules import Refusal
 
 SECRET_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 DIGEST_BYTES: Final = 16
 KEY_BYTES: Final = 16
+NO_NUMBER: Final = "record-without-number"
 
 
 def subject_digest(index_key: bytes, subject_type: str, subject_id: str) -> bytes:
@@ -54,6 +59,7 @@ class IssueTask:
         supersedes: Leaf hash of the record each row corrects; empty when none does.
         today: Date of the import, YYYY-MM-DD.
         now_ms: Time of issue, milliseconds.
+        date1904: Whether the file's serial dates count from 1904.
     """
 
     item: str
@@ -64,11 +70,12 @@ class IssueTask:
     supersedes: Sequence[bytes]
     today: str
     now_ms: int
+    date1904: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedChunk:
-    """What became of a chunk. The first nine fields have one element (or DIGEST_BYTES bytes) an issued record.
+    """What became of a chunk. The first ten fields have one element (or DIGEST_BYTES bytes) an issued record.
 
     Attributes:
         rows: Places of the issued rows in the chunk.
@@ -80,6 +87,7 @@ class IssuedChunk:
         identities: Identity digests, back to back.
         contents: Content digests, back to back.
         subjects: Subject digests, back to back.
+        disclosures: Disclosure class of each record, one byte each (place in DISCLOSURES).
         refusals: [row number, column or None, rule, class of value] of every refused row.
         flags: [row number, rule] of issued rows that someone should look at.
     """
@@ -93,6 +101,7 @@ class IssuedChunk:
     identities: bytes
     contents: bytes
     subjects: bytes
+    disclosures: bytes
     refusals: list[list[Any]]
     flags: list[list[Any]]
 
@@ -109,6 +118,7 @@ def encode_task(task: IssueTask) -> bytes:
             list(task.supersedes),
             task.today,
             task.now_ms,
+            task.date1904,
         ]
     )
     return packed
@@ -136,7 +146,7 @@ class ChunkIssuer:
         self,
         *,
         domain: str,
-        member: str,
+        member: MemberCode,
         record_seed: bytes,
         wrapping_key: bytes,
         index_key: bytes,
@@ -164,10 +174,13 @@ class ChunkIssuer:
         """
         task = IssueTask(*msgpack.unpackb(encoded_task, use_list=True))
         item = self._items[task.item]
-        validator = RowValidator(item, map_headers(item, task.header), issuer=self._member, today=task.today)
+        header_map = map_headers(item, task.header)
+        validator = RowValidator(
+            item, header_map, issuer=self._member, today=task.today, date1904=task.date1904
+        )
         valid, refusals = _validate(validator, task)
         records = self._issue_rows(item, task, valid)
-        flags = [[task.row_numbers[place], flag] for place, row in valid for flag in row.flags]
+        flags = [[task.row_numbers[place], NO_NUMBER] for place, row in valid if not row.numbered]
         packed: bytes = msgpack.packb([[place for place, _ in valid], *records, refusals, flags])
         return packed
 
@@ -214,6 +227,7 @@ class ChunkIssuer:
             b"".join(identity_digest(self._index_key, row.identity) for row in rows),
             b"".join(content_digest(self._index_key, row.content) for row in rows),
             b"".join(subject_digest(self._index_key, row.subject_type, row.subject_id) for row in rows),
+            bytes(DISCLOSURES.index(row.disclosure) for row in rows),
         ]
 
     def _issuer(self, item: CatalogueItem) -> Issuer:
@@ -228,9 +242,7 @@ class ChunkIssuer:
         return self._uris[number]
 
 
-def _validate(
-    validator: RowValidator, task: IssueTask
-) -> tuple[list[tuple[int, ValidRow]], list[list[Any]]]:
+def _validate(validator: RowValidator, task: IssueTask) -> tuple[list[tuple[int, ValidRow]], list[list[Any]]]:
     valid: list[tuple[int, ValidRow]] = []
     refusals: list[list[Any]] = []
     for place, cells in enumerate(msgpack.unpackb(task.rows)):

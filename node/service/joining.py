@@ -65,7 +65,9 @@ class Joiner:
         self._settle(sleep, timeout_seconds)
         missing = [key for key in self.keys if self._is_missing(key)]
         if missing:
-            self._send("register-keys", lambda n: self.chain.sign_register_keys(missing, n), sleep, timeout_seconds)
+            self._send(
+                "register-keys", lambda n: self.chain.sign_register_keys(missing, n), sleep, timeout_seconds
+            )
             done.append("register-keys")
         for log in LogKind:
             if self.chain.log_info(self.log_ids[log]) is None:
@@ -78,7 +80,9 @@ class Joiner:
         if any(period.key == key.key for period in registered):
             return False
         if registered and key.kind not in (KeyKind.RECORD, KeyKind.NODE):
-            raise Conflict("key-differs", f"the chain has another {key.kind.name} key for member {self.member}")
+            raise Conflict(
+                "key-differs", f"the chain has another {key.kind.name} key for member {self.member}"
+            )
         return True
 
     def _open(self, log: LogKind, sleep: Callable[[float], None], timeout_seconds: float) -> None:
@@ -107,4 +111,7 @@ class Joiner:
             return
         outcome = self.sender.wait(sleep=sleep, timeout_seconds=timeout_seconds)
         self.sequencer.run(lambda t: t.delete(layout.PENDING_TRANSACTION_KEY), entries=0)
-        outcome.require_success()
+        if outcome.status != 1:
+            raise Conflict(
+                "joining-reverted", f"the chain refused a step of joining: {outcome.revert_reason}"
+            )

@@ -32,12 +32,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-ROW: Final = struct.Struct(">16sQHQIIIH")
+ROW: Final = struct.Struct(">16sQHQIIIHB")
 ROW_BYTES: Final = ROW.size
 _U32: Final = struct.Struct(">I")
 _U64: Final = struct.Struct(">Q")
 _KIND: Final = struct.Struct(">H")
 NO_LIST: Final = 0xFFFFFFFF
+DISCLOSURES: Final = ("", "open", "shared", "authorised")
 
 
 class LogKind(Enum):
@@ -75,6 +76,7 @@ class Row:
         status_list: Number of the status list; NO_LIST when the entry has no status.
         status_index: Place in that list.
         kind: Number of the catalogue item (key ``v``); 0 for entries that are no records.
+        disclosure: Place of the record's disclosure class in DISCLOSURES; 0 for entries that are no records.
     """
 
     key: bytes
@@ -85,6 +87,7 @@ class Row:
     status_list: int
     status_index: int
     kind: int
+    disclosure: int
 
 
 def parse_row(block: bytes, place: int) -> Row:

@@ -17,14 +17,16 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from node.access.event import SALTED_NAMES, build_event, event_salts
 from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
 from node.crypto.wrap import unwrap_secret, wrap_secret
 from node.errors import AccessDenied, InvalidInput
-from node.records.record import parse_record_jwt, present_record
-from node.records.values import open_values
+from node.records.record import parse_record, present_record
+from node.records.sealed import open_values
+from node.records.secret import values_key
 from node.service import layout
 from node.service.layout import LogKind
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from node.core.types import EntryIndex, LeafHash
     from node.crypto.ed25519 import Ed25519Signer
     from node.records.catalogue import CatalogueItem
+    from node.records.sealed import Subject
     from node.service.reading import LogReader
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
@@ -77,7 +80,13 @@ class Look:
     __slots__ = ("index", "openings", "receipt", "releases")
 
     def __init__(
-        self, mint: object, *, index: EntryIndex, receipt: str, openings: list[str], releases: Sequence[Release]
+        self,
+        mint: object,
+        *,
+        index: EntryIndex,
+        receipt: str,
+        openings: list[str],
+        releases: Sequence[Release],
     ) -> None:
         if mint is not _MINT:
             raise AccessDenied("look-forged", "a look is made by the access log alone")
@@ -138,9 +147,11 @@ class AccessLog:
             "rule": rule,
             "released": [[r.jwt_digest, sorted(r.fields.values())] for r in releases],
         }
-        event = build_event(kind, self._clock.now_ms(), rid, max(1, len(releases)), None, salted, event_salts(secret))
+        event = build_event(
+            kind, self._clock.now_ms(), rid, max(1, len(releases)), None, salted, event_salts(secret)
+        )
         rid_text = encode_b64u(rid)
-        sealed = seal_event_values(secret, rid_text, [salted[name] for name in SALTED_NAMES])
+        sealed = _seal_event(secret, rid_text, salted)
         wrapped = wrap_secret(self._wrapping_key, secret, rid_text, self._random(_NONCE_BYTES))
 
         def append(transaction: Transaction) -> tuple[EntryIndex, LeafHash, int]:
@@ -168,6 +179,12 @@ class AccessLog:
         return Look(_MINT, index=index, receipt=receipt, openings=event.disclosures, releases=releases)
 
 
+def _seal_event(secret: bytes, rid_text: str, salted: Mapping[str, Any]) -> bytes:
+    """Encrypt the ten values of an event as those of a record are, bound to its rid; the openings are re-made."""
+    plain: bytes = msgpack.packb([salted[name] for name in SALTED_NAMES])
+    return AESGCM(values_key(secret)).encrypt(bytes(_NONCE_BYTES), plain, rid_text.encode("ascii"))
+
+
 def _items(releases: Sequence[Release]) -> list[dict[str, Any]]:
     by_item: dict[str, set[str]] = {}
     for release in releases:
@@ -182,7 +199,7 @@ class Opened:
     index: EntryIndex
     jwt: bytes
     vct: str
-    subject: Mapping[str, str] | None
+    subject: Subject | None
     values: Mapping[str, str]
     presentation: str
 
@@ -208,8 +225,9 @@ class Vault:
         """
         row = self._reader.row(index)
         jwt = self._reader.entry(row)
-        claims, digests = parse_record_jwt(jwt)
-        known = self._names(claims.vct)
+        record = parse_record(jwt)
+        vct, digests = record.claims.vct, record.digests
+        known = self._names(vct)
         positions = self._positions(row)
         present = {name: digests[at] for name, at in zip(known, positions, strict=True) if at != ABSENT}
         wanted = present.keys() if names is None else names
@@ -217,7 +235,7 @@ class Vault:
         if missing:
             raise InvalidInput("field-absent", f"record has no field {', '.join(sorted(missing))}")
         digest = encode_b64u(sha256(jwt).digest())
-        return Release(index, digest, claims.vct, {name: present[name] for name in known if name in set(wanted)})
+        return Release(index, digest, vct, {name: present[name] for name in known if name in set(wanted)})
 
     def open(self, look: Look, index: EntryIndex) -> Opened:
         """Open a record as far as a logged look covers it.
@@ -232,8 +250,10 @@ class Vault:
         row = self._reader.row(index)
         jwt = self._reader.entry(row)
         if encode_b64u(sha256(jwt).digest()) != release.jwt_digest:
-            raise AccessDenied("look-does-not-cover", f"the logged look covers another record than index {index}")
-        claims, _ = parse_record_jwt(jwt)
+            raise AccessDenied(
+                "look-does-not-cover", f"the logged look covers another record than index {index}"
+            )
+        claims = parse_record(jwt).claims
         names = self._names(claims.vct)
         secret = unwrap_secret(self._wrapping_key, self._reader.wrapped_secret(index), claims.jti)
         sealed = self._reader.values(row)[1 + len(names) :]
@@ -245,7 +265,7 @@ class Vault:
             claims.vct,
             subject if "subject" in shown else None,
             {name: v for name, v in zip(names[1:], values, strict=True) if name in shown and v is not None},
-            present_record(jwt, secret, subject, values, names[1:], shown),
+            present_record(jwt, secret, subject, values, names[1:], disclose=shown),
         )
 
     def _names(self, vct: str) -> list[str]:
@@ -254,8 +274,3 @@ class Vault:
     def _positions(self, row: layout.Row) -> bytes:
         stored = self._reader.values(row)
         return stored[1 : 1 + stored[0]]
-
-
-def parse_event_values(sealed: bytes) -> Any:
-    """Decode the msgpack array of an access event's ten values."""
-    return msgpack.unpackb(sealed)

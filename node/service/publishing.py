@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publish: make both logs say where they stand, and sign that.
 
-    1. one commit: status head to the records log, heartbeat and padding to the access log
-    2. recompute both roots from the stored tiles                        a difference is Fatal, nothing is signed
-    3. compare with the head file                                        a fork is refused, the node is read-only
-    4. store the head file, then sign, then store the signed notes       a note is never signed twice over one size
+    1. one commit: status head to the records log, heartbeat and padding to the access log; the head files follow
+       it before the writer answers (node.service.sequencer), so what is signed below is promised already
+    2. recompute both roots from the stored tiles, bound to the last      a difference is Fatal, nothing is signed
+       signed root
+    3. sign, then store the signed notes                                  a note is never signed twice over one size
 
-A crash between 1 and 4 leaves a longer log without a checkpoint; the next round signs it. A crash between the head
-file and the notes leaves a promise about a state that the store has: the next round signs the same roots.
+A crash between 1 and 3 leaves a longer log without a checkpoint; the next round signs it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from node.access.event import build_heartbeat, build_pad
-from node.errors import Conflict, Fatal
-from node.log.checkpoint import Checkpoint, sign_checkpoint
-from node.log.head import Head, check_continues
-from node.log.tree import recompute_root, root_at
+from node.core.types import TreeSize
+from node.errors import Fatal
+from node.log.checkpoint import Checkpoint, parse_signed_checkpoint, sign_checkpoint
+from node.log.tree import recompute_root
 from node.service import layout
 from node.service.layout import LogKind
 
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from node.core.clock import Clock
-    from node.core.types import TreeSize
+    from node.core.types import RootHash
     from node.crypto.ed25519 import Ed25519Signer
     from node.crypto.mldsa import MlDsa44Signer
-    from node.ports import HeadFiles, Store
     from node.service.reading import LogReader
     from node.service.sequencer import Sequencer
     from node.service.status import StatusPublisher
@@ -56,7 +55,7 @@ class Published:
 
     log: LogKind
     size: TreeSize
-    root: bytes
+    root: RootHash
     note: str
 
 
@@ -65,16 +64,12 @@ class Publisher:
 
     def __init__(
         self,
-        store: Store,
-        heads: HeadFiles,
         sequencer: Sequencer,
         readers: Mapping[LogKind, LogReader],
         keys: Mapping[LogKind, LogKeys],
         status: StatusPublisher,
         clock: Clock,
     ) -> None:
-        self._store = store
-        self._heads = heads
         self._sequencer = sequencer
         self._readers = readers
         self._keys = keys
@@ -86,40 +81,33 @@ class Publisher:
         """Close the period of both logs and sign their checkpoints.
 
         Raises:
-            Fatal: The stored tiles do not give the root that the writer has.
-            Conflict: The store does not continue the head file.
+            Fatal: The stored tiles contradict each other, the last signed root or the writer.
         """
         with self._lock:
             sizes = self._sequencer.run(self._close_period, entries=ACCESS_STEP)
             return {log: self._sign(log, size) for log, size in sizes.items()}
 
     def _close_period(self, transaction: Transaction) -> dict[LogKind, TreeSize]:
+        for log in LogKind:
+            transaction.promise(log)
         self._status.append_head(transaction, self._clock.now_seconds())
         transaction.append(LogKind.ACCESS, build_heartbeat(self._clock.now_ms(), rejects=0, unwraps=None))
         while transaction.size(LogKind.ACCESS) % ACCESS_STEP:
             transaction.append(LogKind.ACCESS, build_pad(secrets.token_bytes(16)))
-        return {log: transaction.size(log) for log in LogKind}
+        return {log: TreeSize(transaction.size(log)) for log in LogKind}
 
     def _sign(self, log: LogKind, size: TreeSize) -> Published:
         reader = self._readers[log]
-        verified = reader.published_size()
-        root = recompute_root(reader.tiles, verified, size)
+        last = reader.find_checkpoint()
+        last_root = parse_signed_checkpoint(last[1])[0].root if last else None
+        root = recompute_root(reader.tiles, last[0] if last else 0, size, verified_root=last_root)
         durable_size, durable_root = self._sequencer.root(log)
         if durable_size == size and durable_root != root:
-            raise Fatal("log-root-differs", f"stored tiles of the {log.text} log do not give the root of size {size}")
-        self._check_head(log)
-        newest_size, newest_root = self._sequencer.root(log)
-        self._heads.store(Head(reader.origin, newest_size, newest_root))
+            raise Fatal(
+                "log-root-differs", f"stored tiles of the {log.text} log do not give the root of size {size}"
+            )
         keys = self._keys[log]
         checkpoint = Checkpoint(reader.origin, size, root)
         note = sign_checkpoint(checkpoint, keys.ed25519, keys.ml_dsa_44, self._clock.now_seconds())
         self._sequencer.run(lambda t: t.put(layout.checkpoint_key(log, size), note.encode()), entries=0)
         return Published(log, size, root, note)
-
-    def _check_head(self, log: LogKind) -> None:
-        reader = self._readers[log]
-        head = self._heads.load(reader.origin)
-        if head is None:
-            raise Conflict("head-missing", f"log {reader.origin} has no head file, so nothing may be signed on it")
-        size = reader.size()
-        check_continues(head, size, root_at(reader.tiles, head.size) if head.size <= size else None)

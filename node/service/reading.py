@@ -93,7 +93,9 @@ class LogReader:
             layout.rows_key(self.kind, 0), layout.rows_key(self.kind, start + 1), reverse=True, limit=1
         ):
             first = layout.parse_u64(key[2:])
-        for key, block in self._reads.scan(layout.rows_key(self.kind, first), layout.rows_key(self.kind, stop)):
+        for key, block in self._reads.scan(
+            layout.rows_key(self.kind, first), layout.rows_key(self.kind, stop)
+        ):
             base = layout.parse_u64(key[2:])
             for place in range(max(0, start - base), min(len(block) // layout.ROW_BYTES, stop - base)):
                 yield EntryIndex(base + place), layout.parse_row(block, place)
@@ -118,7 +120,9 @@ class LogReader:
         """
         wrapped = self._reads.get_secret(layout.secret_key(self.kind, index))
         if wrapped is None:
-            raise NotFound("secret-unknown", f"entry {index} of the {self.kind.text} log has no secret (erased?)")
+            raise NotFound(
+                "secret-unknown", f"entry {index} of the {self.kind.text} log has no secret (erased?)"
+            )
         return wrapped
 
     def index_of(self, leaf: bytes) -> EntryIndex:

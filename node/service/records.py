@@ -6,18 +6,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from node.core.types import EntryIndex
 from node.errors import InvalidInput, NotFound
 from node.records.status import INVALID, REPAIRED, SUSPENDED, VALID
 from node.service import layout
 from node.service.issuing import subject_digest
-from node.service.layout import NO_LIST
+from node.service.layout import DISCLOSURES, NO_LIST
 from node.service.status import StatusChange, change_status, current_status, parse_history
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from node.core.clock import Clock
-    from node.core.types import EntryIndex, LeafHash
+    from node.core.types import LeafHash
     from node.ports import Reads
     from node.service.layout import Row
     from node.service.looking import AccessLog, Opened, Purpose, Vault
@@ -35,6 +36,7 @@ class RecordLine:
     index: EntryIndex
     leaf: LeafHash
     item: str
+    disclosure: str
     status: str
     stage: str
 
@@ -94,7 +96,7 @@ class Records:
         digest = subject_digest(self._index_key, subject_type, subject_id)
         start, stop = layout.subject_key(digest, 0), layout.stop_of(layout.subject_key(digest))
         found = self._reads.scan(start, stop, limit=limit)
-        indices = [layout.parse_u64(key[-8:]) for key, _ in found]
+        indices = [EntryIndex(layout.parse_u64(key[-8:])) for key, _ in found]
         return [self._line(index, self._reader.row(index)) for index in indices]
 
     def show(self, leaf: bytes, why: Purpose) -> ShownRecord:
@@ -123,7 +125,9 @@ class Records:
             Conflict: It is withdrawn or superseded already.
         """
         if not 0 < len(ground.strip()) <= MAX_GROUND_CHARACTERS:
-            raise InvalidInput("ground", f"ground has {len(ground)} characters, want 1 to {MAX_GROUND_CHARACTERS}")
+            raise InvalidInput(
+                "ground", f"ground has {len(ground)} characters, want 1 to {MAX_GROUND_CHARACTERS}"
+            )
         index = self._reader.index_of(leaf)
         change = StatusChange(INVALID, self._clock.now_ms(), officer, ground)
         self._sequencer.run(lambda t: change_status(t, self._reader, index, change), entries=0)
@@ -144,11 +148,12 @@ class Records:
             raise NotFound("record-unknown", f"entry {index} of the records log is no record")
         return row
 
-    def _line(self, index: int, row: Row) -> RecordLine:
+    def _line(self, index: EntryIndex, row: Row) -> RecordLine:
         return RecordLine(
             index,
             self._reader.leaf(index),
             self._item_names.get(row.kind, "?"),
+            DISCLOSURES[row.disclosure],
             STATUS_WORDS[current_status(self._reads, row)],
             self._reader.stage(index),
         )

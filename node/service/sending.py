@@ -103,7 +103,9 @@ class Sender:
                 return outcome
             now = self._clock.monotonic()
             if now - start > timeout_seconds:
-                raise Unavailable("transaction-slow", f"transaction not final after {timeout_seconds:.0f} seconds")
+                raise Unavailable(
+                    "transaction-slow", f"transaction not final after {timeout_seconds:.0f} seconds"
+                )
             if now - sent > RESEND_SECONDS:
                 self.resend()
                 sent = now

@@ -106,7 +106,11 @@ class Sequencer:
             entries: About how many entries it appends, for the size of a group.
         """
         future: Future[T] = Future()
-        refusal = self._fatal or self._read_only or (Unavailable("stopping", "node is stopping") if self._closed else None)
+        refusal = (
+            self._fatal
+            or self._read_only
+            or (Unavailable("stopping", "node is stopping") if self._closed else None)
+        )
         if refusal is not None:
             future.set_exception(refusal)
         else:
@@ -128,7 +132,11 @@ class Sequencer:
         stopping = False
         while not stopping:
             group, stopping = self._gather()
-            if group:
+            refusal = self._fatal or self._read_only
+            if refusal is not None:
+                for _, _, future in group:
+                    future.set_exception(refusal)
+            elif group:
                 self._commit(group)
 
     def _gather(self) -> tuple[list[Any], bool]:
@@ -147,11 +155,6 @@ class Sequencer:
         return group, True
 
     def _commit(self, group: list[Any]) -> None:
-        refusal = self._fatal or self._read_only
-        if refusal is not None:
-            for _, _, future in group:
-                future.set_exception(refusal)
-            return
         answers: list[tuple[Future[Any], Any]] = []
         try:
             transaction = Transaction(self._store, self._tails)
@@ -161,16 +164,15 @@ class Sequencer:
                     answers.append((future, result))
             if transaction.writes:
                 batch, tails = transaction.seal()
-                try:
-                    self._store.commit(batch)
-                except Unavailable as error:  # the store says that nothing was written
-                    for future, _ in answers:
-                        future.set_exception(error)
-                    return
+                self._store.commit(batch)
                 for kind in transaction.promised:
                     tree = tails[kind].tree
                     self._heads.store(Head(self._origins[kind], tree.size, tree.root()))
                 self._tails = tails
+        except Unavailable as error:  # the store says that nothing was written
+            for future, _ in answers:
+                future.set_exception(error)
+            return
         except Exception as error:  # noqa: BLE001 - whatever it was, our state is unknown now
             self._stop_for_good(error, group)
             return
@@ -184,12 +186,18 @@ class Sequencer:
             return operation(transaction)
         except NodeError as error:
             if transaction.writes != before:
-                raise Fatal("operation-half-done", f"an operation wrote before it refused with {error.code}") from error
+                raise Fatal(
+                    "operation-half-done", f"an operation wrote before it refused with {error.code}"
+                ) from error
             future.set_exception(error)
             return future
 
     def _stop_for_good(self, error: Exception, group: list[Any]) -> None:
-        fatal = error if isinstance(error, Fatal) else Fatal("commit-failed", f"commit failed: {type(error).__name__}")
+        fatal = (
+            error
+            if isinstance(error, Fatal)
+            else Fatal("commit-failed", f"commit failed: {type(error).__name__}")
+        )
         self._fatal = fatal
         for _, _, future in group:
             if not future.done():

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from node.service.importing import Importer
     from node.service.joining import Joiner
     from node.service.layout import LogKind
+    from node.service.looking import AccessLog
     from node.service.reading import LogReader
     from node.service.records import Records
     from node.service.sequencer import Sequencer
@@ -88,6 +89,7 @@ class Services:
     sequencer: Sequencer
     readers: Mapping[LogKind, LogReader]
     items: Mapping[str, CatalogueItem]
+    access: AccessLog
     importer: Importer
     records: Records
     exporter: EvidenceExporter

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Before anything is signed: does this store continue what was signed before? (protocol section 2, Head file)
+"""Before anything is signed: does this store continue what was signed before? (protocol section 2, Head file).
 
 Two witnesses are asked, and a store that does not continue both is read-only:
 
@@ -12,25 +12,27 @@ chain accepted and the store does not know (a crash before the outcome was store
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from node.errors import Conflict
 from node.log.head import Head, check_continues
 from node.log.tree import root_at
 from node.service import layout
-from node.service.layout import LogKind
 from node.service.reading import StoredAnchor, encode_stored_anchor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from node.core.types import LogId
+    from node.core.types import LogId, RootHash
     from node.ports import AnchorChain, HeadFiles
+    from node.service.layout import LogKind
     from node.service.reading import LogReader
     from node.service.sequencer import Sequencer
+    from node.service.transaction import Transaction
 
 
-def create_heads(heads: HeadFiles, readers: Mapping[LogKind, LogReader], empty_root: bytes) -> None:
+def create_heads(heads: HeadFiles, readers: Mapping[LogKind, LogReader], empty_root: RootHash) -> None:
     """Write the first head file of logs that are new: nothing stored, nothing promised."""
     for reader in readers.values():
         if heads.load(reader.origin) is None and reader.size() == 0:
@@ -96,4 +98,8 @@ def _fetch_unknown(
     for anchor, transaction in chain.fetch_anchors(log_id, first):
         stored = encode_stored_anchor(StoredAnchor(anchor, transaction, 0))
         key = layout.anchor_key(reader.kind, anchor.i)
-        sequencer.run(lambda t, key=key, stored=stored: t.put(key, stored), entries=0)
+        sequencer.run(partial(_put, key, stored), entries=0)
+
+
+def _put(key: bytes, value: bytes, transaction: Transaction) -> None:
+    transaction.put(key, value)

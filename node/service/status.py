@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgpack
 
 from node.errors import Conflict, NotFound
+from node.records.names import StatusUri
 from node.records.status import (
     INVALID,
     LIST_SIZE,
@@ -18,7 +18,7 @@ from node.records.status import (
     build_status_head,
     encode_status_token,
     status_path,
-    status_uri,
+    token_digest,
 )
 from node.service import layout
 from node.service.layout import NO_LIST, LogKind
@@ -26,7 +26,7 @@ from node.service.layout import NO_LIST, LogKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from node.core.types import EntryIndex
+    from node.core.types import EntryIndex, MemberCode
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import Reads
     from node.service.reading import LogReader
@@ -122,7 +122,7 @@ def change_status(
     if row.status_list == NO_LIST:
         raise NotFound("record-unknown", f"entry {index} of the records log is no record")
     key = layout.status_list_key(row.status_list)
-    states = StatusList(transaction.get(key) or b"")
+    states = StatusList(transaction.get(key))
     current = states.get(row.status_index)
     if current == INVALID:
         raise Conflict("record-withdrawn", f"record at index {index} is withdrawn or superseded already")
@@ -164,7 +164,7 @@ class StatusHead:
 class StatusPublisher:
     """Writes the status heads and finds what evidence needs of them."""
 
-    def __init__(self, reads: Reads, signer: Ed25519Signer, domain: str, member: str) -> None:
+    def __init__(self, reads: Reads, signer: Ed25519Signer, domain: str, member: MemberCode) -> None:
         self._reads = reads
         self._signer = signer
         self._domain = domain
@@ -178,7 +178,7 @@ class StatusPublisher:
         tokens = {number: self._token(transaction, number, now_seconds) for number in changed}
         digests = self.digests(newest) if newest else []
         for number, token in sorted(tokens.items()):
-            digest = hashlib.sha256(token.encode()).digest()
+            digest = token_digest(token)
             digests[number : number + 1] = [digest]
             transaction.put(layout.token_key(digest), token.encode())
             transaction.put(layout.token_digest_key(number, seq), digest)
@@ -208,7 +208,9 @@ class StatusPublisher:
             NotFound: The head does not cover the list (a record younger than the head).
         """
         if number >= head.lists:
-            raise NotFound("status-unknown", f"status head {head.seq} has {head.lists} lists, wanted list {number}")
+            raise NotFound(
+                "status-unknown", f"status head {head.seq} has {head.lists} lists, wanted list {number}"
+            )
         token = self._reads.get(layout.token_key(self._digest(number, head.seq)))
         if token is None:
             raise NotFound("status-unknown", f"token of list {number} under head {head.seq} is not stored")
@@ -218,10 +220,6 @@ class StatusPublisher:
         """Build the path of a list's token in a head's tree."""
         return status_path(self.digests(head), number)
 
-    def uri(self, number: int) -> str:
-        """Name a list."""
-        return status_uri(self._domain, self._member, number)
-
     def _digest(self, number: int, seq: int) -> bytes:
         start, stop = layout.token_digest_key(number, 0), layout.token_digest_key(number, seq + 1)
         for _, digest in self._reads.scan(start, stop, reverse=True, limit=1):
@@ -229,8 +227,13 @@ class StatusPublisher:
         raise NotFound("status-unknown", f"status list {number} has no token under head {seq}")
 
     def _changed_lists(self) -> list[int]:
-        return [layout.u32(key[1:]) for key, _ in self._reads.scan(layout.status_dirty_key(0), layout.stop_of(b"D"))]
+        return [
+            layout.u32(key[1:])
+            for key, _ in self._reads.scan(layout.status_dirty_key(0), layout.stop_of(b"D"))
+        ]
 
     def _token(self, transaction: Transaction, number: int, now_seconds: int) -> str:
-        states = StatusList(transaction.get(layout.status_list_key(number)) or b"")
-        return encode_status_token(states, self.uri(number), self._member, now_seconds, self._signer)
+        states = StatusList(transaction.get(layout.status_list_key(number)))
+        return encode_status_token(
+            states, StatusUri(self._domain, self._member, number), now_seconds, self._signer
+        )

@@ -108,6 +108,7 @@ class Transaction:
         values: bytes = b"",
         status: tuple[int, int] = (NO_LIST, 0),
         kind: int = 0,
+        disclosure: int = 0,
         leaf: bytes | None = None,
     ) -> EntryIndex:
         """Append one entry.
@@ -119,6 +120,7 @@ class Transaction:
             values: Positions and sealed values, as they go to the values stream.
             status: Status list and index; (NO_LIST, 0) for entries without.
             kind: Number of the catalogue item; 0 when the entry is no record.
+            disclosure: Place of the record's disclosure class in DISCLOSURES.
             leaf: RFC 6962 leaf hash when the caller has it already.
 
         Returns:
@@ -143,6 +145,7 @@ class Transaction:
                 len(values),
                 *status,
                 kind,
+                disclosure,
             )
         )
         growth.entries.append(length.to_bytes(LENGTH_PREFIX_BYTES, "big"))

@@ -118,7 +118,9 @@ def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> N
     logs = {
         log: LogKeyPair(
             Ed25519Signer(parse_private_key("ed25519", _load(directory / f"{log}-{n}.pem"), passphrase)),
-            MlDsa44Signer(parse_private_key("ml-dsa-44", _load(directory / f"{log}-{n}.ml-dsa.pem"), passphrase)),
+            MlDsa44Signer(
+                parse_private_key("ml-dsa-44", _load(directory / f"{log}-{n}.ml-dsa.pem"), passphrase)
+            ),
         )
         for log, n in numbers.items()
     }
@@ -168,4 +170,6 @@ def _load(path: Path) -> bytes:
 def _check_private(path: Path) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        raise Fatal("key-readable", f"{path.name} can be read by others: mode is {mode:o}, want {mode & 0o700:o}")
+        raise Fatal(
+            "key-readable", f"{path.name} can be read by others: mode is {mode:o}, want {mode & 0o700:o}"
+        )

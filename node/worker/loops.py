@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from node.errors import Conflict, Fatal, NodeError, Unavailable
-from node.service.jobs import unfinished_jobs
+from node.service.jobs import UNFINISHED, unfinished_jobs
 from node.service.startup import check_chain
 
 if TYPE_CHECKING:
     from node.service.services import Services
+    from node.worker.uploads import Uploads
 
 RETRY_SECONDS: Final = 2.0
 _LOG = structlog.get_logger("ironcage")
@@ -25,14 +26,16 @@ _LOG = structlog.get_logger("ironcage")
 class ImportLoop:
     """Runs ordered imports one after the other, the unfinished ones of the last run first."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, uploads: Uploads) -> None:
         self._services = services
+        self._uploads = uploads
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="imports", daemon=True)
 
     def start(self) -> None:
-        """Start the loop."""
+        """Drop the files of ended imports and start the loop."""
+        self._uploads.remove_all_but({job.id for job in unfinished_jobs(self._services.store)})
         self._wake.set()
         self._thread.start()
 
@@ -64,7 +67,11 @@ class ImportLoop:
             if isinstance(error, Unavailable) and not self._stopping:
                 threading.Timer(RETRY_SECONDS, self._wake.set).start()
         else:
-            _LOG.info("import ended", job=job_id, state=done.state, accepted=done.accepted, refused=done.refused)
+            if done.state not in UNFINISHED:
+                self._uploads.remove(job_id)
+            _LOG.info(
+                "import ended", job=job_id, state=done.state, accepted=done.accepted, refused=done.refused
+            )
 
 
 class ChainLoop:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
+    from node.core.types import MemberCode
+
 _issuer: ChunkIssuer | None = None
 
 
@@ -28,7 +30,7 @@ class IssuerSetup:
     """What a worker needs to issue; crosses the process boundary once, through a pipe. Has no printable form."""
 
     domain: str
-    member: str
+    member: MemberCode
     record_seed: bytes
     wrapping_key: bytes
     index_key: bytes

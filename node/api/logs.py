@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes that show the logs: C2SP tlog-tiles, the node, anchors, health and metrics."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from node.api.auth import Auditor, Operator, Staff
+from node.api.models import AnchorView, anchor_view
+from node.api.problems import RESPONSES
+from node.api.state import services_of, state_of
+from node.errors import AccessDenied, InvalidInput, NotFound, Unavailable
+from node.log.tiles import BundleName, parse_tile_path
+from node.service.layout import LogKind, log_kind
+from node.service.looking import Purpose
+
+TEXT = "text/plain; charset=utf-8"
+BYTES = "application/octet-stream"
+IMMUTABLE = "public, max-age=31536000, immutable"
+api = APIRouter(prefix="/api/v1", responses=RESPONSES)
+log = APIRouter(tags=["log"], responses={404: RESPONSES[404]})
+health = APIRouter(tags=["health"])
+
+
+@api.get("/node", tags=["node"])
+def show_node(request: Request) -> dict[str, Any]:
+    """Say who this node is, its public keys, and how far its logs have come. Open to all."""
+    return services_of(request).describe()
+
+
+@api.post("/anchors", tags=["anchors"])
+def anchor_now(request: Request, caller: Operator) -> list[AnchorView]:
+    """Publish and anchor both logs now, and wait until the chain has settled it."""
+    del caller
+    state = state_of(request)
+    state.ready_to_anchor()
+    anchors = state.services.anchorer.anchor_now(sleep=time.sleep)
+    return [anchor_view(kind.text, stored) for kind, stored in anchors.items()]
+
+
+@api.get("/anchors", tags=["anchors"])
+def list_anchors(request: Request, caller: Staff, limit: int = 20) -> list[AnchorView]:
+    """List the newest anchors of both logs."""
+    del caller
+    views = []
+    for kind, reader in services_of(request).readers.items():
+        newest = reader.find_anchor()
+        last = newest.anchor.i if newest else 0
+        for i in range(last, max(0, last - max(1, min(limit, 1000))), -1):
+            found = reader.find_anchor(i)
+            if found is not None:
+                views.append(anchor_view(kind.text, found))
+    return views
+
+
+@log.get("/log/{kind}/{number}/checkpoint")
+def show_checkpoint(request: Request, kind: str, number: str) -> Response:
+    """The newest signed checkpoint (C2SP tlog-checkpoint). Open to all."""
+    reader = _reader(request, kind, number)
+    found = reader.find_checkpoint()
+    if found is None:
+        raise NotFound("checkpoint-unknown", "this log has published no checkpoint yet")
+    return Response(found[1], media_type=TEXT, headers={"Cache-Control": "no-cache"})
+
+
+@log.get("/log/{kind}/{number}/tile/entries/{path:path}")
+def show_entries(request: Request, kind: str, number: str, path: str, caller: Auditor) -> Response:
+    """An entry bundle (C2SP tlog-tiles), for auditors; of an access log the fetch itself is logged."""
+    reader = _reader(request, kind, number)
+    name = parse_tile_path(f"tile/entries/{path}")
+    if not isinstance(name, BundleName):
+        raise InvalidInput("tile-path", "path is not that of an entry bundle")
+    _require_published(reader.published_size(), name.index, name.width)
+    if reader.kind is LogKind.ACCESS:
+        why = Purpose(officer=caller.name, purpose="audit")
+        services_of(request).access.log_look("audit", why, [])
+    return Response(
+        reader.bundle(name.index, name.width), media_type=BYTES, headers={"Cache-Control": "private"}
+    )
+
+
+@log.get("/log/{kind}/{number}/tile/{path:path}")
+def show_tile(request: Request, kind: str, number: str, path: str) -> Response:
+    """A tile of hashes (C2SP tlog-tiles). Open to all."""
+    reader = _reader(request, kind, number)
+    name = parse_tile_path(f"tile/{path}")
+    if isinstance(name, BundleName):
+        raise AccessDenied("entries-closed", "entry bundles are for auditors")
+    span = 256**name.level
+    _require_published(reader.published_size() // span, name.index, name.width)
+    tile = reader.tile(name.level, name.index, name.width)
+    return Response(tile, media_type=BYTES, headers={"Cache-Control": IMMUTABLE})
+
+
+@health.get("/healthz")
+def healthz(request: Request) -> dict[str, str]:
+    """Whether the process works. Open to all."""
+    fatal = services_of(request).sequencer.fatal
+    if fatal is not None:
+        raise Unavailable(fatal.code, fatal.message)
+    return {"status": "ok"}
+
+
+@health.get("/readyz")
+def readyz(request: Request) -> dict[str, object]:
+    """Whether the node takes work; the reason when it does not. Open to all."""
+    state = services_of(request).state()
+    if state["mode"] in {"stopped", "read-only"}:
+        raise Unavailable(str(state["code"]), str(state["reason"]))
+    return state
+
+
+@health.get("/metrics")
+def metrics(request: Request) -> Response:
+    """Prometheus metrics: sizes and ages, no personal data. Open to all who reach the port."""
+    services = services_of(request)
+    registry = CollectorRegistry()
+    size = Gauge("ironcage_log_entries", "Entries of a log", ["log", "stage"], registry=registry)
+    for kind, reader in services.readers.items():
+        size.labels(kind.text, "integrated").set(reader.size())
+        size.labels(kind.text, "published").set(reader.published_size())
+        size.labels(kind.text, "anchored").set(reader.anchored_size())
+    state = services.state()
+    age = Gauge("ironcage_unanchored_seconds", "Age of the oldest newest anchor", registry=registry)
+    age.set(float("nan") if state["unanchored_seconds"] is None else float(str(state["unanchored_seconds"])))
+    mode = Gauge("ironcage_mode", "1 for the mode the node is in", ["mode"], registry=registry)
+    mode.labels(str(state["mode"])).set(1)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _reader(request: Request, kind: str, number: str) -> Any:
+    found = log_kind(kind)
+    if found is not None:
+        reader = services_of(request).readers[found]
+        if number == str(reader.number):
+            return reader
+    raise NotFound("log-unknown", "this node has no such log: want records or access and a succession number")
+
+
+def _require_published(published: int, index: int, width: int) -> None:
+    if index * 256 + width > published:
+        raise NotFound("tile-unknown", "the published log does not reach that far")

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes for imports and records. Look-ups are POST, so that no identifier stands in an access line of a proxy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from pydantic import StringConstraints
+
+from node.api.auth import Caller, Officer, Operator
+from node.api.models import (
+    CorrectBody,
+    EvidenceBody,
+    EvidenceView,
+    JobView,
+    LeafText,
+    RecordView,
+    RefusalView,
+    SearchBody,
+    ShownRecordView,
+    WhyBody,
+    WithdrawBody,
+    job_view,
+    record_view,
+    refusal_view,
+    row_of,
+    shown_view,
+)
+from node.api.problems import RESPONSES, language_of
+from node.api.state import services_of, state_of
+from node.records.rules import rule_text
+from node.service.jobs import get_job, iterate_refusals, list_jobs
+from node.service.looking import Purpose
+
+MAX_NAME_CHARACTERS = 200
+router = APIRouter(prefix="/api/v1", responses=RESPONSES)
+ItemText = Annotated[str, StringConstraints(max_length=65)]
+
+
+@router.post("/imports", status_code=202, tags=["imports"])
+def order_import(
+    request: Request,
+    file: Annotated[UploadFile, File(description="The department's file: xlsx, xls, csv or ndjson.")],
+    item: Annotated[ItemText, Form(description="Catalogue item, `penalty:2018`.")],
+    caller: Operator,
+    *,
+    corrections: Annotated[bool, Form(description="Issue changed rows as corrections.")] = False,
+) -> JobView:
+    """Store a file and queue its import. Ask for the job to see how it goes."""
+    state = state_of(request)
+    importer = state.services.importer
+    importer.require_item(item)
+    job_id = importer.new_job_id()
+    stored = state.uploads.store(job_id, file.file)
+    job = importer.order(
+        job_id=job_id,
+        item=item,
+        file_name=(file.filename or "upload")[-MAX_NAME_CHARACTERS:],
+        file_digest=stored.digest,
+        file_bytes=stored.size_bytes,
+        officer=caller.name,
+        corrections=corrections,
+    )
+    state.wake_imports()
+    return job_view(job)
+
+
+@router.get("/imports", tags=["imports"])
+def list_imports(request: Request, caller: Operator, limit: int = 20) -> list[JobView]:
+    """List the newest imports."""
+    del caller
+    return [job_view(job) for job in list_jobs(services_of(request).store, limit=max(1, min(limit, 1000)))]
+
+
+@router.get("/imports/{job_id}", tags=["imports"])
+def show_import(request: Request, job_id: str, caller: Operator) -> JobView:
+    """Show how an import goes, or how it ended."""
+    del caller
+    return job_view(get_job(services_of(request).store, job_id))
+
+
+@router.get("/imports/{job_id}/refusals", tags=["imports"])
+def show_refusals(
+    request: Request, job_id: str, caller: Operator, limit: int = 1000, after: int = 0
+) -> list[RefusalView]:
+    """List refused rows with column, rule and class of value, in the order of the file.
+
+    `after` continues behind a row number.
+    """
+    del caller
+    store = services_of(request).store
+    get_job(store, job_id)
+    language = language_of(request)
+    views: list[RefusalView] = []
+    for refusal in iterate_refusals(store, job_id):
+        if refusal.row > after:
+            if len(views) >= max(1, min(limit, 10_000)) and refusal.row != views[-1].row:
+                break
+            views.append(refusal_view(refusal, rule_text(refusal.rule, language)))
+    return views
+
+
+@router.post("/records/search", tags=["records"])
+def search_records(request: Request, body: SearchBody, caller: Officer) -> list[RecordView]:
+    """List records: newest first, or all about one subject. Shows nothing of their content."""
+    del caller
+    records = services_of(request).records
+    if body.subject is not None:
+        lines = records.list_subject(body.subject.type, body.subject.id, limit=body.limit)
+    else:
+        lines = records.list_newest(limit=body.limit, before=body.before)
+    return [record_view(line) for line in lines]
+
+
+@router.post("/records/{leaf}/show", tags=["records"])
+def show_record(request: Request, leaf: LeafText, body: WhyBody, caller: Officer) -> ShownRecordView:
+    """Show all fields of a record. The look is in the access log before anything is opened."""
+    return shown_view(services_of(request).records.show(bytes.fromhex(leaf), _why(body, caller)))
+
+
+@router.post("/records/{leaf}/evidence", tags=["records"])
+def export_evidence(request: Request, leaf: LeafText, body: EvidenceBody, caller: Officer) -> EvidenceView:
+    """Build an evidence file that discloses some fields. The look is in the access log before."""
+    exporter = services_of(request).exporter
+    exported = exporter.export(bytes.fromhex(leaf), set(body.disclose), _why(body, caller))
+    return EvidenceView(
+        name=exported.name, stage=exported.stage, evidence=exported.data.decode(), receipt=exported.receipt
+    )
+
+
+@router.post("/records/{leaf}/withdraw", tags=["records"])
+def withdraw_record(request: Request, leaf: LeafText, body: WithdrawBody, caller: Operator) -> RecordView:
+    """Withdraw a record. Final; evidence says so from the next anchor on."""
+    records = services_of(request).records
+    return record_view(records.withdraw(bytes.fromhex(leaf), officer=caller.name, ground=body.ground))
+
+
+@router.post("/records/{leaf}/correct", tags=["records"])
+def correct_record(request: Request, leaf: LeafText, body: CorrectBody, caller: Operator) -> RecordView:
+    """Issue a record that supersedes another; the old one becomes invalid in the same commit."""
+    services = services_of(request)
+    header, cells = row_of(body.values)
+    old = bytes.fromhex(leaf)
+    new = services.importer.correct(
+        item=body.item or services.records.line(old).item,
+        header=header,
+        cells=cells,
+        supersedes=old,
+        officer=caller.name,
+        ground=body.ground,
+    )
+    return record_view(services.records.line(new))
+
+
+def _why(body: WhyBody, caller: Caller) -> Purpose:
+    return Purpose(officer=caller.name, purpose=body.purpose, basis=body.basis, case=body.case)

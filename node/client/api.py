@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node's HTTP API from the outside: what the command line uses to talk to the running node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import httpx
+import orjson
+
+from node.errors import AccessDenied, Conflict, InvalidInput, NodeError, NotFound, Unavailable, Verification
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+_CLASSES: Final[dict[int, type[NodeError]]] = {
+    400: InvalidInput,
+    401: AccessDenied,
+    403: AccessDenied,
+    404: NotFound,
+    409: Conflict,
+    413: InvalidInput,
+    422: Verification,
+    503: Unavailable,
+}
+DEFAULT_TIMEOUT_SECONDS: Final = 120.0
+
+
+class NodeClient:
+    """Calls one node.
+
+    Args:
+        url: Address of the node.
+        token: Token for the routes that need one.
+        language: ``zh`` or ``en``, for titles of errors and rules.
+        timeout_seconds: Longest wait for one answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        language: str = "en",
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> None:
+        headers = {"Accept-Language": language}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        # trust_env off: a proxy of the environment must not see what goes to the node.
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._http.close()
+
+    def get(self, path: str, **parameters: str | int) -> Any:
+        """Fetch JSON.
+
+        Raises:
+            NodeError: The node's own error by its class and code; ``node-away`` when there is no answer.
+        """
+        return self._json(self._call("GET", path, params=parameters))
+
+    def get_text(self, path: str) -> str:
+        """Fetch text, such as a checkpoint."""
+        return self._call("GET", path).text
+
+    def get_bytes(self, path: str) -> bytes:
+        """Fetch bytes, such as a tile."""
+        return self._call("GET", path).content
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send JSON and fetch JSON."""
+        return self._json(self._call("POST", path, json=body))
+
+    def upload(self, path: str, file: Path, fields: dict[str, str]) -> Any:
+        """Send a file with form fields."""
+        with file.open("rb") as stream:
+            return self._json(self._call("POST", path, files={"file": (file.name, stream)}, data=fields))
+
+    def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                "node-away", f"no answer from the node at {self._http.base_url}: {type(error).__name__}"
+            ) from None
+        if response.is_success:
+            return response
+        raise _error_of(response)
+
+    @staticmethod
+    def _json(response: httpx.Response) -> Any:
+        try:
+            return orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            raise Unavailable(
+                "node-answer", "the node's answer is not JSON: is this address a node's?"
+            ) from None
+
+
+def _error_of(response: httpx.Response) -> NodeError:
+    try:
+        body = orjson.loads(response.content)
+        code, detail = str(body["code"]), str(body["detail"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        code, detail = "node-answer", f"the node answered with status {response.status_code}"
+    return _CLASSES.get(response.status_code, Unavailable)(code, detail)
