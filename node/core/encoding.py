@@ -21,7 +21,7 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]*")
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*")
 
 
-def check_text(value: object, code: str) -> None:
+def require_text(value: object, code: str) -> None:
     """Refuse a value that is not text, as members of foreign JSON may be anything.
 
     Raises:
@@ -46,7 +46,7 @@ def parse_b64(text: str, *, length: int | None = None) -> bytes:
     Raises:
         InvalidInput: ``base64`` for any other spelling, ``base64-length`` for another number of bytes.
     """
-    check_text(text, "base64")
+    require_text(text, "base64")
     try:
         data = base64.b64decode(text)
     except (ValueError, binascii.Error):
@@ -74,7 +74,7 @@ def parse_b64u(text: str, *, length: int | None = None) -> bytes:
     Raises:
         InvalidInput: ``base64url`` for any other spelling, ``base64-length`` for another number of bytes.
     """
-    check_text(text, "base64url")
+    require_text(text, "base64url")
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (ValueError, binascii.Error):
@@ -105,7 +105,7 @@ def parse_decimal(text: str, *, maximum: int = MAX_SAFE_INTEGER) -> int:
     Raises:
         InvalidInput: ``decimal`` when the grammar does not hold, ``decimal-range`` above ``maximum``.
     """
-    check_text(text, "decimal")
+    require_text(text, "decimal")
     if not _DECIMAL.fullmatch(text):
         raise InvalidInput(
             "decimal",
@@ -130,7 +130,7 @@ def parse_hex(text: str, *, length: int) -> bytes:
     Raises:
         InvalidInput: ``hex`` for any other spelling or length.
     """
-    check_text(text, "hex")
+    require_text(text, "hex")
     if len(text) != 2 + 2 * length or not _HEX.fullmatch(text):
         raise InvalidInput(
             "hex",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from node.core.encoding import check_text
+from node.core.encoding import require_text
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def parse_uuid7(text: str) -> bytes:
     Raises:
         InvalidInput: ``uuid7`` for any other text.
     """
-    check_text(text, "uuid7")
+    require_text(text, "uuid7")
     if not _UUID7.fullmatch(text):
         raise InvalidInput(
             "uuid7", f"identifier is not a UUIDv7: got {len(text)} characters, want 36 in lower case"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from node.core.encoding import check_text
+from node.core.encoding import require_text
 from node.core.region_table import TABLE
 from node.errors import InvalidInput
 
@@ -49,7 +49,7 @@ def parse_region(code: str) -> str:
         InvalidInput: ``region-form`` unless it is six digits in a possible combination, ``region-unknown`` for
             a province or prefecture that is not in the table.
     """
-    check_text(code, "region-form")
+    require_text(code, "region-form")
     if not _FORM.fullmatch(code):
         raise InvalidInput(
             "region-form", f"region code is malformed: got {len(code)} characters, want 6 digits"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, cast
 
-from node.core.encoding import check_text
+from node.core.encoding import require_text
 from node.core.width import fold_width
 from node.errors import InvalidInput
 
@@ -63,7 +63,7 @@ def parse_uscc(text: str) -> MemberCode:
         InvalidInput: ``uscc-placeholder`` for the code that stands for none, ``uscc-form`` for another length
             or alphabet, ``uscc-check-digit``, ``uscc-organisation-code`` when the inner check fails.
     """
-    check_text(text, "uscc-form")
+    require_text(text, "uscc-form")
     if text == PLACEHOLDER_USCC:
         raise InvalidInput("uscc-placeholder", "credit code is the placeholder for none")
     if not _USCC.fullmatch(text):
@@ -90,7 +90,7 @@ def parse_organisation_code(text: str) -> str:
     Raises:
         InvalidInput: ``organisation-code-form``, ``organisation-code-check-digit``.
     """
-    check_text(text, "organisation-code-form")
+    require_text(text, "organisation-code-form")
     match = _ORGANISATION.fullmatch(text)
     if match is None:
         raise InvalidInput(
@@ -120,7 +120,7 @@ def parse_registration_number(text: str) -> str:
     Raises:
         InvalidInput: ``registration-number-form``, ``registration-number-check-digit``.
     """
-    check_text(text, "registration-number-form")
+    require_text(text, "registration-number-form")
     if not _REGISTRATION.fullmatch(text):
         raise InvalidInput(
             "registration-number-form",

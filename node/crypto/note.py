@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from node.core.encoding import check_text, encode_b64, parse_b64
+from node.core.encoding import require_text, encode_b64, parse_b64
 from node.crypto import ed25519, mldsa
 from node.errors import InvalidInput, Verification
 
@@ -109,7 +109,7 @@ def parse_vkey(text: str) -> VKey:
     Raises:
         InvalidInput: ``vkey-form``, ``vkey-id`` for a key id of another key, and as :func:`build_vkey`.
     """
-    check_text(text, "vkey-form")
+    require_text(text, "vkey-form")
     match = _VKEY.fullmatch(text)
     if match is None:
         raise InvalidInput("vkey-form", "verifier key is malformed: want name+key id+base64")

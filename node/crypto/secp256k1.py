@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from node.core.encoding import check_text
+from node.core.encoding import require_text
 from node.crypto.keccak import keccak256
 from node.crypto.rlp import encode_rlp
 from node.errors import InvalidInput
@@ -109,7 +109,7 @@ def parse_address(text: str) -> bytes:
     Raises:
         InvalidInput: ``address``, ``address-checksum``.
     """
-    check_text(text, "address")
+    require_text(text, "address")
     if not _ADDRESS.fullmatch(text):
         raise InvalidInput(
             "address", f"address is malformed: got {len(text)} characters, want 0x and 40 hex digits"
