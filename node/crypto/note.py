@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from node.core.encoding import require_text, encode_b64, parse_b64
+from node.core.encoding import encode_b64, parse_b64, require_text
 from node.crypto import ed25519, mldsa
 from node.errors import InvalidInput, Verification
 
