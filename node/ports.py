@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from node.core.types import LogId, MemberCode, RootHash
     from node.log.anchor import Anchor
     from node.log.head import Head
+    from node.records.values import Cell
 
 # ---------------------------------------------------------------------------------------------------------------
 # Storage: one transactional byte store per node (DESIGN section 7, Store; docs/storage.md)
@@ -202,6 +203,31 @@ class HeadFiles(Protocol):
             Fatal: ``head-not-stored``; which of the two heads the disk holds is not known.
         """
         ...
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Readers: a department's file as rows (docs/import.md)
+# ---------------------------------------------------------------------------------------------------------------
+
+
+class Rows(Protocol):
+    """An open file, its header read; used as a context manager.
+
+    Attributes:
+        header: Cells of the header row.
+        date1904: Whether serial dates count from 1904.
+        chunks: The rows below the header as chunks of ``node.records.chunks``, to be read once.
+    """
+
+    header: list[Cell]
+    date1904: bool
+    chunks: Iterator[bytes]
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 # ---------------------------------------------------------------------------------------------------------------

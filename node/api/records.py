@@ -29,7 +29,8 @@ from node.api.models import (
 )
 from node.api.problems import RESPONSES, language_of
 from node.api.state import services_of, state_of
-from node.records.rules import rule_text
+from node.core.texts import title_of
+from node.records.rules import RULES
 from node.service.jobs import get_job, iterate_refusals, list_jobs
 from node.service.looking import Purpose
 
@@ -97,7 +98,7 @@ def show_refusals(
         if refusal.row > after:
             if len(views) >= max(1, min(limit, 10_000)) and refusal.row != views[-1].row:
                 break
-            views.append(refusal_view(refusal, rule_text(refusal.rule, language)))
+            views.append(refusal_view(refusal, _reason(refusal.rule, language)))
     return views
 
 
@@ -155,3 +156,10 @@ def correct_record(request: Request, leaf: LeafText, body: CorrectBody, caller: 
 
 def _why(body: WhyBody, caller: Caller) -> Purpose:
     return Purpose(officer=caller.name, purpose=body.purpose, basis=body.basis, case=body.case)
+
+
+def _reason(rule: str, language: str) -> str:
+    found = RULES.get(rule)
+    if found is None:
+        return title_of(rule, language)
+    return found[0] if language == "zh" else found[1]

@@ -18,11 +18,12 @@ from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import msgpack
-
 from node.core.clock import china_date
 from node.core.ids import build_uuid7
 from node.errors import Conflict, InvalidInput, NotFound, Unavailable
+from node.records.chunks import CHUNK_ROWS, encode_chunk
+from node.records.chunks import parse_chunk as parse_row_chunk
+from node.records.headers import map_headers
 from node.records.status import INVALID
 from node.service.deciding import append_records, decide, supersede
 from node.service.issuing import IssueTask, encode_task, parse_chunk
@@ -30,13 +31,15 @@ from node.service.jobs import DONE, FAILED, QUEUED, RUNNING, Job, failed, get_jo
 from node.service.status import StatusChange, current_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
     from node.core.clock import Clock
     from node.core.types import EntryIndex
     from node.ports import Rows, Store
     from node.records.catalogue import CatalogueItem
+    from node.records.headers import HeaderWarning
+    from node.records.values import Cell
     from node.service.deciding import Decision
     from node.service.issuing import IssuedChunk
     from node.service.reading import LogReader
@@ -88,15 +91,17 @@ class ImportTools:
     def task(
         self,
         item: str,
-        header: Sequence[str],
-        numbers: Sequence[int],
-        rows: bytes,
+        header: Sequence[Cell],
+        chunk: bytes,
         supersedes: Sequence[bytes] = (),
+        *,
+        date1904: bool = False,
     ) -> IssueTask:
-        """Build the task for a chunk, with fresh status places."""
+        """Build the task for a chunk of rows, with fresh status places."""
         now_ms = self.clock.now_ms()
-        places = self.allocator.take(len(numbers))
-        return IssueTask(item, header, numbers, rows, places, supersedes, china_date(now_ms // 1000), now_ms)
+        places = self.allocator.take(CHUNK_ROWS)
+        today = china_date(now_ms // 1000)
+        return IssueTask(item, header, chunk, places, supersedes, today, now_ms, date1904)
 
 
 class Importer:
@@ -157,10 +162,11 @@ class Importer:
             if job.state in (DONE, FAILED):
                 return job
             try:
-                with self._tools.open_file(job, self._tools.items[job.item]) as rows:
-                    job = replace(job, state=RUNNING, warnings=tuple(rows.warnings))
-                    run = ImportRun(self._tools, job, rows.header, self._stop)
-                    return run.pump(rows.chunks())
+                item = self._tools.items[job.item]
+                with self._tools.open_file(job, item) as table:
+                    warnings = map_headers(item, table.header).warnings
+                    job = replace(job, state=RUNNING, warnings=tuple(_warning(w) for w in warnings))
+                    return ImportRun(self._tools, job, table, self._stop).pump()
             except (InvalidInput, NotFound) as error:
                 now_ms = self._tools.clock.now_ms()
                 ended = failed(get_job(self._tools.store, job_id), error.code, error.message, now_ms)
@@ -171,7 +177,7 @@ class Importer:
         self,
         *,
         item: str,
-        header: Sequence[str],
+        header: Sequence[Cell],
         cells: Sequence[Any],
         supersedes: bytes,
         officer: str,
@@ -200,7 +206,7 @@ class Importer:
         tools = self._tools
         with self._lock:
             old_index = tools.reader.index_of(supersedes)
-            task = tools.task(item, header, [1], msgpack.packb([list(cells)]), [supersedes])
+            task = tools.task(item, header, encode_chunk(1, [list(cells)]), [supersedes])
             chunk = _result(tools.workers.issue(encode_task(task)))
             if chunk.refusals:
                 _, column, rule, value_class = chunk.refusals[0]
@@ -235,26 +241,24 @@ class Importer:
 class ImportRun:
     """One run of one job: the pipeline and what it has counted."""
 
-    def __init__(self, tools: ImportTools, job: Job, header: Sequence[str], stop: threading.Event) -> None:
+    def __init__(self, tools: ImportTools, job: Job, table: Rows, stop: threading.Event) -> None:
         self._tools = tools
         self._job = job
-        self._header = header
+        self._table = table
         self._stop = stop
         self._ahead: deque[tuple[IssueTask, Future[bytes]]] = deque()
 
-    def pump(self, chunks: Iterator[tuple[Sequence[int], bytes]]) -> Job:
+    def pump(self) -> Job:
         """Feed the workers and commit their answers in the order of the file.
-
-        Args:
-            chunks: Row numbers of a chunk and its rows as msgpack.
 
         Returns:
             The job: done, or unfinished when it was stopped.
         """
-        for numbers, rows in chunks:
+        table = self._table
+        for chunk in table.chunks:
             if self._stop.is_set():
                 return self._job
-            task = self._tools.task(self._job.item, self._header, numbers, rows)
+            task = self._tools.task(self._job.item, table.header, chunk, date1904=table.date1904)
             self._ahead.append((task, self._tools.workers.issue(encode_task(task))))
             if len(self._ahead) >= CHUNKS_AHEAD:
                 self._commit_next()
@@ -269,16 +273,14 @@ class ImportRun:
         task, future = self._ahead.popleft()
         chunk = _result(future)
         decision = decide(tools.store, chunk)
-        refusals = chunk.refusals + _changed_here(chunk, task, decision)
+        refusals = chunk.refusals + [_refusal(chunk, n, "record-changed") for n in decision.changed_here]
         correction = None
         if job.corrections:
             correction = self._issue_corrections(task, chunk, decision, refusals)
         else:
-            refusals += [_refusal(chunk, task, n, "changed") for n, _ in decision.changed]
+            refusals += [_refusal(chunk, n, "record-changed") for n, _ in decision.changed]
         refusals.sort(key=lambda refusal: refusal[0])
-        done = _account(
-            job, task, chunk, decision, refusals, corrected=len(correction.pairs) if correction else 0
-        )
+        done = _account(job, chunk, decision, refusals, corrected=len(correction.pairs) if correction else 0)
         kind = tools.kinds[job.item]
 
         def write(transaction: Transaction) -> None:
@@ -303,19 +305,19 @@ class ImportRun:
         pairs: list[tuple[int, EntryIndex]] = []
         for n, old_index in decision.changed:
             if current_status(tools.store, tools.reader.row(old_index)) == INVALID:
-                refusals.append(_refusal(chunk, task, n, "record-withdrawn"))
+                refusals.append(_refusal(chunk, n, "record-withdrawn"))
             else:
                 pairs.append((chunk.rows[n], old_index))
         if not pairs:
             return None
-        rows = msgpack.unpackb(task.rows)
-        numbers = [task.row_numbers[place] for place, _ in pairs]
-        leaves = [tools.reader.leaf(old_index) for _, old_index in pairs]
-        again = tools.task(
-            task.item, task.header, numbers, msgpack.packb([rows[place] for place, _ in pairs]), leaves
-        )
+        rows = parse_row_chunk(task.chunk)
+        old = dict(pairs)
+        only = [row if place in old else [] for place, row in enumerate(rows.rows)]
+        leaves = [tools.reader.leaf(old[place]) if place in old else b"" for place in range(len(only))]
+        chunk_again = encode_chunk(rows.first_row, only)
+        again = tools.task(task.item, task.header, chunk_again, leaves, date1904=task.date1904)
         issued = _result(tools.workers.issue(encode_task(again)))
-        return Correction(issued, again.places, [(n, pairs[place][1]) for n, place in enumerate(issued.rows)])
+        return Correction(issued, again.places, [(n, old[place]) for n, place in enumerate(issued.rows)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,17 +338,17 @@ def _result(future: Future[bytes]) -> IssuedChunk:
         ) from None
 
 
-def _refusal(chunk: IssuedChunk, task: IssueTask, n: int, rule: str) -> list[Any]:
-    return [task.row_numbers[chunk.rows[n]], None, rule, "row"]
+def _refusal(chunk: IssuedChunk, n: int, rule: str) -> list[Any]:
+    return [chunk.first_row + chunk.rows[n], None, rule, ""]
 
 
-def _changed_here(chunk: IssuedChunk, task: IssueTask, decision: Decision) -> list[list[Any]]:
-    return [_refusal(chunk, task, n, "changed") for n in decision.changed_here]
+def _warning(warning: HeaderWarning) -> str:
+    """Say which column, and why; a header is no personal data, yet only its first characters are kept."""
+    return f"column {warning.column + 1} {warning.header[:40]}: {warning.rule}"
 
 
 def _account(
     job: Job,
-    task: IssueTask,
     chunk: IssuedChunk,
     decision: Decision,
     refusals: list[list[Any]],
@@ -355,8 +357,8 @@ def _account(
 ) -> Job:
     return replace(
         job,
-        last_row=task.row_numbers[-1],
-        read=job.read + len(task.row_numbers),
+        last_row=chunk.last_row,
+        read=job.read + chunk.read,
         accepted=job.accepted + len(decision.new) + corrected,
         corrected=job.corrected + corrected,
         duplicate=job.duplicate + len(decision.duplicates),

@@ -17,6 +17,7 @@ from node.core.ids import build_uuid7_many, parse_uuid7
 from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.wrap import wrap_secret
 from node.log.merkle import leaf_hash
+from node.records.chunks import parse_chunk as parse_row_chunk
 from node.records.headers import map_headers
 from node.records.identity import content_digest, identity_digest
 from node.records.issue import Issuer
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
     from node.core.types import MemberCode
     from node.records.catalogue import CatalogueItem
+    from node.records.chunks import RowChunk
     from node.records.rows import ValidRow
-    from node.records.rules import Refusal
+    from node.records.values import Cell
 
 SECRET_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -52,10 +54,9 @@ class IssueTask:
 
     Attributes:
         item: Name of the catalogue item, ``<item>:<version>``.
-        header: Column names as in the file.
-        row_numbers: Row numbers as the user sees them, one a row.
-        rows: msgpack array of rows, each an array of cells.
-        places: (status list, index) for each row; those of refused rows come back unused.
+        header: Cells of the file's header row.
+        chunk: The rows, as ``node.records.chunks`` packs them.
+        places: (status list, index), at least one for each row; those of rows that are not issued stay unused.
         supersedes: Leaf hash of the record each row corrects; empty when none does.
         today: Date of the import, YYYY-MM-DD.
         now_ms: Time of issue, milliseconds.
@@ -63,9 +64,8 @@ class IssueTask:
     """
 
     item: str
-    header: Sequence[str]
-    row_numbers: Sequence[int]
-    rows: bytes
+    header: Sequence[Cell]
+    chunk: bytes
     places: Sequence[tuple[int, int]]
     supersedes: Sequence[bytes]
     today: str
@@ -75,9 +75,12 @@ class IssueTask:
 
 @dataclass(frozen=True, slots=True)
 class IssuedChunk:
-    """What became of a chunk. The first ten fields have one element (or DIGEST_BYTES bytes) an issued record.
+    """What became of a chunk. From ``rows`` to ``disclosures`` there is one element an issued record.
 
     Attributes:
+        first_row: Number of the chunk's first row as the user sees it.
+        last_row: Number of its last row.
+        read: Rows that were not blank.
         rows: Places of the issued rows in the chunk.
         entries: Issuer-signed JWTs.
         leaves: Their leaf hashes.
@@ -92,6 +95,9 @@ class IssuedChunk:
         flags: [row number, rule] of issued rows that someone should look at.
     """
 
+    first_row: int
+    last_row: int
+    read: int
     rows: list[int]
     entries: list[bytes]
     leaves: list[bytes]
@@ -112,8 +118,7 @@ def encode_task(task: IssueTask) -> bytes:
         [
             task.item,
             list(task.header),
-            list(task.row_numbers),
-            task.rows,
+            task.chunk,
             list(task.places),
             list(task.supersedes),
             task.today,
@@ -178,10 +183,14 @@ class ChunkIssuer:
         validator = RowValidator(
             item, header_map, issuer=self._member, today=task.today, date1904=task.date1904
         )
-        valid, refusals = _validate(validator, task)
+        chunk = parse_row_chunk(task.chunk)
+        valid, refusals = _validate(validator, chunk)
         records = self._issue_rows(item, task, valid)
-        flags = [[task.row_numbers[place], NO_NUMBER] for place, row in valid if not row.numbered]
-        packed: bytes = msgpack.packb([[place for place, _ in valid], *records, refusals, flags])
+        flags = [[chunk.first_row + place, NO_NUMBER] for place, row in valid if not row.numbered]
+        read = sum(1 for row in chunk.rows if row)
+        last_row = chunk.first_row + len(chunk.rows) - 1
+        rows = [place for place, _ in valid]
+        packed: bytes = msgpack.packb([chunk.first_row, last_row, read, rows, *records, refusals, flags])
         return packed
 
     def _issue_rows(
@@ -242,17 +251,15 @@ class ChunkIssuer:
         return self._uris[number]
 
 
-def _validate(validator: RowValidator, task: IssueTask) -> tuple[list[tuple[int, ValidRow]], list[list[Any]]]:
+def _validate(validator: RowValidator, chunk: RowChunk) -> tuple[list[tuple[int, ValidRow]], list[list[Any]]]:
     valid: list[tuple[int, ValidRow]] = []
     refusals: list[list[Any]] = []
-    for place, cells in enumerate(msgpack.unpackb(task.rows)):
-        outcome = validator.check(cells, task.row_numbers[place])
+    for place, cells in enumerate(chunk.rows):
+        if not cells:
+            continue
+        outcome = validator.check(cells, chunk.first_row + place)
         if isinstance(outcome, list):
-            refusals.extend(_encode_refusal(refusal) for refusal in outcome)
+            refusals.extend(list(refusal) for refusal in outcome)
         else:
             valid.append((place, outcome))
     return valid, refusals
-
-
-def _encode_refusal(refusal: Refusal) -> list[Any]:
-    return [refusal.row, refusal.column, refusal.rule, refusal.value_class]
