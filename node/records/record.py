@@ -62,18 +62,22 @@ __all__ = [
     "SUBJECT",
     "Issued",
     "Issuer",
+    "Presentation",
     "Record",
     "RecordClaims",
     "StatusUri",
     "Subject",
     "Vct",
     "VerifiedRecord",
+    "open_presentation",
     "open_values",
+    "parse_presentation",
     "parse_record",
     "present_record",
     "released_digests",
     "seal_values",
     "verify_record",
+    "verify_record_signature",
 ]
 
 MAX_RECORD_BYTES: Final = 65_535
@@ -125,6 +129,15 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Presentation:
+    """A record with the disclosures that came with it, in three steps to be verified; none is done yet."""
+
+    record: Record
+    jws: Jws
+    disclosures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VerifiedRecord:
     """A record whose signature and disclosures hold.
 
@@ -155,15 +168,53 @@ def verify_record(presentation: str, find_key: Callable[[str, MemberCode], bytes
         Verification: The signature or a digest does not hold, or what ``find_key`` raises.
     """
     # 1: the JWT
-    parsed = parse_sd_jwt(presentation)
-    jws = _parse(parsed.jwt.text)
-    record = _build_record(parsed.jwt.text, jws)
+    parsed = parse_presentation(presentation)
     # 2: key and signature
-    verify_jws(jws, find_key(record.kid, record.claims.iss))
-    # 3: RFC 9901
-    opened = open_disclosures(jws.payload, parsed.disclosures)
-    # 4: the profile
-    disclosed = dict(_check_disclosure(text) for text in parsed.disclosures)
+    verify_record_signature(parsed, find_key(parsed.record.kid, parsed.record.claims.iss))
+    # 3 and 4: RFC 9901 and the profile
+    return open_presentation(parsed)
+
+
+def parse_presentation(text: str) -> Presentation:
+    """Parse a presentation; nothing is verified and no disclosure is read (step 1).
+
+    Args:
+        text: The JWT and the chosen disclosures, a tilde behind each; untrusted.
+
+    Raises:
+        InvalidInput: It is not of the record profile.
+    """
+    parsed = parse_sd_jwt(text)
+    jws = _parse(parsed.jwt.text)
+    return Presentation(_build_record(parsed.jwt.text, jws), jws, parsed.disclosures)
+
+
+def verify_record_signature(presentation: Presentation, public: bytes) -> None:
+    """Verify the issuer's signature over the JWT, and with it the open claims and digests (step 2).
+
+    Args:
+        presentation: From parse_presentation.
+        public: The record key (32 bytes) that the verifier trusts for its ``kid`` and issuer.
+
+    Raises:
+        Verification: The token names another key, or the signature does not hold.
+    """
+    verify_jws(presentation.jws, public)
+
+
+def open_presentation(presentation: Presentation) -> VerifiedRecord:
+    """Put the disclosures where their digests stand (steps 3 and 4).
+
+    Args:
+        presentation: One whose signature is verified; without that the result says nothing.
+
+    Raises:
+        InvalidInput: A disclosure is not of the record profile.
+        Verification: A disclosure has no digest in the record, or bends the rules of RFC 9901.
+    """
+    record = presentation.record
+    opened = open_disclosures(presentation.jws.payload, presentation.disclosures)
+    disclosed = dict(_check_disclosure(text) for text in presentation.disclosures)
     return VerifiedRecord(record.jwt, leaf_hash(record.jwt), record.claims, disclosed, len(opened.withheld))
 
 
