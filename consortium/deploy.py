@@ -135,7 +135,7 @@ def deploy_network(
         return settled.receipt.contract, settled
 
     registry, _ = deploy("MemberRegistry", [_founder_values(founder) for founder in founders])
-    anchor_log, settled = deploy("AnchorLog", domain, registry)
+    anchor_log, settled = deploy("AnchorLog", registry, domain)
     return Network(
         domain=domain,
         chain_id=choice.chain_id,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from node.chain.account import ChainAccount
 from node.chain.contracts import (
@@ -21,7 +21,7 @@ from node.errors import InvalidInput
 from node.ports import TransactionOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from node.chain.network import ChainSettings
     from node.chain.rpc import Rpc
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         Member,
         SignedTransaction,
     )
+
+_Read = TypeVar("_Read")
 
 # Gas limits are ceilings: what is not used costs nothing, and an estimate could fail for a reason of the moment.
 ANCHOR_GAS: Final = 250_000
@@ -84,24 +86,16 @@ class EvmChain:
 
     def log_head(self, log_id: LogId) -> AnchorHead | None:
         """Find the last anchor of a log; None when the log was never opened."""
-        try:
-            return self._logs.head(log_id)
-        except CallReverted as reverted:
-            self._check_absent(reverted, "UnknownLog")
-            return None
+        return self._unless("UnknownLog", lambda: self._logs.head(log_id))
 
     def log_info(self, log_id: LogId) -> LogInfo | None:
         """Find what is fixed about a log; None when it was never opened."""
-        try:
-            return self._logs.info(log_id)
-        except CallReverted as reverted:
-            self._check_absent(reverted, "UnknownLog")
-            return None
+        return self._unless("UnknownLog", lambda: self._logs.info(log_id))
 
     def last_log(self, member: MemberCode, kind: int) -> LogId | None:
         """Find a member's newest log of a kind, open or closed."""
-        (word,) = self._logs.read("lastLog", encode_code(member), kind)
-        return find_log_id(word)
+        words = self._unless("UnknownMember", lambda: self._logs.read("lastLog", encode_code(member), kind))
+        return find_log_id(words[0]) if words else None
 
     def commitment(self, log_id: LogId, i: int) -> bytes:
         """Give the 32 bytes that bind an anchor; zeros when there is none."""
@@ -110,11 +104,7 @@ class EvmChain:
 
     def fetch_anchors(self, log_id: LogId, from_i: int) -> list[tuple[Anchor, bytes]]:
         """Fetch the anchors of a log from number ``from_i`` on, each with its transaction's hash."""
-        try:
-            return self._logs.fetch_anchors(log_id, from_i)
-        except CallReverted as reverted:
-            self._check_absent(reverted, "UnknownLog")
-            return []
+        return self._unless("UnknownLog", lambda: self._logs.fetch_anchors(log_id, from_i)) or []
 
     def next_nonce(self) -> int:
         """Give the nonce that the chain expects next from the operator key."""
@@ -181,32 +171,35 @@ class EvmChain:
 
     def member(self, code: MemberCode) -> Member | None:
         """Find a member by its code."""
-        try:
-            return self._registry.member(code)
-        except CallReverted as reverted:
-            self._check_absent(reverted, "UnknownMember")
-            return None
+        return self._unless("UnknownMember", lambda: self._registry.member(code))
 
     def key_at(self, member: MemberCode, kind: KeyKind, block: int) -> bytes | None:
         """Find the key (or digest) of a kind that was, is or will be valid at a block."""
-        (word,) = self._registry.read("keyAt", encode_code(member), int(kind), block)
-        return None if word == NO_ID else word
+        values = (encode_code(member), int(kind), block)
+        words = self._unless("UnknownMember", lambda: self._registry.read("keyAt", *values))
+        return words[0] if words and words[0] != NO_ID else None
 
     def keys(self, member: MemberCode, kind: KeyKind) -> list[KeyPeriod]:
         """List all keys of a kind that a member registered, oldest first."""
-        return self._registry.keys(member, kind)
+        return self._unless("UnknownMember", lambda: self._registry.keys(member, kind)) or []
 
     def compromised_from(self, member: MemberCode, kind: KeyKind, key: bytes) -> int | None:
         """Find the block from which the others declared a key compromised."""
-        (block,) = self._registry.read("compromisedFrom", encode_code(member), int(kind), key)
-        return block or None
+        values = (encode_code(member), int(kind), key)
+        blocks = self._unless("UnknownMember", lambda: self._registry.read("compromisedFrom", *values))
+        return (blocks[0] or None) if blocks else None
 
     def describe_reason(self, data: bytes) -> str:
         """Put a contract's reason into words; AnchorLog passes on reasons of the registry."""
         contract = self._logs if self._logs.abi.find_error(data) else self._registry
         return contract.abi.describe_reason(data)
 
-    def _check_absent(self, reverted: CallReverted, error: str) -> None:
-        names = (self._logs.abi.find_error(reverted.data), self._registry.abi.find_error(reverted.data))
-        if error not in names:
-            raise reverted
+    def _unless(self, error: str, read: Callable[[], _Read]) -> _Read | None:
+        """Read, and give None when a contract refuses with this error of its own."""
+        try:
+            return read()
+        except CallReverted as reverted:
+            names = (self._logs.abi.find_error(reverted.data), self._registry.abi.find_error(reverted.data))
+            if error not in names:
+                raise
+            return None
