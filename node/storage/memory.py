@@ -51,15 +51,26 @@ class _Contents:
         return self.order
 
 
-class _MemoryReads:
-    """Implement ``node.ports.Reads``; the lock is the store's."""
+class _Life:
+    """What a store and its snapshots share: one lock, and whether the store is open."""
 
-    def __init__(self, contents: _Contents | None, lock: threading.RLock) -> None:
+    __slots__ = ("lock", "open")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.open = True
+
+
+class _MemoryReads:
+    """Implement ``node.ports.Reads``."""
+
+    def __init__(self, contents: _Contents | None, life: _Life) -> None:
         self._contents = contents
-        self._lock = lock
+        self._life = life
+        self._lock = life.lock
 
     def _open(self) -> _Contents:
-        if self._contents is None:
+        if self._contents is None or not self._life.open:
             raise Unavailable("store-closed", "the store or the snapshot is closed")
         return self._contents
 
@@ -129,7 +140,7 @@ class MemoryStore(_MemoryReads):
     """Implement ``node.ports.Store`` in memory; copies its dictionaries only for a commit after a snapshot."""
 
     def __init__(self) -> None:
-        super().__init__(_Contents(), threading.RLock())
+        super().__init__(_Contents(), _Life())
         self._shared = False
 
     def commit(self, batch: Batch) -> None:
@@ -161,7 +172,7 @@ class MemoryStore(_MemoryReads):
         """Return the present state."""
         with self._lock:
             self._shared = True
-            return MemorySnapshot(self._open(), self._lock)
+            return MemorySnapshot(self._open(), self._life)
 
     def purge_secrets(self) -> None:
         """Do nothing: a deleted secret is gone from memory already.
@@ -172,8 +183,9 @@ class MemoryStore(_MemoryReads):
         self._open()
 
     def close(self) -> None:
-        """Drop everything; snapshots stay until they are closed."""
+        """Drop everything; snapshots are closed with it."""
         with self._lock:
+            self._life.open = False
             self._contents = None
 
 

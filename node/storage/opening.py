@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from node.storage.leveldb import Database, OpenDatabase
 
 MAIN_TUNING = Tuning(
-    write_buffer_bytes=64 * MIB,
+    write_buffer_bytes=16 * MIB,
     block_bytes=16 * 1024,
     block_cache_bytes=32 * MIB,
     table_bytes=8 * MIB,
@@ -49,7 +49,7 @@ MAIN_TUNING = Tuning(
 """The main database: thousands of small keys a commit, read mostly by exact key."""
 
 SECRETS_TUNING = Tuning(
-    write_buffer_bytes=16 * MIB,
+    write_buffer_bytes=8 * MIB,
     block_bytes=16 * 1024,
     block_cache_bytes=8 * MIB,
     table_bytes=8 * MIB,

@@ -135,7 +135,11 @@ class ViewReads:
 
     def length(self, stream: str) -> int:
         """Return the committed length of a stream in bytes."""
-        return self._current().lengths.get(stream, 0)
+        self._gate.enter()
+        try:
+            return self._current().lengths.get(stream, 0)
+        finally:
+            self._gate.leave()
 
 
 class DiskSnapshot(ViewReads):
