@@ -98,6 +98,11 @@ class Found(Generic[T]):
     zh: str
     en: str
 
+    @property
+    def words(self) -> Words:
+        """The reason alone."""
+        return Words(self.zh, self.en)
+
 
 class Refuted(Verification):
     """Something does not hold, said in both languages."""

@@ -232,21 +232,34 @@ def verify_checkpoint(note: str, vkeys: Sequence[VKey]) -> VerifiedCheckpoint:
             ``checkpoint-unsigned`` when the known one did not sign, ``checkpoint-line-twice`` when a known key has
             two lines, or the code of the signature that does not hold.
     """
-    checkpoint, parsed = parse_signed_checkpoint(note)
+    return verify_parsed_checkpoint(*parse_signed_checkpoint(note), vkeys)
+
+
+def verify_parsed_checkpoint(checkpoint: Checkpoint, note: Note, vkeys: Sequence[VKey]) -> VerifiedCheckpoint:
+    """Verify a checkpoint that was parsed before, to find out whose keys to trust for it.
+
+    Args:
+        checkpoint: From parse_signed_checkpoint.
+        note: The note that it was parsed from.
+        vkeys: As for verify_checkpoint.
+
+    Raises:
+        Verification: As verify_checkpoint.
+    """
     known = [vkey for vkey in vkeys if vkey.name == checkpoint.origin]
     if not any(vkey.algorithm == ED25519 for vkey in known):
         raise Verification("checkpoint-unknown-log", f"no Ed25519 key of log {checkpoint.origin} is known")
     algorithms = set()
     timestamp_seconds = None
     for vkey in known:
-        lines = find_signatures(parsed, vkey)
+        lines = find_signatures(note, vkey)
         if len(lines) > 1:
             raise Verification(
                 "checkpoint-line-twice", f"checkpoint has {len(lines)} lines by one key, want one"
             )
         for line in lines:
             if vkey.algorithm == ED25519:
-                verify_note_signature(parsed.text, line, vkey)
+                verify_note_signature(note.text, line, vkey)
                 algorithms.add("ed25519")
             else:
                 timestamp_seconds = verify_subtree(

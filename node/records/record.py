@@ -37,7 +37,7 @@ from node.records.disclosure import (
 )
 from node.records.issue import ABSENT, DIGEST_STEP, MAX_DISCLOSURES, RECORD_TYP, Issued, Issuer
 from node.records.names import SUBJECT, StatusUri, Vct, check_field_code, parse_status_uri, parse_vct
-from node.records.sdjwt import parse_sd_jwt
+from node.records.sdjwt import split_sd_jwt
 from node.records.sealed import (
     Subject,
     check_subject,
@@ -184,9 +184,9 @@ def parse_presentation(text: str) -> Presentation:
     Raises:
         InvalidInput: It is not of the record profile.
     """
-    parsed = parse_sd_jwt(text)
-    jws = _parse(parsed.jwt.text)
-    return Presentation(_build_record(parsed.jwt.text, jws), jws, parsed.disclosures)
+    jwt, disclosures, _ = split_sd_jwt(text)
+    jws = _parse(jwt)
+    return Presentation(_build_record(jwt, jws), jws, disclosures)
 
 
 def verify_record_signature(presentation: Presentation, public: bytes) -> None:

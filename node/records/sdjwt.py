@@ -104,6 +104,18 @@ def parse_sd_jwt(token: str, *, key_binding: bool = False, max_bytes: int = MAX_
             ``sd-jwt-key-binding`` (one is there and not expected, or expected and not there),
             ``sd-jwt-empty-disclosure``, or a code of the JWT and JSON grammar.
     """
+    issuer_jwt, disclosures, last = split_sd_jwt(token, key_binding=key_binding, max_bytes=max_bytes)
+    return SdJwt(parse_jwt(issuer_jwt), disclosures, parse_jwt(last) if key_binding else None)
+
+
+def split_sd_jwt(
+    token: str, *, key_binding: bool = False, max_bytes: int = MAX_TOKEN_BYTES
+) -> tuple[str, tuple[str, ...], str]:
+    """Split a token at its tildes: issuer's JWT, disclosures, key binding (empty when none is expected).
+
+    Raises:
+        InvalidInput: As parse_sd_jwt, without the codes of the JWT and JSON grammar.
+    """
     if len(token) > max_bytes:
         raise InvalidInput("sd-jwt-size", f"token has {len(token)} characters, want at most {max_bytes}")
     if not token.isascii():
@@ -124,7 +136,7 @@ def parse_sd_jwt(token: str, *, key_binding: bool = False, max_bytes: int = MAX_
         raise InvalidInput(
             "sd-jwt-empty-disclosure", "token has two tildes in a row: want a disclosure between them"
         )
-    return SdJwt(parse_jwt(issuer_jwt), tuple(disclosures), parse_jwt(last) if key_binding else None)
+    return issuer_jwt, tuple(disclosures), last
 
 
 def parse_jwt(text: str) -> Jwt:
