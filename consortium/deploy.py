@@ -18,6 +18,7 @@ from node.chain.account import ChainAccount
 from node.chain.contracts import encode_code
 from node.chain.network import DEFAULT_ANCHOR_LIMIT_SECONDS, Network, build_network_member
 from node.chain.profile import build_profile
+from node.chain.rpc import CallReverted
 from node.crypto.secp256k1 import parse_address
 from node.errors import Conflict, InvalidInput
 
@@ -106,7 +107,7 @@ def deploy_network(
 
     Raises:
         InvalidInput: ``founders`` when there is none or none governs; codes of the network file.
-        Conflict: ``chain-wrong-id`` when another chain answers, ``chain-call-reverted`` when a contract refuses
+        Conflict: ``chain-wrong-id`` when another chain answers, ``transaction-reverted`` when a contract refuses
             its founders or domain.
         Unavailable: The chain is away, or not done in time.
     """
@@ -126,7 +127,11 @@ def deploy_network(
         artifact = load_artifact(name)
         abi = ContractAbi(artifact.abi)
         data = artifact.bytecode + abi.encode_constructor(*values)
-        estimate = rpc.estimate_gas(None, data, sender=account.address)
+        try:
+            estimate = rpc.estimate_gas(None, data, sender=account.address)
+        except CallReverted as reverted:
+            reason = abi.describe_reason(reverted.data)
+            raise Conflict("transaction-reverted", f"{name} refuses to be deployed: {reason}") from None
         signed = account.sign(None, data, gas=estimate + estimate // _GAS_MARGIN, nonce=account.next_nonce())
         settled = account.wait_final(
             signed, clock=clock, sleep=sleep, timeout_seconds=timeout_seconds, describe=abi.describe_reason
