@@ -118,8 +118,8 @@ class Issuer:
             supersedes: Leaf hash (32 bytes) of the record that this one corrects.
 
         Raises:
-            InvalidInput: ``record-values``, ``record-subject``, ``record-claim``, ``record-secret``, ``uuid7``,
-                or a code of the status list's name.
+            InvalidInput: ``record-values``, ``record-value``, ``record-subject``, ``record-claim``,
+                ``record-secret``, ``uuid7``, or a code of the status list's name.
         """
         claims = self._encode_claims(jti, status_uri, status_idx, iat, supersedes)
         check_values(len(self._names) - 1, subject, values)
@@ -151,7 +151,7 @@ class Issuer:
                 if item is not None
             ]
         except orjson.JSONEncodeError:
-            raise InvalidInput("record-values", "a value holds a lone surrogate") from None
+            raise InvalidInput("record-value", "value holds a lone surrogate") from None
         # Each row is encoded with a line end behind it, which parts the rows again after one pass over all.
         lines = b"".join(map(b2a_base64, rows)).replace(b"+", b"-").replace(b"/", b"_").replace(b"=", b"")
         if len(lines) > MAX_DISCLOSED_BYTES:

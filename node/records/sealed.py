@@ -33,7 +33,6 @@ SUBJECT_FORMS: Final = {
 MAX_VALUE_CHARACTERS: Final = 20_000
 """Greatest length of one value; in the longest JSON spelling it still fits a disclosure."""
 
-_MAX_SEALED_BYTES: Final = 1 << 20
 _NONCE: Final = bytes(12)
 _SUBJECT_ITEMS: Final = 2
 
@@ -154,7 +153,7 @@ def open_values(secret: bytes, jti: str, sealed: bytes) -> tuple[Subject, list[s
 
 def _unpack(plain: bytes, jti: str) -> list[Any]:
     try:
-        items = msgpack.unpackb(plain, max_buffer_size=_MAX_SEALED_BYTES)
+        items = msgpack.unpackb(plain)
     except (ValueError, msgpack.UnpackException):
         items = None
     if type(items) is not list:
