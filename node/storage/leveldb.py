@@ -109,12 +109,16 @@ class LevelSnapshot:
         return value
 
     def iterate(self, start: bytes, stop: bytes | None, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        """Implement :meth:`DatabaseSnapshot.iterate`; positioned at once, so that it pins this state."""
+        """Implement :meth:`DatabaseSnapshot.iterate`; the raw iterator is made at once, so that it pins this state.
+
+        plyvel loses the pair at ``start`` when it is the only one of a reversed range, so a reversed range is
+        given to it without its start.
+        """
         try:
-            raw = self._raw.iterator(start=start, stop=stop, reverse=reverse)
+            raw = self._raw.iterator(start=None if reverse else start, stop=stop, reverse=reverse)
         except (_plyvel.Error, RuntimeError) as error:
             raise _read_error(error) from error
-        return _translated(raw)
+        return _pairs(raw, start)
 
     def close(self) -> None:
         """Implement :meth:`DatabaseSnapshot.close`."""
@@ -193,9 +197,13 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
     return LevelDatabase(raw)
 
 
-def _translated(raw: Any) -> Iterator[tuple[bytes, bytes]]:
+def _pairs(raw: Any, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what a raw iterator yields, down to the key ``start``."""
     try:
-        yield from raw
+        for pair in raw:
+            if pair[0] < start:
+                return
+            yield pair
     except (_plyvel.Error, RuntimeError) as error:
         raise _read_error(error) from error
     finally:

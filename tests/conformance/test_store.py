@@ -136,6 +136,8 @@ def test_empty_batch_and_empty_append_change_nothing(store):
         (b"", None, False, 0, b""),
         (b"c", b"c", False, None, b""),
         (b"d", b"a", False, None, b""),
+        (b"d", None, True, None, b"d"),
+        (b"a", b"b", True, None, b"a"),
         (b"e", None, True, None, b""),
         (b"", b"", False, None, b""),
         (b"\x00", b"\x01", False, None, b""),
