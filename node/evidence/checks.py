@@ -7,8 +7,7 @@ record and for the status head, which stands in a log of the same issuer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from node.core.types import EntryIndex
 from node.errors import Verification
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from node.records.record import Presentation, VerifiedRecord
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """An entry whose log the policy names; signatures and proof are not verified yet."""
 
     proof: TlogProof
@@ -38,8 +36,7 @@ class LogEntry:
     log: TrustedLog
 
 
-@dataclass(frozen=True, slots=True)
-class SignedEntry:
+class SignedEntry(NamedTuple):
     """An entry under a checkpoint whose signatures hold; its inclusion is not verified yet."""
 
     proof: TlogProof

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from node.core.canonical import check_members, encode_json, parse_json
 from node.core.encoding import encode_b64, encode_b64u, encode_hex, parse_b64, parse_b64u, parse_hex
@@ -39,8 +39,7 @@ _BLS_SIGNATURE_BYTES: Final = 96
 _RLP = re.compile(r"0x(?:[0-9a-f]{2})+")
 
 
-@dataclass(frozen=True, slots=True)
-class AnchorReference:
+class AnchorReference(NamedTuple):
     """Where an anchor is said to stand on a chain. ``tx`` is a pointer for people; no proof rests on it."""
 
     chain_id: int
@@ -62,16 +61,14 @@ class StatusPart:
     anchor: AnchorReference
 
 
-@dataclass(frozen=True, slots=True)
-class SlotProof:
+class SlotProof(NamedTuple):
     """A storage slot of the anchor contract and its trie nodes."""
 
     key: bytes
     nodes: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChainProof:
+class ChainProof(NamedTuple):
     """Block headers with seals, the account proof, and one slot proof for each anchor of the file."""
 
     headers: tuple[bytes, ...]
@@ -91,8 +88,7 @@ class Certificate:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """A parsed evidence file. Nothing in it has been verified."""
 
     record: str

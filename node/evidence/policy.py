@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from node.core.canonical import check_members, encode_json, parse_json
 from node.core.encoding import encode_b64u, encode_hex, parse_b64u, parse_hex
@@ -68,8 +68,7 @@ def parse_level(text: object) -> Level:
     raise InvalidInput("policy-level", "demanded level is unknown: want signed, logged, anchored or final")
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedLog:
+class TrustedLog(NamedTuple):
     """A log that the verifier believes, by its origin."""
 
     origin: Origin
@@ -79,8 +78,7 @@ class TrustedLog:
     ml_dsa_44: VKey
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedKey:
+class TrustedKey(NamedTuple):
     """A member's key with the blocks [from_block, to_block) in which it is valid; None means no bound."""
 
     member: MemberCode
@@ -94,8 +92,7 @@ class TrustedKey:
         return interval.allows_key(self.from_block, self.to_block)
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedChain:
+class TrustedChain(NamedTuple):
     """The chain that the verifier believes, from one block on."""
 
     id: int
@@ -117,22 +114,23 @@ class TrustedChain:
         return len(self.validators) // 2 + 1 if self.engine == "clique" else 0
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateTrust:
+class CertificateTrust(NamedTuple):
     """The BLS keys of governing members by USCC, and how many of them must have signed."""
 
     members: tuple[tuple[MemberCode, bytes], ...]
     threshold: int
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """What evidence must reach. An age of None is not demanded; ages are in seconds."""
 
     level: Level = Level.ANCHORED
     max_status_age: int | None = DEFAULT_AGE_SECONDS
     max_interval: int | None = DEFAULT_AGE_SECONDS
     require: frozenset[str] = frozenset()
+
+
+DEFAULT_DEMAND: Final = Demand()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ class Policy:
     logs: tuple[TrustedLog, ...]
     keys: tuple[TrustedKey, ...]
     chain: TrustedChain
-    demand: Demand = Demand()
+    demand: Demand = DEFAULT_DEMAND
     certificates: CertificateTrust | None = None
     _log_of: dict[str, TrustedLog] = field(init=False, repr=False, compare=False, hash=False)
     _keys_of: dict[tuple[str, str, str], list[TrustedKey]] = field(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from node.core.canonical import encode_json
 from node.core.encoding import encode_b64u
@@ -46,8 +46,7 @@ class Verdict(StrEnum):
         return {"satisfied": 0, "refused": 1, "unavailable": 3}[self.value]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFinding:
+class RecordFinding(NamedTuple):
     """The record as its issuer signed it. Exists only when level ``signed`` is reached."""
 
     leaf: LeafHash
@@ -70,8 +69,7 @@ class EntryFinding:
     signatures: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class IntervalFinding:
+class IntervalFinding(NamedTuple):
     """The interval of an entry; only a claim of the file unless ``proven``."""
 
     anchor: Anchor
@@ -90,8 +88,7 @@ class StatusFinding:
     proven: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a verification found. Times are seconds since 1970."""
 
     verdict: Verdict
@@ -228,13 +225,19 @@ def _status_object(status: StatusFinding | None) -> dict[str, Any] | None:
     }
 
 
-_VERDICTS: Final = {
-    Verdict.SATISFIED: Words("满足策略要求", "SATISFIED: the policy's demand is met"),
-    Verdict.REFUSED: Words("不满足，不予采信", "REFUSED: do not rely on this"),
-    Verdict.UNAVAILABLE: Words(
-        "暂时无法判断，请稍后重试", "UNDECIDED: the chain could not be asked, try again"
-    ),
-}
+_SATISFIED: Final = Words("满足策略要求", "SATISFIED: the policy's demand is met")
+_UNAVAILABLE: Final = Words(
+    "暂时无法判断：链没有应答或尚未终局，请稍后重试",
+    "UNDECIDED: the chain did not answer or is not there yet, try again",
+)
+_NOT_IN_FORCE: Final = Words(
+    "不予采信：内容真实，但记录现在无效", "REFUSED: authentic, but the record is not in force"
+)
+_WRONG: Final = Words("不予采信：第 {} 步失败", "REFUSED: step {} failed")
+_UNMET: Final = Words(
+    "未达到策略要求：没有发现错误，但证明不足",
+    "REFUSED: nothing is wrong, but less is proven than the policy demands",
+)
 _LEVELS: Final = {
     "none": Words("未证明任何事项", "none: nothing is proven"),
     "signed": Words("已签名", "signed"),
@@ -264,7 +267,7 @@ def _render(report: Report, language: Language, labels: Mapping[str, str]) -> st
         return say(words.zh, words.en)
 
     lines = [say("证据验证报告", "Evidence report") + f"  {iso_time(report.checked_at)}"]
-    lines.append(say("结论：", "Verdict: ") + word(_VERDICTS[report.verdict]))
+    lines.append(say("结论：", "Verdict: ") + word(_describe_verdict(report)))
     if report.status is not None and report.status.value != 0:
         meaning = word(MEANINGS[report.status.value][1])
         lines.append(say(f"★ 该记录现在不能作为有效记录使用：{meaning}", f"*** NOT IN FORCE: {meaning} ***"))
@@ -288,6 +291,21 @@ def _render(report: Report, language: Language, labels: Mapping[str, str]) -> st
         )
     lines += [say("说明：", "Note: ") + word(note) for note in report.notes]
     return "\n".join(lines) + "\n"
+
+
+def _describe_verdict(report: Report) -> Words:
+    if report.verdict is Verdict.SATISFIED:
+        return _SATISFIED
+    if report.verdict is Verdict.UNAVAILABLE:
+        return _UNAVAILABLE
+    wrong = [step for step in report.steps if step.outcome is Outcome.FAILED and not step.kind.advisory]
+    first = wrong[0]
+    if first.kind.name == "demand":
+        return _UNMET
+    if first.kind.name == "in-force":
+        return _NOT_IN_FORCE
+    numbers = ", ".join(str(step.number) for step in wrong if step.kind.name != "demand")
+    return Words(_WRONG.zh.format(numbers), _WRONG.en.format(numbers))
 
 
 def _render_record(report: Report, say: Say, labels: Mapping[str, str]) -> list[str]:

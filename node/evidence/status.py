@@ -7,8 +7,7 @@ the newest answer nobody can prove offline; how old it may be the anchors tell.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from node.evidence.chain import check_key_dates
 from node.evidence.checks import check_checkpoint, check_inclusion, check_origin, find_record_keys
@@ -29,16 +28,14 @@ if TYPE_CHECKING:
     from node.records.status import StatusHead, StatusToken
 
 
-@dataclass(frozen=True, slots=True)
-class SignedList:
+class SignedList(NamedTuple):
     """The status part of the file, and its list: the one that the record names, with a signature that holds."""
 
     file: StatusPart
     token: StatusToken
 
 
-@dataclass(frozen=True, slots=True)
-class SignedHead:
+class SignedHead(NamedTuple):
     """A verified status head that commits to the list, and the key of the policy that signed it, with its dates."""
 
     head: StatusHead

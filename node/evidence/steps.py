@@ -8,10 +8,10 @@ stops it, so that no step can rest on an unverified one by mistake.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
+from node.core.texts import title_of
 from node.errors import NodeError, Unavailable, Verification
 from node.evidence.policy import Level
 
@@ -75,8 +75,7 @@ class Outcome(StrEnum):
     NOT_CHECKED = "not-checked"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A step that was carried out or left out, and why it ended as it did."""
 
     kind: Kind
@@ -90,8 +89,7 @@ class Step:
         return _NUMBER[self.kind.name]
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
+class Found(NamedTuple, Generic[T]):
     """What a step that passed found: a value for later steps and the reason for the report."""
 
     value: T
@@ -182,7 +180,9 @@ class Steps:
             self.done.append(Step(kind, Outcome.NOT_CHECKED, Words(open_.zh, open_.en), open_.code))
         except Unavailable as error:
             self.retry = True
-            reason = Words(f"链没有应答（{error.code}）", f"the chain did not answer: {error.message}")
+            reason = Words(
+                f"链没有应答：{title_of(error.code, 'zh')}", f"the chain did not answer: {error.message}"
+            )
             self.done.append(Step(kind, Outcome.NOT_CHECKED, reason, error.code))
         except NodeError as error:
             self.done.append(Step(kind, Outcome.FAILED, _reason_of(kind, error), error.code))
@@ -214,6 +214,6 @@ class Steps:
 
 
 def _reason_of(kind: Kind, error: NodeError) -> Words:
-    # Errors from lower layers speak English only; their code is what both readers can look up.
-    zh = error.zh if isinstance(error, Refuted) else f"{kind.title.zh}不成立（{error.code}）"
+    # Errors from lower layers speak English only; the title of their code says in Chinese what is wrong.
+    zh = error.zh if isinstance(error, Refuted) else f"{kind.title.zh}不成立：{title_of(error.code, 'zh')}"
     return Words(zh, error.message)
