@@ -222,7 +222,11 @@ def test_our_core_checks_the_key_binding_that_npm_made(nonce, holds):
         "key_binding": wanted,
     }
     if holds:
-        shown = {"address": {"city": "杭州", "district": {"name": "西湖"}}, "countries": ["FR"], "name": "张三"}
+        shown = {
+            "address": {"city": "杭州", "district": {"name": "西湖"}},
+            "countries": ["FR"],
+            "name": "张三",
+        }
         assert verify_sd_jwt(token, **expectations).claims == CLAIMS | shown
     else:
         with raises_code(Verification, "key-binding"):
