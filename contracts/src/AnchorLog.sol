@@ -144,11 +144,11 @@ contract AnchorLog is IAnchorLog {
         (uint8 operation, bytes32 logId, uint64 lastGood) = abi.decode(data, (uint8, bytes32, uint64));
         Head storage h = _known(logId);
         if (operation == VOTE_CLOSE) {
-            _requireOpen(logId, h.closesAt);
             if (lastGood > h.i) revert UnknownAnchor(logId, lastGood);
-            h.closesAt = uint48(block.timestamp);
+            if (!_isClosed(h.closesAt)) h.closesAt = uint48(block.timestamp);
+            else if (lastGood == 0) revert LogIsClosed(logId);
             _logs[logId].lastGood = uint32(lastGood);
-            emit LogClosing(logId, uint64(block.timestamp), true, lastGood);
+            emit LogClosing(logId, h.closesAt, true, lastGood);
         } else if (operation == VOTE_CANCEL_CLOSE && lastGood == 0) {
             _cancelClose(logId, h);
         } else {

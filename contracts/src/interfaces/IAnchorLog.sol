@@ -177,7 +177,8 @@ interface IAnchorLog is IVoteTarget {
     /// @notice Carry out a vote. Caller: the registry.
     /// @param proposalId The proposal that passed.
     /// @param data `abi.encode(uint8 operation, bytes32 logId, uint64 lastGood)`; operation 1 closes the log at once
-    /// (`lastGood` = last good anchor, or 0 to name none), 2 cancels a closure that has not taken effect (`lastGood` 0).
+    /// (`lastGood` = last good anchor, or 0 to name none) or names the last good anchor of a log that is closed already;
+    /// operation 2 cancels a closure that has not taken effect (`lastGood` 0).
     function onVote(uint64 proposalId, bytes calldata data) external override;
 
     // ------------------------------------------------------------------------------------------------- anchors

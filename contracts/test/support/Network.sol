@@ -10,8 +10,8 @@ import {Base} from "./Base.sol";
 abstract contract Network is Base {
     uint8 internal constant RECORDS = 1;
     uint8 internal constant ACCESS = 2;
-    uint256 internal constant START_TIME = 1_790_000_000;
-    uint256 internal constant START_BLOCK = 1_000;
+    uint64 internal constant START_TIME = 1_790_000_000;
+    uint64 internal constant START_BLOCK = 1_000;
 
     MemberRegistry internal registry;
     AnchorLog internal log;
@@ -83,5 +83,30 @@ abstract contract Network is Base {
     function _vote(uint256 number, uint64 id) internal {
         VM.prank(_operator(number));
         registry.vote(id);
+    }
+
+    /// @dev In a network of four, members 2, 3 and, where it is needed, 4 vote for it.
+    function _decide(IMemberRegistry.Action action, bytes memory payload) internal {
+        uint64 id = _gather(action, payload);
+        if (!registry.proposal(id).executed) _vote(4, id);
+        VM.assertTrue(registry.proposal(id).executed, "executed");
+    }
+
+    /// @dev As _decide, but the deciding vote is refused.
+    function _decideRefused(IMemberRegistry.Action action, bytes memory payload, bytes memory reason) internal {
+        uint64 id = _gather(action, payload);
+        VM.prank(_operator(4));
+        VM.expectRevert(reason);
+        registry.vote(id);
+    }
+
+    /// @dev Of four members, two vote; a third decides.
+    function _gather(IMemberRegistry.Action action, bytes memory payload) private returns (uint64 id) {
+        id = _propose(2, action, payload);
+        _vote(3, id);
+    }
+
+    function _onlySelector(bytes4 selector) internal pure returns (bytes memory) {
+        return abi.encodePacked(selector);
     }
 }
