@@ -12,27 +12,32 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from node.chain.client import ChainClient
+from node.chain.evm import EvmChain
 from node.chain.network import parse_network
+from node.chain.rpc import Rpc
+from node.chain.web3_transport import Web3Transport
 from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
 from node.core.types import MemberCode
 from node.crypto.ed25519 import Ed25519Signer
-from node.crypto.note import ED25519, MLDSA44, build_vkey, encode_vkey
+from node.crypto.note import ED25519, MLDSA44, build_vkey, encode_vkey, parse_vkey
 from node.errors import Conflict, InvalidInput, NotFound
 from node.log.checkpoint import build_origin, log_id
 from node.log.merkle import EMPTY_ROOT
 from node.ports import KeyKind, KeyRegistration
-from node.readers.rows import open_rows
-from node.records.catalogue import builtin_item_files, load_item
+from node.readers.opening import open_table
+from node.readers.table import Limits
+from node.records.catalogue import load_builtin_items, load_item
+from node.records.headers import find_header
 from node.service import layout
 from node.service.anchoring import Anchorer
 from node.service.exporting import EvidenceExporter
+from node.service.fsck import Checker, Finding
 from node.service.importing import Importer, ImportTools
 from node.service.joining import Joiner
 from node.service.layout import LogKind
@@ -96,18 +101,40 @@ def load_network(settings: Settings) -> Network:
     return parse_network(path.read_bytes())
 
 
-def load_item_files(settings: Settings) -> dict[str, bytes]:
-    """Load the built-in catalogue items and those of ``items_dir``, by their keys.
+@contextmanager
+def open_chain(settings: Settings, network: Network) -> Iterator[EvmChain]:
+    """Open the chain of a network for reading; nothing can be signed with it."""
+    chain = EvmChain(Rpc(Web3Transport(chain_url(settings, network))), network.settings(), None)
+    try:
+        yield chain
+    finally:
+        chain.close()
+
+
+def chain_url(settings: Settings, network: Network) -> str:
+    """Choose the address of the chain node.
+
+    Raises:
+        InvalidInput: Neither the settings nor the network file name one.
+    """
+    url = settings.rpc_url or next(iter(network.rpc), "")
+    if not url:
+        raise InvalidInput("chain-url", "no chain node is named: set rpc_url in config.toml")
+    return url
+
+
+def load_more_items(settings: Settings) -> dict[str, bytes]:
+    """Load the catalogue items of ``items_dir``, by their keys; the built-in ones come with the program.
 
     Raises:
         InvalidInput: A file is no catalogue item, or two have the same key.
     """
-    files = dict(builtin_item_files())
+    files: dict[str, bytes] = {}
     if settings.items_dir is not None:
         for path in sorted(settings.path(settings.items_dir).glob("*.json")):
             data = path.read_bytes()
             key = load_item(data).key
-            if key in files:
+            if key in files or key in load_builtin_items():
                 raise InvalidInput("item-twice", f"catalogue item {key} of {path.name} is there already")
             files[key] = data
     return files
@@ -129,7 +156,7 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
     keys = load_keys(
         settings.path(settings.keys_dir), passphrase, {log.text: n for log, n in LOG_NUMBERS.items()}
     )
-    item_files = load_item_files(settings)
+    item_files = load_more_items(settings)
     clock = clock or SystemClock()
     with ExitStack() as stack:
         setup = IssuerSetup(
@@ -153,6 +180,45 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         yield node
 
 
+def check_store(settings: Settings) -> tuple[list[Finding], dict[str, int]]:
+    """Check the whole store of a node that is stopped.
+
+    Returns:
+        What is wrong, and how much was looked at.
+
+    Raises:
+        Unavailable: The node is running.
+    """
+    network = load_network(settings)
+    member = MemberCode(settings.member)
+    store = open_store(settings.path(settings.data_dir) / "store", f"{network.domain}/{member}".encode())
+    try:
+        readers = _readers(store, network.domain, member)
+        vkeys = {log: [parse_vkey(text) for text in _stored_vkeys(store, log)] for log in LogKind}
+        checker = Checker(store, readers, DiskHeadFiles(settings.path(settings.head_dir)), vkeys)
+        return checker.run(), asdict(checker.counts)
+    finally:
+        store.close()
+
+
+def _readers(store: Store, domain: str, member: MemberCode) -> dict[LogKind, LogReader]:
+    return {
+        log: LogReader(store, log, n, build_origin(domain, member, log.text, n))
+        for log, n in LOG_NUMBERS.items()
+    }
+
+
+def _stored_vkeys(store: Store, log: LogKind) -> list[str]:
+    stored = store.get(layout.vkeys_key(log))
+    return stored.decode().split("\n") if stored else []
+
+
+def _store_vkeys(sequencer: Sequencer, log: LogKind, vkeys: tuple[str, str]) -> None:
+    """Keep the public keys of a log beside it, so that fsck needs no passphrase."""
+    if sequencer.read_only is None:
+        sequencer.run(lambda t: t.put(layout.vkeys_key(log), "\n".join(vkeys).encode()), entries=0)
+
+
 def _build(
     stack: ExitStack,
     settings: Settings,
@@ -167,15 +233,14 @@ def _build(
     member = MemberCode(settings.member)
     origins = {log: build_origin(network.domain, member, log.text, n) for log, n in LOG_NUMBERS.items()}
     log_ids = {log: log_id(origin) for log, origin in origins.items()}
-    readers = {log: LogReader(store, log, LOG_NUMBERS[log], origins[log]) for log in LogKind}
+    readers = _readers(store, network.domain, member)
     heads = DiskHeadFiles(settings.path(settings.head_dir))
     sequencer = Sequencer(store, heads, origins, LOG_NUMBERS)
     stack.callback(sequencer.close)
     _check_continuity(sequencer, heads, readers)
-    url = settings.rpc_url or next(iter(network.rpc), "")
-    chain = ChainClient(url, network.settings(), keys.operator)
+    chain = EvmChain(Rpc(Web3Transport(chain_url(settings, network))), network.settings(), keys.operator)
     stack.callback(chain.close)
-    items = {name: load_item(data) for name, data in item_files.items()}
+    items = load_builtin_items() | {name: load_item(data) for name, data in item_files.items()}
     record_signer = Ed25519Signer(keys.record_seed)
     access = AccessLog(
         sequencer,
@@ -208,6 +273,9 @@ def _build(
             random=os.urandom,
         )
     )
+    vkeys = {log: _vkeys(origins[log], log_keys[log]) for log in LogKind}
+    for log in LogKind:
+        _store_vkeys(sequencer, log, vkeys[log])
     contract = encode_hex(network.anchor_log)
     identity = Identity(
         member=member,
@@ -218,7 +286,7 @@ def _build(
         engine=network.engine,
         registry=encode_hex(network.member_registry),
         contract=contract,
-        vkeys={log: _vkeys(origins[log], log_keys[log]) for log in LogKind},
+        vkeys=vkeys,
         record_key=record_signer.public,
         node_key=keys.node.public,
         log_ids=log_ids,
@@ -250,7 +318,6 @@ def _build(
             status,
             chain_id=network.chain_id,
             contract=contract,
-            log_id=log_ids[LogKind.RECORDS],
         ),
         anchorer=Anchorer(chain, sender, publisher, sequencer, readers, log_ids),
         joiner=Joiner(
@@ -304,9 +371,9 @@ def _put_kind(number: int, name: str, transaction: Transaction) -> None:
 
 def _file_opener(settings: Settings, uploads: Uploads) -> Callable[[Job, CatalogueItem], Rows]:
     def open_file(job: Job, item: CatalogueItem) -> Rows:
-        return open_rows(
-            uploads.path(job.id), item, after_row=job.last_row, memory_bytes=settings.reader_memory_bytes
-        )
+        limits = Limits(file_bytes=settings.max_upload_bytes, child_memory_bytes=settings.reader_memory_bytes)
+        path, header = uploads.path(job.id), partial(find_header, item)
+        return open_table(path, find_header=header, limits=limits, start_row=job.last_row + 1)
 
     return open_file
 

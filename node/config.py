@@ -84,7 +84,9 @@ class Settings(BaseSettings):
         1 << 30, ge=1 << 16, description="Largest file accepted for import, bytes. Guards the disk."
     )
     reader_memory_bytes: int = Field(
-        512 << 20, ge=64 << 20, description="Memory limit of the process that reads an uploaded file, bytes."
+        1536 << 20,
+        ge=256 << 20,
+        description="Address space of the process that reads an uploaded workbook, bytes.",
     )
     language: str = Field(
         "zh", pattern="^(zh|en)$", description="Language of messages where the caller names none."

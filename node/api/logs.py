@@ -67,6 +67,16 @@ def show_checkpoint(request: Request, kind: str, number: str) -> Response:
     return Response(found[1], media_type=TEXT, headers={"Cache-Control": "no-cache"})
 
 
+@log.get("/log/{kind}/{number}/proof/{index}")
+def show_proof(request: Request, kind: str, number: str, index: int) -> Response:
+    """Inclusion proof of an entry under the first published checkpoint that covers it (C2SP tlog-proof). Open to all."""
+    reader = _reader(request, kind, number)
+    found = reader.first_checkpoint_over(index) if 0 <= index < reader.published_size() else None
+    if found is None:
+        raise NotFound("entry-unpublished", "no published checkpoint covers an entry with this index")
+    return Response(reader.tlog_proof(index, found[0]), media_type=TEXT)
+
+
 @log.get("/log/{kind}/{number}/tile/entries/{path:path}")
 def show_entries(request: Request, kind: str, number: str, path: str, caller: Auditor) -> Response:
     """An entry bundle (C2SP tlog-tiles), for auditors; of an access log the fetch itself is logged."""

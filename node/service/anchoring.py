@@ -100,7 +100,12 @@ class Anchorer:
         return reader.consistency_proof(old_size, new_size) if old_size else []
 
     def _check_chain(self) -> None:
-        status = self._chain.probe()
+        known = {
+            self._log_ids[log]: newest.anchor
+            for log, reader in self._readers.items()
+            if (newest := reader.find_anchor()) is not None
+        }
+        status = self._chain.probe(known)
         if status.state != "ready":
             raise Unavailable(f"chain-{status.state}", f"the chain cannot take anchors now: {status.detail}")
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.errors import NotFound, Unavailable
-from node.evidence.format import AnchorReference, Evidence, StatusPart, encode_evidence, file_name
+from node.evidence.build import build_evidence, build_reference
+from node.evidence.format import AnchorReference, StatusPart
 from node.service.layout import NO_LIST
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from node.core.types import EntryIndex, LogId
+    from node.core.types import EntryIndex
     from node.service.layout import Row
     from node.service.looking import AccessLog, Purpose, Vault
     from node.service.reading import LogReader, StoredAnchor
@@ -42,7 +43,6 @@ class EvidenceExporter:
         *,
         chain_id: int,
         contract: str,
-        log_id: LogId,
     ) -> None:
         self._reader = reader
         self._vault = vault
@@ -50,7 +50,6 @@ class EvidenceExporter:
         self._status = status
         self._chain_id = chain_id
         self._contract = contract
-        self._log_id = log_id
 
     def export(self, leaf: bytes, names: Collection[str], why: Purpose) -> Exported:
         """Log the look, open the record, and put together what proves it.
@@ -74,18 +73,13 @@ class EvidenceExporter:
         release = self._vault.plan_release(index, names)
         look = self._access.log_look("export", why, [release])
         opened = self._vault.open(look, index)
-        evidence = Evidence(
+        evidence = build_evidence(
             record=opened.presentation,
             inclusion=self._reader.tlog_proof(index, size),
             anchor=self._reference(anchor) if anchor else None,
             status=self._status_part(row),
         )
-        return Exported(
-            file_name(self._reader.leaf(index)),
-            encode_evidence(evidence),
-            look.receipt,
-            self._reader.stage(index),
-        )
+        return Exported(evidence.name, evidence.data, look.receipt, self._reader.stage(index))
 
     def _published_size(self, index: EntryIndex) -> int:
         found = self._reader.first_checkpoint_over(index)
@@ -97,8 +91,12 @@ class EvidenceExporter:
         return found[0]
 
     def _reference(self, stored: StoredAnchor) -> AnchorReference:
-        return AnchorReference(
-            self._chain_id, self._contract, self._log_id, stored.anchor, stored.transaction
+        return build_reference(
+            stored.anchor,
+            origin=self._reader.origin,
+            chain_id=self._chain_id,
+            contract=self._contract,
+            tx=stored.transaction,
         )
 
     def _status_part(self, row: Row) -> StatusPart | None:

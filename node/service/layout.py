@@ -6,6 +6,7 @@ All integers in keys are big-endian, so that a scan runs in order. ``L`` is one 
     key                                value
     L: t L level(1) tile(8)            hashes of one tile, 32 bytes each
        e L first index(8)              rows of consecutive entries, ROW_BYTES each
+       y L                             vkeys of the log's checkpoints, one a line
        z L                             size(8): entries in the log (sequenced and integrated)
        c L size(8)                     signed note of a published checkpoint
        a L i(8)                        msgpack of one accepted anchor
@@ -143,6 +144,11 @@ def anchor_key(log: LogKind, i: int) -> bytes:
 def leaf_key(leaf: bytes) -> bytes:
     """Key of the index of a records-log entry by leaf hash."""
     return b"l" + leaf[:16]
+
+
+def vkeys_key(log: LogKind) -> bytes:
+    """Key of the vkeys that check a log's checkpoints, one a line."""
+    return b"y" + log.value
 
 
 def identity_key(digest: bytes) -> bytes:

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from node.errors import Unavailable
-from node.records.catalogue import load_item
+from node.records.catalogue import load_builtin_items, load_item
 from node.service.issuing import ChunkIssuer
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _initialise(setup: IssuerSetup) -> None:
         record_seed=setup.record_seed,
         wrapping_key=setup.wrapping_key,
         index_key=setup.index_key,
-        items={name: load_item(data) for name, data in setup.items.items()},
+        items=load_builtin_items() | {name: load_item(data) for name, data in setup.items.items()},
         random=os.urandom,
     )
 

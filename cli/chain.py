@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ironcage chain`` and ``ironcage member``: a development chain, deployment, the state of the chain, the members."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption
+from cli.language import say
+from cli.output import print_json, print_line, print_table, reported, require_file
+from node.core.canonical import check_members, parse_json
+from node.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from consortium.deploy import Founder
+
+MAX_MEMBER_FILE_BYTES = 4096
+app = typer.Typer(no_args_is_help=True, help=say("链与合约", "chain and contracts"))
+members = typer.Typer(no_args_is_help=True, help=say("联盟成员", "members of the consortium"))
+
+
+@app.command(help=say("启动开发链（anvil），直到 Ctrl-C", "run a development chain (anvil) until Ctrl-C"))
+def dev(
+    directory: Annotated[
+        Path, typer.Option("--dir", help=say("链状态目录", "directory of its state"))
+    ] = Path("chain"),
+    port: Annotated[int, typer.Option(help=say("端口，0 为任选", "port, 0 for any free one"))] = 0,
+) -> None:
+    """Run a development chain with its state kept in a directory."""
+    from consortium.anvil import start_anvil
+
+    with reported():
+        anvil = start_anvil(directory, port=port or None)
+    with anvil:
+        print_line(say(f"链在 {anvil.url}，Ctrl-C 结束。", f"chain at {anvil.url}; Ctrl-C ends it."))
+        try:
+            while anvil.is_running():
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            print_line()
+
+
+@app.command(help=say("部署合约并写出 network.json", "deploy the contracts and write network.json"))
+def deploy(
+    rpc: Annotated[str, typer.Option(help=say("链节点地址", "address of a chain node"))],
+    domain: Annotated[str, typer.Option(help=say("交换域", "exchange domain"))],
+    founder: Annotated[
+        list[Path],
+        typer.Option(help=say("成员的 member.json，可多次", "a member's member.json; may be repeated")),
+    ],
+    key: Annotated[
+        Path,
+        typer.Option(help=say("部署账户密钥（keystore v3）", "key of the deploying account, keystore v3")),
+    ],
+    passphrase_file: Annotated[Path, typer.Option(help=say("其口令文件", "file with its passphrase"))],
+    out: Annotated[Path, typer.Option("--out", "-o", help=say("输出文件", "file to write"))] = Path(
+        "network.json"
+    ),
+    engine: Annotated[str, typer.Option(help="anvil, qbft, clique, …")] = "anvil",
+    chain_id: Annotated[int, typer.Option(help=say("链号", "chain id"))] = 20260,
+    governing: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=say("有表决权的成员代码；不给则全部", "codes of members with a vote; all when not given")
+        ),
+    ] = None,
+) -> None:
+    """Deploy both contracts with their founders."""
+    from cli.home import read_passphrase
+    from consortium.network import store_network
+    from node.crypto.keystore import parse_keystore
+    from node.crypto.secp256k1 import OperatorKey
+
+    with reported():
+        deployer = OperatorKey(parse_keystore(require_file(key), read_passphrase(passphrase_file)))
+        founders = [load_founder(path, governing) for path in founder]
+        network = deploy_consortium(rpc, deployer, founders, domain=domain, engine=engine, chain_id=chain_id)
+        store_network(out, network)
+    print_line(say(f"已部署，网络文件 {out}", f"deployed; network file {out}"))
+
+
+def deploy_consortium(
+    rpc_url: str, deployer: Any, founders: list[Founder], *, domain: str, engine: str, chain_id: int
+) -> Any:
+    """Deploy both contracts and give the network file's content."""
+    from consortium.deploy import ChainChoice, deploy_network
+    from node.chain.rpc import Rpc
+    from node.chain.web3_transport import Web3Transport
+    from node.core.clock import SystemClock
+
+    rpc = Rpc(Web3Transport(rpc_url))
+    try:
+        return deploy_network(
+            rpc,
+            ChainChoice(chain_id=chain_id, engine=engine, rpc=(rpc_url,)),
+            deployer,
+            domain=domain,
+            founders=founders,
+            clock=SystemClock(),
+            sleep=time.sleep,
+        )
+    finally:
+        rpc.close()
+
+
+def load_founder(path: Path, governing: list[str] | None) -> Founder:
+    """Load a member's own description, as ``ironcage init`` wrote it.
+
+    Raises:
+        NotFound: The file is missing.
+        InvalidInput: It is not one.
+    """
+    from consortium.deploy import Founder
+    from node.core.uscc import parse_uscc
+    from node.ports import Role
+
+    data = parse_json(require_file(path), max_bytes=MAX_MEMBER_FILE_BYTES, what="member file")
+    fields = check_members(
+        data, "member file", required=("code", "name", "operator", "recovery", "roles", "v")
+    )
+    roles = Role(0)
+    for word in fields["roles"]:
+        try:
+            roles |= Role[str(word).upper()]
+        except KeyError:
+            raise InvalidInput("role-unknown", f"{path.name} names an unknown role") from None
+    code = parse_uscc(fields["code"])
+    votes = governing is None or code in governing
+    return Founder(code, fields["name"], fields["operator"], fields["recovery"], roles, votes)
+
+
+@app.command(help=say("链的状态", "state of the chain"))
+def status(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
+    """Say how the chain of a home directory's network stands."""
+    from node.bootstrap import load_network, open_chain
+    from node.config import load_settings
+
+    with reported(as_json=as_json):
+        settings = load_settings(home)
+        with open_chain(settings, load_network(settings)) as chain:
+            found = chain.probe()
+    shown = {
+        "state": found.state,
+        "chain_id": found.chain_id,
+        "block": found.block,
+        "block_time": found.block_time,
+        "detail": found.detail,
+    }
+    if as_json:
+        print_json(shown)
+    else:
+        print_line("  ".join(f"{name}: {value}" for name, value in shown.items()))
+    if found.state != "ready":
+        raise typer.Exit(3)
+
+
+@members.command("list", help=say("列出联盟成员", "list the members"))
+def list_members(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
+    """List all that ever joined, from the registry on the chain."""
+    from node.bootstrap import load_network, open_chain
+    from node.config import load_settings
+
+    with reported(as_json=as_json):
+        settings = load_settings(home)
+        network = load_network(settings)
+        with open_chain(settings, network) as chain:
+            found = chain.members()
+    names = {member.code: member.name for member in network.members}
+    rows: list[dict[str, Any]] = [
+        {
+            "code": m.code,
+            "name": names.get(m.code, ""),
+            "status": m.status.name.lower(),
+            "roles": [str(role.name).lower() for role in m.roles],
+            "governing": m.governing,
+            "operator": m.operator,
+        }
+        for m in found
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    columns = (
+        say("代码", "code"),
+        say("名称", "name"),
+        say("状态", "status"),
+        say("角色", "roles"),
+        say("表决", "votes"),
+    )
+    print_table(
+        columns,
+        [
+            (r["code"], r["name"], r["status"], ",".join(r["roles"]), "✓" if r["governing"] else "")
+            for r in rows
+        ],
+    )

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The home directory of a node, and the way to the node that runs in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from cli.language import LANGUAGE, say
+from node.core.canonical import check_members, parse_json
+from node.errors import InvalidInput, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from node.client.api import NodeClient
+
+MAX_RUN_FILE_BYTES: Final = 4096
+TOKEN_FILE: Final = "operator.token"  # noqa: S105 - the name of a file
+
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        envvar="IRONCAGE_HOME",
+        help=say("节点主目录", "home directory of the node"),
+        show_default=say("当前目录", "current directory"),
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help=say("输出 JSON，供脚本使用", "print JSON, for scripts"))
+]
+LangOption = Annotated[str, typer.Option("--lang", help=say("语言：zh 或 en", "language: zh or en"))]
+DEFAULT_HOME: Final = Path()
+
+
+def open_client(home: Path) -> NodeClient:
+    """Connect to the node that runs in a home directory, with its operator token.
+
+    Raises:
+        Unavailable: No node runs there.
+        NotFound: The token file is missing.
+    """
+    from node.client.api import NodeClient
+    from node.storage.keyfiles import load_private
+
+    run_file = home / "run" / "node.json"
+    if not run_file.is_file():
+        raise Unavailable(
+            "node-not-running", f"no node runs in {home}: start it with `ironcage node run --home {home}`"
+        )
+    data = parse_json(run_file.read_bytes(), max_bytes=MAX_RUN_FILE_BYTES, what="run/node.json")
+    members = check_members(data, "run/node.json", required=("pid", "url", "v"))
+    token = load_private(home / "keys" / TOKEN_FILE).decode("ascii").strip()
+    return NodeClient(str(members["url"]), token, language=LANGUAGE)
+
+
+def parse_leaf(text: str) -> str:
+    """Parse the leaf hash that names a record: 64 hex digits.
+
+    Raises:
+        InvalidInput: It is not one.
+    """
+    folded = text.strip().lower()
+    if len(folded) != 64 or any(digit not in "0123456789abcdef" for digit in folded):  # noqa: PLR2004 - SHA-256 in hex
+        raise InvalidInput(
+            "leaf-form", f"record name has {len(text)} characters, want 64 hex digits (its leaf hash)"
+        )
+    return folded
+
+
+def read_passphrase(path: Path) -> str:
+    """Read a passphrase from a file of its own.
+
+    Raises:
+        NotFound: The file is missing.
+        InvalidInput: It is too short to protect anything.
+    """
+    if not path.is_file():
+        raise NotFound("passphrase-missing", f"no passphrase file {path}")
+    passphrase = path.read_text().rstrip("\n")
+    if len(passphrase) < 12:  # noqa: PLR2004 - docs/configuration.md
+        raise InvalidInput(
+            "passphrase-short", f"passphrase has {len(passphrase)} characters, want at least 12"
+        )
+    return passphrase

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ironcage import``: hand a department's file to the running node and watch it go in."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client
+from cli.language import LANGUAGE, say
+from cli.output import REFUSED, print_json, print_line, print_table, reported
+from node.errors import NotFound
+
+if TYPE_CHECKING:
+    from node.client.api import NodeClient
+
+POLL_SECONDS: Final = 0.1
+SHOWN_REFUSALS: Final = 20
+PAGE_ROWS: Final = 1_000
+
+
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(help=say("xlsx、xls、csv 或 ndjson 文件", "xlsx, xls, csv or ndjson file"))
+    ],
+    item: Annotated[
+        str, typer.Option(help=say("目录项，如 penalty:2018", "catalogue item, such as penalty:2018"))
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    refusals: Annotated[
+        Path | None, typer.Option(help=say("把被拒行写入此 CSV", "write the refused rows to this CSV file"))
+    ] = None,
+    *,
+    corrections: Annotated[
+        bool,
+        typer.Option("--corrections", help=say("内容有变的行作为更正", "issue changed rows as corrections")),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a file and print what became of its rows."""
+    with reported(as_json=as_json), open_client(home) as client:
+        if not file.is_file():
+            raise NotFound("file-missing", f"no file {file}")
+        job = run_import(client, file, item, corrections=corrections, show=not as_json)
+        refused = fetch_refusals(client, job["id"]) if job["refused"] else []
+    if refusals is not None:
+        write_refusals(refusals, refused)
+    if as_json:
+        print_json({"import": job, "refusals": refused})
+    else:
+        print_report(job, refused)
+    if job["state"] != "done":
+        raise typer.Exit(REFUSED)
+
+
+def run_import(client: NodeClient, file: Path, item: str, *, corrections: bool, show: bool) -> dict[str, Any]:
+    """Upload a file and wait until its import has ended.
+
+    Args:
+        client: The node.
+        file: The file.
+        item: Catalogue item.
+        corrections: Whether changed rows become corrections.
+        show: Whether to show progress.
+    """
+    fields = {"item": item, "corrections": "true" if corrections else "false"}
+    job: dict[str, Any] = client.upload("/api/v1/imports", file, fields)
+    with _progress(enabled=show) as tell:
+        while job["state"] in {"queued", "running"}:
+            time.sleep(POLL_SECONDS)
+            job = client.get(f"/api/v1/imports/{job['id']}")
+            tell(job)
+    return job
+
+
+def fetch_refusals(client: NodeClient, job_id: str) -> list[dict[str, Any]]:
+    """Fetch all refused rows of an import."""
+    refused: list[dict[str, Any]] = []
+    after = 0
+    while page := client.get(f"/api/v1/imports/{job_id}/refusals", limit=PAGE_ROWS, after=after):
+        refused.extend(page)
+        after = page[-1]["row"]
+    return refused
+
+
+def print_report(job: dict[str, Any], refused: list[dict[str, Any]]) -> None:
+    """Print counts and the first refused rows."""
+    if job["error"]:
+        print_line(
+            say(f"导入未完成：{job['error']}", f"import ended early: {job['error']}")
+            + f" [{job['error_code']}]"
+        )
+    print_line(
+        say(
+            f"{job['file_name']}：读取 {job['read']} 行，入库 {job['accepted']}（其中更正 {job['corrected']}），"
+            f"重复 {job['duplicate']}，拒绝 {job['refused']}，需留意 {job['flagged']}",
+            f"{job['file_name']}: {job['read']} rows read, {job['accepted']} accepted ({job['corrected']} corrections), "
+            f"{job['duplicate']} duplicate, {job['refused']} refused, {job['flagged']} to look at",
+        )
+    )
+    for warning in job["warnings"]:
+        print_line(say(f"注意：{warning}", f"note: {warning}"))
+    if refused:
+        columns = (
+            say("行", "row"),
+            say("列", "column"),
+            say("原因", "reason"),
+            say("值的类型", "got"),
+            "rule",
+        )
+        shown = refused[:SHOWN_REFUSALS]
+        print_table(
+            columns, [(r["row"], r["column"] or "—", r["reason"], r["got"], r["rule"]) for r in shown]
+        )
+        if len(refused) > len(shown):
+            more = len(refused) - len(shown)
+            print_line(
+                say(
+                    f"……另有 {more} 条，用 --refusals 文件 全部写出",
+                    f"… and {more} more; --refusals FILE writes all",
+                )
+            )
+
+
+def write_refusals(path: Path, refused: list[dict[str, Any]]) -> None:
+    """Write refused rows as CSV that Excel opens in Chinese."""
+    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            ["行", "列", "规则", "原因", "值的类型"]
+            if LANGUAGE == "zh"
+            else ["row", "column", "rule", "reason", "got"]
+        )
+        writer.writerows([r["row"], r["column"] or "", r["rule"], r["reason"], r["got"]] for r in refused)
+
+
+class _Silent:
+    def __enter__(self) -> Any:
+        return lambda _job: None
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _progress(*, enabled: bool) -> Any:
+    if not enabled:
+        return _Silent()
+    from cli.progress import ImportProgress
+
+    return ImportProgress()

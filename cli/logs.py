@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ironcage log``: checkpoints, proofs, anchoring on demand, and the full check of a store."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client
+from cli.language import say
+from cli.output import REFUSED, print_json, print_line, print_table, reported
+
+app = typer.Typer(no_args_is_help=True, help=say("日志", "logs"))
+KindOption = Annotated[str, typer.Option("--log", help="records, access")]
+
+
+@app.command(help=say("最新检查点", "the newest signed checkpoint"))
+def checkpoint(kind: KindOption = "records", home: HomeOption = DEFAULT_HOME) -> None:
+    """Print the newest signed checkpoint, as C2SP tools read it."""
+    with reported(), open_client(home) as client:
+        sys.stdout.write(client.get_text(f"/log/{kind}/0/checkpoint"))
+
+
+@app.command(help=say("包含证明（C2SP tlog-proof）", "inclusion proof, C2SP tlog-proof"))
+def prove(
+    index: Annotated[int, typer.Argument(min=0, help=say("条目序号", "index of the entry"))],
+    kind: KindOption = "records",
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Print the inclusion proof of an entry under the first published checkpoint that covers it."""
+    with reported(), open_client(home) as client:
+        sys.stdout.write(client.get_text(f"/log/{kind}/0/proof/{index}"))
+
+
+@app.command(help=say("立即签发并上链", "publish and anchor now"))
+def anchor(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
+    """Publish and anchor both logs, and wait until the chain has settled it."""
+    with reported(as_json=as_json), open_client(home) as client:
+        anchors = client.post("/api/v1/anchors")
+    if as_json:
+        print_json(anchors)
+        return
+    print_anchors(anchors)
+
+
+def print_anchors(anchors: list[dict[str, object]]) -> None:
+    """Print anchors as a table, with the transaction and its gas."""
+    columns = (
+        say("日志", "log"),
+        "i",
+        say("条目", "entries"),
+        say("区块", "block"),
+        "gas",
+        say("交易", "transaction"),
+    )
+    rows = [
+        (a["log"], a["i"], f"{a['prev_size']} → {a['size']}", a["block"], a["gas_used"], a["transaction"])
+        for a in anchors
+    ]
+    print_table(columns, rows)
+
+
+@app.command(help=say("完整核对存储（节点须已停止）", "check the whole store; the node must be stopped"))
+def fsck(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
+    """Re-derive every tile, index and root from the entries, and compare with what was signed and promised."""
+    from node.bootstrap import check_store
+    from node.config import load_settings
+
+    with reported(as_json=as_json):
+        findings, counts = check_store(load_settings(home))
+    if as_json:
+        print_json(
+            {
+                "counts": counts,
+                "findings": [{"code": f.code, "place": f.place, "detail": f.detail} for f in findings],
+            }
+        )
+    else:
+        print_line("  ".join(f"{name}: {count}" for name, count in counts.items()))
+        if findings:
+            print_table(
+                (say("代码", "code"), say("位置", "place"), say("说明", "detail")),
+                [(f.code, f.place, f.detail) for f in findings],
+            )
+        else:
+            print_line(say("没有发现问题", "nothing wrong found"))
+    if findings:
+        raise typer.Exit(REFUSED)

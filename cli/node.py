@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ironcage node``: run a node."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client
+from cli.language import say
+from cli.output import print_json, print_line, print_table, reported
+
+app = typer.Typer(no_args_is_help=True, help=say("运行节点", "run a node"))
+
+
+@app.command(help=say("运行节点，直到 Ctrl-C 或 SIGTERM", "run the node until Ctrl-C or SIGTERM"))
+def run(home: HomeOption = DEFAULT_HOME) -> None:
+    """Run the node of a home directory."""
+    from node.__main__ import run_node
+
+    with reported():
+        run_node(home)
+
+
+@app.command(help=say("查看运行中的节点", "show the running node"))
+def status(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
+    """Show who the running node is and how far its logs have come."""
+    with reported(as_json=as_json), open_client(home) as client:
+        node = client.get("/api/v1/node")
+    if as_json:
+        print_json(node)
+        return
+    state = node["state"]
+    print_line(f"{node['name_zh']}  {node['member']}  {node['domain']}")
+    print_line(
+        f"{say('状态', 'state')}: {state['mode']}" + (f" — {state['reason']}" if state["reason"] else "")
+    )
+    columns = (
+        say("日志", "log"),
+        say("条目", "entries"),
+        say("已签发", "published"),
+        say("已上链", "anchored"),
+    )
+    print_table(
+        columns, [(log["kind"], log["size"], log["published"], log["anchored"]) for log in node["logs"]]
+    )

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ironcage policy``: write a trust file from what nodes and chain say, to be read by a person; show one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.home import DEFAULT_HOME, HomeOption, open_client
+from cli.language import say
+from cli.output import print_line, print_table, reported, require_file
+from node.errors import Verification
+
+if TYPE_CHECKING:
+    from node.chain.network import Network
+    from node.evidence.policy import Policy, TrustedKey
+    from node.ports import AnchorChain
+
+MONTHS_TRUSTED = 12
+SECONDS_PER_MONTH = 30 * 86_400
+app = typer.Typer(no_args_is_help=True, help=say("信任策略", "trust policies"))
+
+
+@app.command(
+    help=say(
+        "从节点与链生成策略文件；使用前请人工核对其中的密钥",
+        "write a policy from nodes and chain; read its keys before you rely on it",
+    )
+)
+def export(
+    home: HomeOption = DEFAULT_HOME,
+    node: Annotated[
+        list[str] | None, typer.Option(help=say("节点地址，可多次", "address of a node; may be repeated"))
+    ] = None,
+    level: Annotated[str, typer.Option(help="signed, logged, anchored, final")] = "anchored",
+    rpc: Annotated[
+        str | None, typer.Option(help=say("验证时询问的链节点", "chain node to ask when verifying"))
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(help=say("另外要求，如 ml-dsa-44", "further demand, such as ml-dsa-44")),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help=say("输出文件", "file to write"))] = None,
+) -> None:
+    """Write a policy file."""
+    with reported():
+        policy = build_policy(home, nodes=node or [], level=level, rpc=rpc, require=require or [])
+        from node.evidence.policy import encode_policy
+
+        data = encode_policy(policy) + b"\n"
+    if out is None:
+        print_line(data.decode().rstrip())
+        return
+    out.write_bytes(data)
+    print_line(
+        say(
+            f"策略已写入 {out}，请核对其中的密钥。",
+            f"policy written to {out}; read its keys before you rely on it.",
+        )
+    )
+
+
+@app.command(help=say("显示一份策略", "show a policy"))
+def show(file: Annotated[Path, typer.Argument(help=say("策略文件", "policy file"))]) -> None:
+    """Show what a policy trusts and demands."""
+    from node.evidence.policy import parse_policy
+
+    with reported():
+        policy = parse_policy(require_file(file))
+    demand, chain = policy.demand, policy.chain
+    needs = ", ".join(sorted(demand.require)) or "—"
+    print_line(
+        f"{say('要求级别', 'demanded level')}: {demand.level.text}  {say('另外要求', 'also')}: {needs}"
+    )
+    print_line(
+        f"{say('链', 'chain')}: {chain.engine} {chain.id}  AnchorLog {chain.contract}  RPC {chain.rpc or '—'}"
+    )
+    print_table(
+        (say("日志", "log"), say("所有者", "owner"), "ML-DSA-44"),
+        [
+            (log.text, log.owner, say("有", "yes") if log.ml_dsa_44 else say("无", "no"))
+            for log in policy.logs
+        ],
+    )
+    columns = (
+        say("成员", "member"),
+        say("用途", "kind"),
+        say("密钥（b64u）", "key (b64u)"),
+        say("自区块", "from"),
+        say("至区块", "to"),
+    )
+    from node.core.encoding import encode_b64u
+
+    rows = [(k.member, k.kind, encode_b64u(k.public), k.from_block, k.to_block) for k in policy.keys]
+    print_table(columns, rows)
+
+
+def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, require: list[str]) -> Policy:
+    """Build a policy from what nodes say of themselves, each key compared with the chain's registry.
+
+    Args:
+        home: Home directory with the network file; its own node is asked when no other is named.
+        nodes: Addresses of the nodes whose logs are to be trusted.
+        level: Demanded level.
+        rpc: Chain node that verification is to ask, or None.
+        require: Further demands.
+
+    Raises:
+        Verification: A node says other keys than the chain has for it.
+    """
+    from node.bootstrap import load_network, open_chain
+    from node.client.api import NodeClient
+    from node.config import load_settings
+    from node.core.clock import SystemClock
+    from node.core.encoding import encode_hex
+    from node.evidence.policy import Demand, Policy, TrustedChain, parse_level
+
+    settings = load_settings(home)
+    network = load_network(settings)
+    described: list[dict[str, Any]] = []
+    if nodes:
+        for url in nodes:
+            with NodeClient(url) as client:
+                described.append(client.get("/api/v1/node"))
+    else:
+        with open_client(home) as client:
+            described.append(client.get("/api/v1/node"))
+    with open_chain(settings, network) as chain:
+        logs = [log for node in described for log in _trusted_logs(chain, node)]
+        keys = [key for node in described for key in _trusted_keys(chain, node)]
+    trust = TrustedChain(
+        id=network.chain_id,
+        engine=network.engine,
+        contract=encode_hex(network.anchor_log),
+        block=network.deployed_block,
+        hash=network.deployed_block_hash,
+        validators=_validators(network),
+        trusted_until=SystemClock().now_seconds() + MONTHS_TRUSTED * SECONDS_PER_MONTH,
+        rpc=rpc,
+    )
+    demand = Demand(level=parse_level(level), require=frozenset(require))
+    return Policy(logs=tuple(logs), keys=tuple(keys), chain=trust, demand=demand)
+
+
+def _validators(network: Network) -> tuple[str, ...]:
+    # An anvil chain has none; those of other engines are trusted out of band and filled in by hand.
+    del network
+    return ()
+
+
+def _trusted_logs(chain: AnchorChain, node: dict[str, Any]) -> list[Any]:
+    import hashlib
+
+    from node.core.types import LogId
+    from node.crypto.note import parse_vkey
+    from node.evidence.policy import TrustedLog
+    from node.log.checkpoint import parse_origin
+
+    trusted = []
+    for log in node["logs"]:
+        ed25519, ml_dsa = (parse_vkey(text) for text in log["vkeys"])
+        info = chain.log_info(LogId(bytes.fromhex(log["log_id"][2:])))
+        if (
+            info is None
+            or info.member != node["member"]
+            or info.ed25519 != ed25519.public
+            or (info.ml_dsa_44_digest != hashlib.sha256(ml_dsa.public).digest())
+        ):
+            raise Verification(
+                "policy-log-key",
+                f"keys that the node of {node['member']} says for {log['origin']} are not the chain's",
+            )
+        origin = parse_origin(log["origin"])
+        trusted.append(TrustedLog(origin, log["origin"], origin.member, ed25519, ml_dsa))
+    return trusted
+
+
+def _trusted_keys(chain: AnchorChain, node: dict[str, Any]) -> list[TrustedKey]:
+    from node.core.types import MemberCode
+    from node.evidence.policy import TrustedKey
+    from node.ports import KeyKind
+
+    member = MemberCode(node["member"])
+    kinds = (("record", KeyKind.RECORD), ("node", KeyKind.NODE))
+    return [
+        TrustedKey(member, word, period.key, period.from_block, period.to_block)
+        for word, kind in kinds
+        for period in chain.keys(member, kind)
+    ]
