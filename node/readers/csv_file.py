@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Separated text: rows out of lines, where a broken row costs only itself.
+
+The quotation mark is the weak point of the format: one that is never closed swallows every line behind it. A
+record that the strict grammar refuses, or that spans lines and has the wrong number of cells, is therefore taken
+back: its first line becomes a refused row and reading goes on at its second line.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import deque
+from itertools import islice
+from typing import IO, TYPE_CHECKING
+
+from node.errors import InvalidInput
+from node.readers.encodings import find_encoding
+from node.readers.table import FindHeader, Limits, Row, Table, pack_rows
+from node.records.headers import MAX_TITLE_ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from node.records.headers import HeaderPlace
+    from node.records.values import Cell
+
+_DELIMITERS = (",", "\t", ";", "|", "，")
+_MOST_BROKEN_RECORDS = 1_000
+_REPLACEMENT = "\ufffd"
+_FORMULA_TEXT = '="'
+
+
+def open_csv(path: Path, *, find_header: FindHeader, limits: Limits, start_row: int) -> Table:
+    """Open a file of separated values.
+
+    Args:
+        path: The file, known to be text.
+        find_header: Finds the header among the first rows.
+        limits: Limits of readers.
+        start_row: First row wanted, as Excel numbers it.
+
+    Raises:
+        InvalidInput: ``file-encoding``, ``file-format``, ``file-columns``, ``header-not-found``.
+    """
+    encoding = find_encoding(path, line_bytes=limits.line_bytes)
+    errors = "replace" if encoding.broken_lines else "strict"
+    delimiter, header, place = _find_dialect(path, encoding.name, errors, find_header)
+    if len(header) > limits.columns:
+        raise InvalidInput("file-columns", f"file has {len(header)} columns: want at most {limits.columns}")
+    file = path.open(encoding=encoding.name, errors=errors, newline="")
+    lines = _Lines(file, encoding.broken_lines)
+    rows = islice(_read_rows(lines, delimiter, (_width_of(header), len(header))), place.data, None)
+    return Table(
+        format="csv",
+        encoding=encoding.name,
+        header=header,
+        header_row=place.header + 1,
+        date1904=False,
+        chunks=pack_rows(rows, place.data + 1, start_row),
+        close=file.close,
+    )
+
+
+def _find_dialect(
+    path: Path, encoding: str, errors: str, find_header: FindHeader
+) -> tuple[str, list[Cell], HeaderPlace]:
+    """Find the delimiter under which the first rows hold a header."""
+    failure: InvalidInput | None = None
+    for delimiter in _DELIMITERS:
+        with path.open(encoding=encoding, errors=errors, newline="") as file:
+            rows = _read_rows(_Lines(file, frozenset()), delimiter, None)
+            head: list[list[Cell]] = [
+                [] if isinstance(row, str) else list(row) for row in islice(rows, MAX_TITLE_ROWS + 1)
+            ]
+        try:
+            place = find_header(head)
+        except InvalidInput as error:
+            failure = failure or error
+            continue
+        return delimiter, head[place.header], place
+    assert failure is not None, "there is at least one delimiter"
+    raise failure
+
+
+def _width_of(header: list[Cell]) -> int:
+    return max((place for place, cell in enumerate(header) if cell), default=-1) + 1
+
+
+class _Lines:
+    """The lines of a file for ``csv.reader``, remembering those of the record at hand so that they can go back.
+
+    Args:
+        file: The open file.
+        broken: Numbers, from 0, of lines that are not text in the file's encoding.
+    """
+
+    def __init__(self, file: IO[str], broken: frozenset[int]) -> None:
+        self._file = file
+        self._broken = broken
+        self._number = 0
+        self._waiting: deque[tuple[str, bool]] = deque()
+        self.taken: list[tuple[str, bool]] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._waiting:
+            line, damaged = self._waiting.popleft()
+        else:
+            line = next(self._file)
+            damaged = bool(self._broken) and (self._number in self._broken or _REPLACEMENT in line)
+            # A lone carriage return ends no line for the count of lines by newlines.
+            self._number += line.endswith("\n")
+        self.taken.append((line, damaged))
+        return line
+
+    def put_back(self) -> None:
+        """Give back all lines of the record at hand but the first."""
+        self._waiting.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+
+    @property
+    def is_damaged(self) -> bool:
+        """Tell whether a line of the record at hand could not be decoded."""
+        return bool(self._broken) and any(damaged for _, damaged in self.taken)
+
+    @property
+    def ends_open(self) -> bool:
+        """Tell whether the record at hand ends the file without a newline."""
+        return not self._waiting and not self.taken[-1][0].endswith(("\n", "\r"))
+
+
+def _read_rows(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -> Iterator[Row]:
+    """Read rows; with least and greatest width, take back records that span lines and fit neither."""
+    least, most = widths or (0, sys.maxsize)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    broken = 0
+    while True:
+        lines.taken.clear()
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            if not lines.taken:
+                return
+            row = None
+        if row is None or (len(lines.taken) > 1 and not least <= len(row) <= most):
+            cut = len(lines.taken) == 1 and lines.ends_open
+            damaged = lines.taken[0][1]
+            lines.put_back()
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            broken += 1
+            if broken > _MOST_BROKEN_RECORDS:
+                raise InvalidInput(
+                    "file-quotes", f"more than {_MOST_BROKEN_RECORDS} rows have broken quotation marks"
+                )
+            yield "row-encoding" if damaged else "row-cut" if cut else "row-quote"
+        elif lines.is_damaged:
+            yield "row-encoding"
+        elif row and len(row) < least and lines.ends_open:
+            yield "row-cut"
+        else:
+            if any(_FORMULA_TEXT in line for line, _ in lines.taken):
+                row = [_unwrap(cell) for cell in row]
+            yield row if row and (row[0].strip() or "".join(row).strip()) else []
+
+
+def _unwrap(cell: str) -> str:
+    """Take the text out of ``="…"``, by which exporters keep spreadsheets from rewriting long digits."""
+    return (
+        cell[2:-1]
+        if len(cell) > len(_FORMULA_TEXT) and cell.startswith(_FORMULA_TEXT) and cell.endswith('"')
+        else cell
+    )

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The encoding of a text file, found by reading all of it once before any row is taken.
+
+UTF-8 and GB18030 (which holds GBK and GB2312) both keep the newline byte for newlines, so lines can be judged one
+by one. Text in one of them is practically never valid in the other once it has a few characters, but GB18030
+would decode most of UTF-8 into nonsense without complaint; therefore every line is put to the test of UTF-8 first.
+A few broken lines cost only themselves; a file that is a mixture is refused.
+"""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from node.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_BLOCK_BYTES = 2**20
+_MOST_BROKEN_LINES = 100
+_BROKEN_PER_LINES = 100
+# A GB18030 line can be valid UTF-8 by chance when it has very few characters outside ASCII.
+_TELLING_BYTES = 12
+_FOREIGN_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoding:
+    """How to decode a text file.
+
+    Args:
+        name: Python's name of the encoding: ``utf-8``, ``utf-8-sig`` or ``gb18030``.
+        broken_lines: Numbers, from 0, of lines that are not text in it.
+    """
+
+    name: str
+    broken_lines: frozenset[int]
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Lines of one kind: how many, the first one's place in the file, the numbers of the first hundred."""
+
+    count: int = 0
+    first_line: int = 0
+    first_byte: int = 0
+    numbers: list[int] = field(default_factory=list)
+
+    def add(self, number: int, offset: int, count: int = 1) -> None:
+        if self.count == 0:
+            self.first_line, self.first_byte = number, offset
+        if len(self.numbers) <= _MOST_BROKEN_LINES:
+            self.numbers.extend(range(number, number + min(count, _MOST_BROKEN_LINES + 1)))
+        self.count += count
+
+
+def find_encoding(path: Path, *, line_bytes: int) -> TextEncoding:
+    """Find the encoding of a text file.
+
+    Args:
+        path: The file.
+        line_bytes: Longest line accepted.
+
+    Raises:
+        InvalidInput: ``file-encoding`` when it is neither UTF-8 nor GB18030, or a mixture, with the place of the
+            first line that does not fit; ``file-format`` when it is no text.
+    """
+    utf8, chinese, broken, short = _Lines(), _Lines(), _Lines(), _Lines()
+    total = 0
+    marked = False
+    offset = 0
+    for block in _read_blocks(path, line_bytes):
+        if offset == 0:
+            _check_mark(block)
+            marked = block.startswith(codecs.BOM_UTF8)
+        lines = block.count(b"\n") + (not block.endswith(b"\n"))
+        if not block.isascii():
+            if _is_valid(block, "utf-8"):
+                utf8.add(total, offset, lines)
+            else:
+                _judge_lines(block, total, offset, (utf8, chinese, broken, short))
+        total += lines
+        offset += len(block)
+    if marked or (utf8.count >= chinese.count and utf8.count > 0):
+        # The few lines too short to tell are valid UTF-8.
+        return TextEncoding("utf-8-sig" if marked else "utf-8", _check_few("UTF-8", (chinese, broken), total))
+    if chinese.count > 0:
+        return TextEncoding("gb18030", _check_few("GB18030", (utf8, broken), total))
+    return TextEncoding("utf-8", _check_few("UTF-8", (broken,), total))
+
+
+def _judge_lines(
+    block: bytes, number: int, offset: int, kinds: tuple[_Lines, _Lines, _Lines, _Lines]
+) -> None:
+    """Sort the lines of a block that is not all UTF-8 into UTF-8, GB18030, neither, and too short to tell."""
+    utf8, chinese, broken, short = kinds
+    for line in block.removesuffix(b"\n").split(b"\n"):
+        if not line.isascii():
+            if _is_valid(line, "utf-8"):
+                telling = len(line.translate(None, _ASCII)) >= _TELLING_BYTES
+                (utf8 if telling else short).add(number, offset)
+            elif _is_valid(line, "gb18030"):
+                chinese.add(number, offset)
+            else:
+                broken.add(number, offset)
+        number += 1
+        offset += len(line) + 1
+
+
+_ASCII = bytes(range(128))
+
+
+def _check_few(name: str, misfits: tuple[_Lines, ...], total: int) -> frozenset[int]:
+    found = [lines for lines in misfits if lines.count]
+    count = sum(lines.count for lines in found)
+    if not found:
+        return frozenset()
+    if count > _MOST_BROKEN_LINES or count * _BROKEN_PER_LINES > max(total, _BROKEN_PER_LINES):
+        first = min(found, key=lambda lines: lines.first_byte)
+        raise InvalidInput(
+            "file-encoding",
+            f"file is not all {name}: {count} of {total} lines do not fit, the first is line {first.first_line + 1} "
+            f"at byte {first.first_byte}; want one of UTF-8 and GB18030 (GBK) throughout",
+        )
+    return frozenset(number for lines in found for number in lines.numbers)
+
+
+def _check_mark(block: bytes) -> None:
+    for mark, name in _FOREIGN_MARKS.items():
+        if block.startswith(mark):
+            raise InvalidInput(
+                "file-encoding", f"file is {name}: want UTF-8 or GB18030 (in Excel save as “CSV UTF-8”)"
+            )
+
+
+def _is_valid(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _read_blocks(path: Path, line_bytes: int) -> Iterator[bytes]:
+    """Read a file in blocks that end with a line."""
+    rest = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            if b"\0" in block and not (block.startswith(tuple(_FOREIGN_MARKS)) and not rest):
+                raise InvalidInput("file-format", "file is no text: it holds zero bytes")
+            cut = block.rfind(b"\n") + 1
+            if cut:
+                yield rest + block[:cut]
+                rest = block[cut:]
+            else:
+                rest += block
+            if len(rest) > line_bytes:
+                raise InvalidInput("file-format", f"a line is too long: want at most {line_bytes} bytes")
+    if rest:
+        yield rest

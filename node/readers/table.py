@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every reader yields, and the limits that every reader keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from node.records.chunks import CHUNK_ROWS, encode_chunk
+from node.records.headers import HeaderPlace
+from node.records.values import Cell
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+Row: TypeAlias = "Sequence[Cell] | str"
+"""The cells of a row, empty when blank; or the rule code of a row that could not be read."""
+
+FindHeader: TypeAlias = Callable[[Sequence[Sequence[Cell]]], HeaderPlace]
+"""Finds the header among the first rows; raises InvalidInput ``header-not-found``."""
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a file a reader takes before it gives up.
+
+    Args:
+        file_bytes: Greatest size of the file.
+        columns: Most columns; cells beyond make the file refused.
+        line_bytes: Longest line of a text file.
+        child_memory_bytes: Address space of the process that reads a workbook.
+        child_cpu_seconds: Processor time of that process.
+        whole_sheet_bytes: Greatest size, unpacked, of a sheet that is read as a whole; larger ones are streamed.
+        unpacked_bytes: Greatest size, unpacked, of one part of a workbook.
+    """
+
+    file_bytes: int = 4_096 * _MIB
+    columns: int = 1_000
+    line_bytes: int = 4 * _MIB
+    child_memory_bytes: int = 1_024 * _MIB
+    child_cpu_seconds: int = 3_600
+    whole_sheet_bytes: int = 384 * _MIB
+    unpacked_bytes: int = 16_384 * _MIB
+
+
+@dataclass(slots=True)
+class Table:
+    """An open file, its header read.
+
+    Args:
+        format: ``csv``, ``ndjson``, ``xlsx`` or ``xls``.
+        encoding: Of a text file, None for workbooks.
+        header: Cells of the header row.
+        header_row: Number of the header row, from 1; 0 when the format has none.
+        date1904: Whether serial dates count from 1904.
+        chunks: The rows below the header as chunks of ``node.records.chunks``, to be read once.
+        close: Releases the file, and the process that reads it.
+    """
+
+    format: str
+    encoding: str | None
+    header: list[Cell]
+    header_row: int
+    date1904: bool
+    chunks: Iterator[bytes]
+    close: Callable[[], None] = field(repr=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def pack_rows(rows: Iterator[Row], first_row: int, start_row: int) -> Iterator[bytes]:
+    """Pack rows into chunks.
+
+    Args:
+        rows: Consecutive rows.
+        first_row: Number of the first of them.
+        start_row: Rows with smaller numbers are passed over, for an import that goes on where it stopped.
+
+    Yields:
+        Chunks of at most 500 rows; stretches of blank rows are left out.
+    """
+    number = first_row
+    held: list[Row] = []
+    held_from = number
+    filled = False
+    for row in rows:
+        if number >= start_row:
+            if not held:
+                held_from = number
+            held.append(row)
+            filled = filled or bool(row)
+            if len(held) == CHUNK_ROWS:
+                if filled:
+                    yield encode_chunk(held_from, held)
+                held = []
+                filled = False
+        number += 1
+    if filled:
+        yield encode_chunk(held_from, held)

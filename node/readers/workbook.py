@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workbooks (.xlsx, .xls), read by a process of their own (``node.readers.child``)."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import msgpack
+
+from node.errors import InvalidInput
+from node.readers.frames import (
+    CHOICE,
+    FAILURE,
+    HEAD,
+    HEADS_END,
+    ROWS,
+    ROWS_END,
+    receive_frame,
+    send_frame,
+)
+from node.readers.table import FindHeader, Limits, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.records.headers import HeaderPlace
+    from node.records.values import Cell
+
+_ROOT = Path(__file__).resolve().parents[2]
+_OUT_OF_MEMORY = {-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV}
+
+
+def open_workbook(path: Path, kind: str, *, find_header: FindHeader, limits: Limits, start_row: int) -> Table:
+    """Open the one sheet of a workbook that holds a table.
+
+    Args:
+        path: The file.
+        kind: ``xlsx`` or ``xls``.
+        find_header: Finds the header among the first rows of a sheet.
+        limits: Limits of readers.
+        start_row: First row wanted, as Excel numbers it.
+
+    Raises:
+        InvalidInput: ``workbook-cut``, ``workbook-encrypted``, ``workbook-unreadable``, ``workbook-too-large``,
+            ``workbook-several-tables``, ``file-columns``, ``header-not-found``.
+    """
+    child = _Child(path, kind, limits)
+    try:
+        date1904, sheet, place, header = child.find_table(find_header)
+        if len(header) > limits.columns:
+            raise InvalidInput(
+                "file-columns", f"sheet has {len(header)} columns: want at most {limits.columns}"
+            )
+        chunks = child.read_chunks(sheet, place.data, len(header), start_row)
+    except BaseException:
+        child.close()
+        raise
+    return Table(
+        format=kind,
+        encoding=None,
+        header=header,
+        header_row=place.header + 1,
+        date1904=date1904,
+        chunks=chunks,
+        close=child.close,
+    )
+
+
+class _Child:
+    """The reading process, as its node sees it."""
+
+    def __init__(self, path: Path, kind: str, limits: Limits) -> None:
+        numbers = (
+            limits.child_memory_bytes,
+            limits.child_cpu_seconds,
+            limits.whole_sheet_bytes,
+            limits.unpacked_bytes,
+        )
+        command = [sys.executable, "-m", "node.readers.child", str(path.resolve()), kind, *map(str, numbers)]
+        self._process = subprocess.Popen(  # noqa: S603  our own module; the path is one argument, no shell
+            command,
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # What a crashing reader prints may hold cells of the workbook.
+            stderr=subprocess.DEVNULL,
+        )
+
+    @property
+    def _output(self) -> BinaryIO:
+        return cast("BinaryIO", self._process.stdout)
+
+    def find_table(self, find_header: FindHeader) -> tuple[bool, int, HeaderPlace, list[Cell]]:
+        """Return the date system and sheet, header place and header of the one sheet that has a header."""
+        date1904 = False
+        failure = InvalidInput("header-not-found", "workbook has no visible worksheet")
+        found: list[tuple[int, HeaderPlace, list[Cell]]] = []
+        sheets = 0
+        for kind, body in self._receive_until(HEADS_END):
+            assert kind == HEAD, "the reading process answers with heads first"
+            sheet, date1904, rows = msgpack.unpackb(body)
+            sheets += 1
+            try:
+                place = find_header(rows)
+            except InvalidInput as error:
+                failure = error if sheets == 1 else failure
+                continue
+            found.append((sheet, place, rows[place.header]))
+        if not found:
+            raise failure
+        if len(found) > 1:
+            raise InvalidInput(
+                "workbook-several-tables",
+                f"{len(found)} of {sheets} visible sheets hold a table: want one, the others hidden or in files of "
+                "their own",
+            )
+        return date1904, *found[0]
+
+    def read_chunks(self, sheet: int, first: int, width: int, start_row: int) -> Iterator[bytes]:
+        """Ask for the rows of a sheet and yield their chunks as they come."""
+        send_frame(cast("BinaryIO", self._process.stdin), CHOICE, [sheet, first, width, start_row])
+        return (body for kind, body in self._receive_until(ROWS_END) if kind == ROWS)
+
+    def _receive_until(self, last: bytes) -> Iterator[tuple[bytes, bytes]]:
+        while True:
+            frame = receive_frame(self._output)
+            if frame is None:
+                raise self._describe_death()
+            kind, body = frame
+            if kind == FAILURE:
+                raise InvalidInput(*msgpack.unpackb(body))
+            if kind == last:
+                return
+            yield kind, body
+
+    def _describe_death(self) -> InvalidInput:
+        code = self._process.wait()
+        if code == -signal.SIGXCPU:
+            return InvalidInput("workbook-too-large", "workbook took longer to read than a reader may run")
+        if code in _OUT_OF_MEMORY:
+            return InvalidInput(
+                "workbook-too-large",
+                "workbook needs more memory than a reader may take: save it as CSV or in parts",
+            )
+        return InvalidInput("workbook-unreadable", f"workbook broke its reader: exit code {code}")
+
+    def close(self) -> None:
+        """End the process, whether or not it is done."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
