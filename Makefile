@@ -11,7 +11,8 @@ help:
 	  'make test-slow   chaos, networks, fuzz, browser' \
 	  'make soak        the same chaos for longer: SECONDS=3600' \
 	  'make bench       measure; writes build/bench.json and docs/performance.md' \
-	  'make format      rewrite the sources in the one format'
+	  'make docs        rewrite the pages of docs/ that are derived from the program' \
+  'make format      rewrite the sources in the one format'
 
 setup:
 	@.ci/setup test
@@ -48,6 +49,9 @@ imports:
 contracts:
 	@$(PY) -m contracts.build --check
 	@$(PY) -m contracts.build --test
+
+docs: setup
+	@$(PY) -m tests.docs.write
 
 format:
 	@.venv/bin/ruff format .

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds docs/api.md from the application's own OpenAPI description and the roles its routes demand."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from fastapi.routing import APIRoute
+
+from node.api import logs, records
+from node.api.app import build_app
+
+HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
+<!-- The tables are written by `make docs` from the application; a test compares. -->
+# HTTP API 节点接口
+
+The running node serves its full OpenAPI description at `/openapi.json`. The `ironcage` commands use this API and nothing
+else, so whatever they do a program can do too.
+
+节点在 `/openapi.json` 提供完整的 OpenAPI 描述；`ironcage` 各命令也只用这些接口。
+
+* The node speaks plain HTTP on loopback. On any other address put a proxy with TLS in front ([SECURITY.md](../SECURITY.md)).
+* `Authorization: Bearer ict_…` where a role is named below. An administrator may do everything.
+* Look-ups are POST, so that no identifier of a person or a document stands in the access line of a proxy. A record is named
+  by its leaf hash: 64 hex digits, which say nothing about its content.
+* `show` and `evidence` open a record. The look is durable in the access log before anything is decrypted; if the log cannot take
+  it, nothing is shown. The answer carries the receipt of the look.
+* Errors are `application/problem+json` with a stable code ([errors.md](errors.md)). `Accept-Language: en` gives English titles and rules.
+  Status 503 means: try again, after the seconds in `Retry-After`.
+* Paths under `/log` are [C2SP tlog-tiles](https://c2sp.org/tlog-tiles). Tiles hold hashes and are open to all; entries are for auditors.
+
+"""
+
+EXAMPLES = """
+## Examples
+
+```
+TOKEN=$(cat keys/operator.token); URL=http://127.0.0.1:8620
+
+# import a file, then ask how it goes
+curl -s -H "Authorization: Bearer $TOKEN" -F item=penalty:2018 -F file=@penalties.xlsx $URL/api/v1/imports
+curl -s -H "Authorization: Bearer $TOKEN" $URL/api/v1/imports/$JOB
+
+# one evidence file with four fields disclosed
+curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  -d '{"disclose": ["CF_XDR_MC", "CF_WSH", "CF_JDRQ", "CF_CFJG"], "purpose": "tender"}' $URL/api/v1/records/$LEAF/evidence
+
+# is it there, does it take work?
+curl -s $URL/healthz; curl -s $URL/readyz
+```
+"""
+
+
+def build() -> str:
+    """Build the page."""
+    app = build_app(None, None, language="zh", max_upload_bytes=1, version="0")  # type: ignore[arg-type]
+    described = app.openapi()
+    parts = [HEAD]
+    for tag, title in TAGS.items():
+        lines = [
+            _route(path, method, operation, _roles(path, method))
+            for path, methods in described["paths"].items()
+            for method, operation in methods.items()
+            if operation["tags"] == [tag]
+        ]
+        parts.append(f"## {title}\n\n| call | who | what |\n|---|---|---|\n{''.join(lines)}\n")
+    parts.append("## Bodies and answers\n")
+    parts.extend(_schema(name, schema) for name, schema in sorted(described["components"]["schemas"].items()))
+    return "".join(parts) + EXAMPLES
+
+
+TAGS = {
+    "imports": "Imports 导入",
+    "records": "Records 记录",
+    "anchors": "Anchors 上链",
+    "node": "Node 节点",
+    "log": "Logs 日志",
+    "health": "Health 运行状态",
+}
+
+
+def _route(path: str, method: str, operation: dict[str, Any], roles: str) -> str:
+    text = " ".join(operation["description"].split())
+    return f"| `{method.upper()} {path}` | {roles} | {text} |\n"
+
+
+def _roles(path: str, method: str) -> str:
+    """Name the roles that the route's dependency lets in."""
+    routers = (logs.api, records.router, logs.log, logs.health)
+    route = next(
+        route
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.path_format == path and method.upper() in route.methods
+    )
+    for dependency in route.dependant.dependencies:
+        roles = inspect.getclosurevars(dependency.call).nonlocals.get("roles")
+        if roles:
+            return ", ".join(roles)
+    return "all"
+
+
+def _schema(name: str, schema: dict[str, Any]) -> str:
+    if name in {"HTTPValidationError", "ValidationError"}:
+        return ""
+    required = schema.get("required", [])
+    lines = []
+    for member, form in schema.get("properties", {}).items():
+        what = " ".join(form.get("description", "").split())
+        default = "" if member in required or "default" not in form else f" Default: `{form['default']}`."
+        lines.append(f"| `{member}` | {_type(form)} | {what}{default} |\n")
+    text = " ".join(schema.get("description", "").split())
+    if name.startswith("Body_order_import"):
+        name, text = "ImportForm", "The form fields of an upload (`multipart/form-data`)."
+    return f"\n### {name}\n\n{text}\n\n| member | type | meaning |\n|---|---|---|\n{''.join(lines)}"
+
+
+def _type(form: dict[str, Any]) -> str:
+    if "$ref" in form:
+        return f"[{form['$ref'].rsplit('/', 1)[1]}](#{form['$ref'].rsplit('/', 1)[1].lower()})"
+    if "anyOf" in form:
+        return " or ".join(_type(each) for each in form["anyOf"])
+    if form.get("type") == "array":
+        return f"list of {_type(form['items'])}"
+    kind = {
+        "string": "text",
+        "integer": "integer",
+        "boolean": "true or false",
+        "null": "null",
+        "object": "object",
+    }
+    return kind.get(form.get("type", ""), "any")
