@@ -12,7 +12,7 @@ help:
 	  'make soak        the same chaos for longer: SECONDS=3600' \
 	  'make bench       measure; writes build/bench.json and docs/performance.md' \
 	  'make docs        rewrite the pages of docs/ that are derived from the program' \
-  'make format      rewrite the sources in the one format'
+	  'make format      rewrite the sources in the one format'
 
 setup:
 	@.ci/setup test
