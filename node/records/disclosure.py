@@ -19,7 +19,7 @@ from node.errors import Verification
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MAX_DISCLOSURE_BYTES: Final = 1 << 17
+MAX_DISCLOSURE_BYTES: Final = 1 << 18
 """Greatest size of the JSON of one disclosure, in bytes."""
 MAX_NESTING: Final = 32
 """Greatest number of objects and arrays inside each other once all disclosures are in place."""

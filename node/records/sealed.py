@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 SUBJECT_FORMS: Final = {
     "uscc": re.compile(r"(?!0{17}X)[0-9A-HJ-NPQRTUWXY]{18}"),
     "org": re.compile(r"[0-9A-Z]{8}[0-9X]"),
-    "reg": re.compile(r"[0-9]{15}"),
+    "reg": re.compile(r".{1,64}"),  # 15 digits; on older licences 13, or a text
     "rid": re.compile(r"[0-9]{17}[0-9X]"),
-    "name": re.compile(r".{1,200}"),
+    "name": re.compile(r".{1,1000}"),
 }
 """Kinds of subject identifier in order of preference, each with its form; check digits are the importer's matter."""
 
-MAX_VALUE_CHARACTERS: Final = 20_000
-"""Greatest length of one value; in the longest JSON spelling it still fits a disclosure."""
+MAX_VALUE_CHARACTERS: Final = 32_767
+"""Greatest length of one value, that of a spreadsheet cell; in its longest JSON spelling it fits a disclosure."""
 
 _NONCE: Final = bytes(12)
 _SUBJECT_ITEMS: Final = 2

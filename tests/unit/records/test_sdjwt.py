@@ -121,7 +121,7 @@ class TestSection4Format:
         _refused(InvalidInput, "sd-jwt-size", token({}) + "A" * MAX_TOKEN_BYTES)
 
     def test_oversize_disclosure(self):
-        big = disclose("salt", "n", "x" * (1 << 17))
+        big = disclose("salt", "n", "x" * (1 << 18))
         _refused(InvalidInput, "json-size", token({"_sd": [digest(big)]}, big))
 
     def test_empty_text(self):
