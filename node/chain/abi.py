@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from eth_abi.abi import decode, encode
+from eth_abi.codec import ABICodec
+from eth_abi.decoding import BytesDecoder
+from eth_abi.encoding import BytesEncoder
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_abi.registry import BaseEquals, registry
 
 from node.chain.rpc import printable
 from node.core.encoding import encode_hex
@@ -53,6 +56,26 @@ class _Item:
     types: tuple[str, ...]
     results: tuple[str, ...]
     indexed: tuple[bool, ...]
+
+
+class _ExactBytesEncoder(BytesEncoder):
+    """Refuses fixed bytes that are too short, which eth_abi would fill up with zeros into another value."""
+
+    def validate_value(self, value: Any) -> None:
+        super().validate_value(value)  # type: ignore[no-untyped-call]  # eth_abi is typed in part
+        if len(value) * 8 != self.value_bit_size:
+            self.invalidate_value(value, msg="has the wrong length")
+
+
+def _build_codec() -> ABICodec:
+    exact = registry.copy()  # type: ignore[no-untyped-call]  # eth_abi is typed in part
+    exact.unregister("bytes<M>")
+    fixed = BaseEquals("bytes", with_sub=True)  # type: ignore[no-untyped-call]  # eth_abi is typed in part
+    exact.register(fixed, _ExactBytesEncoder, BytesDecoder, label="bytes<M>")
+    return ABICodec(exact)
+
+
+_CODEC: Final = _build_codec()
 
 
 class ContractAbi:
@@ -194,14 +217,14 @@ def _type(argument: Mapping[str, Any]) -> str:
 
 def _encode(what: str, types: tuple[str, ...], values: Sequence[Any]) -> bytes:
     try:
-        return encode(types, values)
+        return _CODEC.encode(types, values)
     except (EncodingError, ValueError, TypeError):
         raise InvalidInput("chain-call", f"values do not fit {what}: want ({', '.join(types)})") from None
 
 
 def _decode(what: str, types: tuple[str, ...], data: bytes) -> tuple[Any, ...]:
     try:
-        return decode(types, data)
+        return _CODEC.decode(types, data)
     except (DecodingError, ValueError, OverflowError):
         raise Unavailable(
             "chain-answer", f"chain node gives a malformed {what}: got {len(data)} bytes"

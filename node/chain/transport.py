@@ -198,6 +198,9 @@ class HttpTransport:
             raise Unavailable(
                 "chain-answer", f"answer of {self.place} is too large: want at most {MAX_ANSWER_BYTES} bytes"
             )
+        if response.length:
+            # A read of at most n bytes takes a broken connection for the end.
+            raise http.client.IncompleteRead(answer, response.length)
         return response.status, answer
 
     def _drop(self) -> None:
