@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from node.core.encoding import encode_b64u
 from node.core.ids import build_uuid7
 from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.note import ED25519, MLDSA44, build_vkey
 from node.errors import NodeError, NotFound
 from node.evidence.build import BuiltEvidence, build_evidence, build_reference
-from node.evidence.format import StatusPart
+from node.evidence.format import Certificate, ChainProof, SlotProof, StatusPart
 from node.evidence.policy import Demand, Level, Policy, TrustedChain, TrustedKey, TrustedLog
 from node.log.anchor import Anchor, anchor_commitment
 from node.log.checkpoint import Checkpoint, build_origin, log_id, parse_origin, sign_checkpoint
@@ -44,6 +45,10 @@ VALUES = (
     "2026-09-18",
     None,
 )
+CHAIN_PROOF = ChainProof((b"\xf9\x01", b"\xf9\x02"), (b"\x01",), (SlotProof(bytes(32), (b"\x02", b"\x03")),))
+"""Well formed, proves nothing."""
+CERTIFICATE = Certificate("ironcage/epoch/v1\n", 0, 94, (bytes(32),), encode_b64u(b"\xff"), bytes(96))
+"""Well formed, certifies nothing."""
 SHOWN = ("subject", "CF_WSH", "CF_NR", "CF_JDRQ")
 
 
@@ -198,24 +203,22 @@ class EvidenceWorld:
     def set_status(self, entry: Entry, value: int) -> None:
         self.places[0].set(entry.status_idx, value)
 
-    def append_head(self, **changes) -> StatusState:
-        """Append a status head over all lists as they stand."""
+    def sign_head(self) -> StatusState:
+        """Sign the lists as they stand and a head over them; it is in no log yet."""
         tokens = [
             encode_status_token(
                 places, StatusUri(self.domain, self.member, k), self.chain.time, self.record_key
             )
             for k, places in enumerate(self.places)
         ]
-        arguments = {
-            "iss": self.member,
-            "iat": self.chain.time,
-            "seq": len(self.statuses),
-            "token_digests": [token_digest(token) for token in tokens],
-            "signer": self.record_key,
-        }
-        head = build_status_head(**{**arguments, **changes})
-        state = StatusState(head, len(self.entries), tokens)
-        self.entries.append(head.encode())
+        digests = [token_digest(token) for token in tokens]
+        head = build_status_head(self.member, self.chain.time, len(self.statuses), digests, self.record_key)
+        return StatusState(head, len(self.entries), tokens)
+
+    def append_head(self) -> StatusState:
+        """Append a status head over all lists as they stand."""
+        state = self.sign_head()
+        self.entries.append(state.head.encode())
         self.statuses.append(state)
         return state
 
