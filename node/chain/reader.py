@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from node.chain.rpc import Rpc
+from node.chain.rpc import CallReverted, Rpc
 from node.chain.transport import DEFAULT_TIMEOUT_SECONDS, HttpTransport
 from node.core.encoding import parse_hex
 from node.crypto.keccak import keccak256
-from node.errors import InvalidInput, NotFound, Unavailable
+from node.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -56,14 +56,14 @@ class RpcChainReader:
         return self._rpc.chain_id()
 
     def block_hash(self, number: int) -> bytes:
-        """Give the hash of a block, 32 bytes.
+        """Give the hash, 32 bytes, of a block that is not newer than :meth:`head_block`.
 
         Raises:
-            NotFound: ``chain-block`` when the chain has no such block.
+            Unavailable: ``chain-answer`` also when the chain node does not have the block.
         """
         block = self._rpc.find_block(number)
         if block is None:
-            raise NotFound("chain-block", f"the chain has no block {number}")
+            raise Unavailable("chain-answer", f"chain node {self._rpc.place} does not have block {number}")
         return block.hash
 
     def head_block(self) -> int:
@@ -86,9 +86,11 @@ class RpcChainReader:
             raise InvalidInput(
                 "chain-call", "log id or anchor number does not fit: want 32 bytes and 64 bits"
             )
-        word = self._rpc.call(
-            parse_hex(contract, length=_ADDRESS_BYTES), _COMMITMENT + log_id + i.to_bytes(_WORD_BYTES, "big")
-        )
+        data = _COMMITMENT + log_id + i.to_bytes(_WORD_BYTES, "big")
+        try:
+            word = self._rpc.call(parse_hex(contract, length=_ADDRESS_BYTES), data)
+        except CallReverted:
+            word = b""
         if len(word) != _WORD_BYTES:
             raise Unavailable(
                 "chain-answer", f"the contract gives no commitment: got {len(word)} bytes, want {_WORD_BYTES}"

@@ -22,7 +22,7 @@ from node.chain.transport import HttpTransport
 from node.chain.web3_transport import Web3Transport
 from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
-from node.errors import Conflict, NotFound
+from node.errors import Conflict, Unavailable
 from node.log.anchor import anchor_commitment
 from node.ports import KeyKind, KeyRegistration
 from tests.support.errors import raises_code
@@ -142,8 +142,11 @@ def test_a_verifier_reads_what_its_policy_needs(anvil, network, lab):
         assert reader.head_block() >= anchor.block
         assert reader.commitment(contract, log.log_id, 1) == anchor_commitment(anchor)
         assert reader.commitment(contract, log.log_id, 2) == bytes(32)
-        with raises_code(NotFound, "chain-block"):
+        with raises_code(Unavailable, "chain-answer"):
             reader.block_hash(10**9)
+        for stranger in (network.member_registry, bytes(20)):
+            with raises_code(Unavailable, "chain-answer"):
+                reader.commitment(encode_hex(stranger), log.log_id, 1)
 
 
 def test_the_chain_node_says_what_it_offers(lab):
