@@ -101,7 +101,7 @@ abstract contract Network is Base {
     }
 
     /// @dev Of four members, two vote; a third decides.
-    function _gather(IMemberRegistry.Action action, bytes memory payload) private returns (uint64 id) {
+    function _gather(IMemberRegistry.Action action, bytes memory payload) internal returns (uint64 id) {
         id = _propose(2, action, payload);
         _vote(3, id);
     }
