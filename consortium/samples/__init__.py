@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messy files of invented 双公示 rows, and what an import of them must find."""
