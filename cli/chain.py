@@ -143,17 +143,21 @@ def status(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> N
         settings = load_settings(home)
         with open_chain(settings, load_network(settings)) as chain:
             found = chain.probe()
+            offers = None if found.state == "away" else chain.capabilities()
     shown = {
         "state": found.state,
         "chain_id": found.chain_id,
         "block": found.block,
         "block_time": found.block_time,
         "detail": found.detail,
+        "client": offers.client if offers else None,
+        "optional": [name for name, answers in offers.optional if answers] if offers else [],
     }
     if as_json:
         print_json(shown)
     else:
-        print_line("  ".join(f"{name}: {value}" for name, value in shown.items()))
+        for name, value in shown.items():
+            print_line(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
     if found.state != "ready":
         raise typer.Exit(3)
 
