@@ -247,6 +247,19 @@ class TestPresent:
         with raises_code(Verification, "record-values-differ"):
             _present(**changes)
 
+    @pytest.mark.parametrize(
+        ("code", "changes"),
+        [
+            ("record-values", {"values": VALUES[:-1]}),
+            ("record-value", {"values": ("", *VALUES[1:])}),
+            ("record-subject", {"subject": Subject("name", "")}),
+            ("record-secret", {"secret": bytes(31)}),
+        ],
+    )
+    def test_what_no_record_may_carry(self, code, changes):
+        with raises_code(InvalidInput, code):
+            _present(**changes)
+
     @pytest.mark.parametrize("disclose", [(), ("subject",), ("CF_WSH", "BZ", "CF_NR"), NAMES])
     def test_released_digests_are_those_of_the_presentation(self, disclose):
         issued = issue_record()
@@ -584,6 +597,10 @@ class TestNames:
     def test_status_uri_number(self, k):
         with raises_code(InvalidInput, "decimal"):
             parse_status_uri(f"urn:ironcage:status:{DOMAIN}:{MEMBER}:{k}")
+
+    def test_status_uri_of_no_member(self):
+        with raises_code(InvalidInput, "uscc-form"):
+            encode_status_uri(StatusUri(DOMAIN, "court", 0))
 
     def test_status_uri_negative(self):
         with raises_code(InvalidInput, "status-uri"):
