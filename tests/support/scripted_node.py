@@ -6,7 +6,7 @@ from __future__ import annotations
 from node.chain.rpc import Rpc
 
 
-class RpcFault(Exception):  # noqa: N818  what a node answers, not an error of ours
+class RpcFault(Exception):
     """An answer with ``error`` in place of ``result``."""
 
     def __init__(self, code, message, data=None):
