@@ -12,6 +12,7 @@ from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client
 from cli.language import say
 from cli.output import REFUSED, print_json, print_line, print_table, reported
 
+SHOWN_FINDINGS = 20
 app = typer.Typer(no_args_is_help=True, help=say("日志", "logs"))
 KindOption = Annotated[str, typer.Option("--log", help="records, access")]
 
@@ -80,9 +81,10 @@ def fsck(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> Non
     else:
         print_line("  ".join(f"{name}: {count}" for name, count in counts.items()))
         if findings:
+            shown = findings[:SHOWN_FINDINGS]
             print_table(
                 (say("代码", "code"), say("位置", "place"), say("说明", "detail")),
-                [(f.code, f.place, f.detail) for f in findings],
+                [(f.code, f.place, f.detail) for f in shown],
             )
         else:
             print_line(say("没有发现问题", "nothing wrong found"))

@@ -115,7 +115,7 @@ def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, r
     from node.config import load_settings
     from node.core.clock import SystemClock
     from node.core.encoding import encode_hex
-    from node.evidence.policy import Demand, Policy, TrustedChain, parse_level
+    from node.evidence.policy import Demand, Level, Policy, TrustedChain, parse_level
 
     settings = load_settings(home)
     network = load_network(settings)
@@ -140,7 +140,11 @@ def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, r
         trusted_until=SystemClock().now_seconds() + MONTHS_TRUSTED * SECONDS_PER_MONTH,
         rpc=rpc,
     )
-    demand = Demand(level=parse_level(level), require=frozenset(require))
+    wanted = parse_level(level)
+    demand = Demand(level=wanted, require=frozenset(require))
+    if wanted < Level.ANCHORED:
+        # Below that level no time is proven, so none can be demanded.
+        demand = demand._replace(max_status_age=None, max_interval=None)
     return Policy(logs=tuple(logs), keys=tuple(keys), chain=trust, demand=demand)
 
 
