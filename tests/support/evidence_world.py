@@ -21,7 +21,7 @@ from node.evidence.format import Certificate, ChainProof, SlotProof, StatusPart
 from node.evidence.policy import Demand, Level, Policy, TrustedChain, TrustedKey, TrustedLog
 from node.log.anchor import Anchor, anchor_commitment
 from node.log.checkpoint import Checkpoint, build_origin, log_id, parse_origin, sign_checkpoint
-from node.log.merkle import leaf_hash, path_of, root_of
+from node.log.merkle import leaf_hash, node_hash, path_of, root_of
 from node.log.proof import TlogProof, encode_tlog_proof
 from node.records.names import StatusUri, Vct, encode_status_uri
 from node.records.record import Issuer, Subject, present_record
@@ -34,7 +34,17 @@ OTHER_MEMBER = "91440300708461136T"
 CONTRACT = "0x" + "5a" * 20
 CHAIN_ID = 20260
 RPC = "http://127.0.0.1:8545"
-FIELDS = ("CF_WSH", "CF_CFLB", "CF_SY", "CF_YJ", "CF_NR", "CF_NR_FK", "CF_JDRQ", "CF_JGMC")
+FIELDS = (
+    "CF_WSH",
+    "CF_CFLB",
+    "CF_SY",
+    "CF_YJ",
+    "CF_NR",
+    "CF_NR_FK",
+    "CF_JDRQ",
+    *(f"CF_{n:02}" for n in range(8, 31)),
+)
+"""Thirty fields, as many as a penalty has; the last one is always empty."""
 VALUES = (
     "市监罚〔2026〕12号",
     "罚款",
@@ -43,6 +53,7 @@ VALUES = (
     "罚款人民币伍仟元整",
     "0.5",
     "2026-09-18",
+    *(f"第{n}项的内容" for n in range(8, 30)),
     None,
 )
 CHAIN_PROOF = ChainProof((b"\xf9\x01", b"\xf9\x02"), (b"\x01",), (SlotProof(bytes(32), (b"\x02", b"\x03")),))
@@ -284,6 +295,47 @@ class EvidenceWorld:
             anchor=self.reference(tree) if anchored else None,
             status=self.status_part() if status else None,
         )
+
+    def export_deep(self, size: int, *, status: bool = True) -> BuiltEvidence:
+        """Build the evidence of a record as if its log had ``size`` entries, nearly all of them unknown.
+
+        The unknown part is made up: random siblings, and the root that they give. Proofs, signatures, anchors and
+        sizes are then those of a log that large.
+        """
+        entry = self.issue()
+        inclusion, anchor = self._deep_proof(entry.jwt, size - 900, size)
+        part = None
+        if status:
+            state = self.sign_head()
+            head_inclusion, head_anchor = self._deep_proof(state.head.encode(), size + 50, size + 1000)
+            part = StatusPart(
+                token=state.tokens[0],
+                index=0,
+                path=tuple(status_path([token_digest(token) for token in state.tokens], 0)),
+                head=state.head,
+                inclusion=head_inclusion,
+                anchor=head_anchor,
+            )
+        return build_evidence(
+            record=self.presentation(entry), inclusion=inclusion, anchor=anchor, status=part
+        )
+
+    def _deep_proof(self, data: bytes, index: int, size: int):
+        inner = (index ^ (size - 1)).bit_length()
+        count = inner + (index >> inner).bit_count()
+        path = tuple(seed_of("sibling", index, k) for k in range(count))
+        node = leaf_hash(data)
+        for k, sibling in enumerate(path):
+            on_left = k >= inner or index >> k & 1
+            node = node_hash(sibling, node) if on_left else node_hash(node, sibling)
+        if not self.chain.anchors:
+            self.chain.anchor(self.origin, size - 1_000, seed_of("earlier root"))
+        self.chain.mine(300)
+        note = sign_checkpoint(
+            Checkpoint(self.origin, size, node), self.log_key, self.log_key_pq, self.chain.time
+        )
+        tree = SignedTree(size, note, self.chain.anchor(self.origin, size, node))
+        return encode_tlog_proof(TlogProof(index, path, note)), self.reference(tree)
 
     def trusted_log(self) -> TrustedLog:
         return TrustedLog(

@@ -88,7 +88,7 @@ def test_it_finds_what_was_issued(world):
         "CF_NR": VALUES[4],
         "CF_JDRQ": "2026-09-18",
     }
-    assert (report.record.issuer, report.record.withheld, report.record.supersedes) == (MEMBER, 4, None)
+    assert (report.record.issuer, report.record.withheld, report.record.supersedes) == (MEMBER, 28, None)
     assert (report.entry.log, report.entry.index, report.entry.size) == (world.origin, entry.index, 8)
     assert report.entry.signatures == ("ed25519", "ml-dsa-44")
     anchor = world.trees[1].anchor
