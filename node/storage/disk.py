@@ -25,7 +25,16 @@ from node.errors import Fatal, NodeError, Unavailable
 from node.storage.gate import Gate
 from node.storage.reading import DiskSnapshot, View, ViewReads
 from node.storage.segments import check_append
-from node.storage.state import JOURNAL_KEY, STATE_KEY, Journal, State, encode_journal, encode_state
+from node.storage.state import (
+    JOURNAL_KEY,
+    PURGE_MARKERS,
+    STATE_KEY,
+    Journal,
+    State,
+    applied,
+    encode_journal,
+    encode_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -106,7 +115,7 @@ class DiskStore(ViewReads):
             lengths = {**lengths, **self._streams.append(appends)}
         if batch.secret_changes:
             entry = encode_journal(Journal(seq, batch.secret_changes))
-            self._secrets.write(chain(journaled, [(JOURNAL_KEY, entry)]))
+            self._secrets.write([*applied(journaled), (JOURNAL_KEY, entry)])
             secrets_seq, journaled = seq, batch.secret_changes
         state = State(seq, secrets_seq, lengths)
         self._main.write(chain(batch.changes, [(STATE_KEY, encode_state(state))]))
@@ -125,20 +134,22 @@ class DiskStore(ViewReads):
     def purge_secrets(self) -> None:
         """Apply and empty the journal, then rewrite the database of secrets without what was deleted.
 
+        The second round is for a small database: the first leaves it as one table, which nothing was merged with.
         Secrets that an open snapshot can still see stay until it is closed and this is called again.
 
         Raises:
             Unavailable: ``store-closed``.
             Fatal: ``store-commit-failed`` or ``store-poisoned``.
         """
-        with self._writer, self._inside():
-            self._check_sound()
-            with self._poisoned_unless_done():
-                entry = encode_journal(Journal(self._state.secrets_seq, []))
-                self._secrets.write(chain(self._journaled, [(JOURNAL_KEY, entry)]))
-                self._publish(self._state, ())
-        with self._inside():
-            self._secrets.compact()
+        for _ in range(2):
+            with self._writer, self._inside():
+                self._check_sound()
+                with self._poisoned_unless_done():
+                    entry = encode_journal(Journal(self._state.secrets_seq, []))
+                    self._secrets.write([*applied(self._journaled), (JOURNAL_KEY, entry), *PURGE_MARKERS])
+                    self._publish(self._state, ())
+            with self._inside():
+                self._secrets.compact(PURGE_MARKERS[0][0], PURGE_MARKERS[1][0])
 
     def close(self) -> None:
         """Wait for calls in flight, then release everything; a second call does nothing."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from node.errors import Conflict, Fatal, InvalidInput, Unavailable
@@ -36,12 +37,13 @@ class DiskHeadFiles:
     """
 
     def __init__(self, head_dir: str | PathLike[str], files: Files | None = None) -> None:
-        self._dir = str(head_dir)
+        self._dir = str(Path(head_dir).absolute())
         self._files = files or OsFiles()
         self._lock = threading.Lock()
         self._newest: dict[str, Head] = {}
         try:
             self._files.make_dir(self._dir)
+            self._files.sync_dir(str(Path(self._dir).parent))
         except OSError as error:
             raise Unavailable(
                 "head-unreadable", f"{self._dir} cannot be made: got {error.strerror}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from node.errors import Fatal, NotFound, Unavailable
@@ -22,6 +23,7 @@ from node.storage.state import (
     STORE_KEY,
     Journal,
     State,
+    applied,
     check_identity,
     check_owner,
     decide_journal,
@@ -93,7 +95,7 @@ def open_store(
             ``store-segments``, ``store-main-behind`` or ``store-secrets-behind``.
     """
     check_identity(identity)
-    place = _Place(str(path), files or OsFiles(), open_database)
+    place = _Place(str(Path(path).absolute()), files or OsFiles(), open_database)
     try:
         with ExitStack() as opened:
             main, new = _open_main(place, opened, create=create)
@@ -155,8 +157,10 @@ def _open_main(place: _Place, opened: ExitStack, *, create: bool) -> tuple[Datab
             )
         if not create:
             raise NotFound("store-missing", f"there is no store in {place.root}")
-        for part in ("", "/main", "/secrets", "/streams"):
-            place.files.make_dir(f"{place.root}{part}")
+        place.files.make_dir(place.root)
+        place.files.sync_dir(str(Path(place.root).parent))
+        for part in ("main", "secrets", "streams"):
+            place.files.make_dir(f"{place.root}/{part}")
         place.files.sync_dir(place.root)
     main = place.open(opened, "main", MAIN_TUNING, create=not has_main)
     if main.snapshot().get(STORE_KEY) is not None:
@@ -211,5 +215,5 @@ def _recover(main: Database, secrets: Database, streams: Streams) -> State:
 
     streams.cut()
     if journal is not None and (changes or journal.seq != state.secrets_seq):
-        secrets.write([*changes, (JOURNAL_KEY, encode_journal(Journal(state.secrets_seq, [])))])
+        secrets.write([*applied(changes), (JOURNAL_KEY, encode_journal(Journal(state.secrets_seq, [])))])
     return state

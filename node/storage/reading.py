@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from node.errors import InvalidInput, Unavailable
-from node.storage.state import FIRST_KEY
+from node.storage.state import FIRST_KEY, SECRET_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -85,7 +85,7 @@ class ViewReads:
         try:
             view = self._current()
             value = view.journaled.get(key, _ABSENT)
-            return view.secrets.get(key) if value is _ABSENT else value
+            return view.secrets.get(SECRET_PREFIX + key) if value is _ABSENT else value
         finally:
             self._gate.leave()
 

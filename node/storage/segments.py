@@ -134,21 +134,13 @@ class Streams:
         files: The operating system.
         root: Directory of all streams; it exists.
         segment_bytes: Size from which on a segment is sealed.
-        open_segments: Segments kept open for reading.
     """
 
-    def __init__(
-        self,
-        files: Files,
-        root: str,
-        *,
-        segment_bytes: int = SEGMENT_BYTES,
-        open_segments: int = OPEN_SEGMENTS,
-    ) -> None:
+    def __init__(self, files: Files, root: str, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._files = files
         self._root = root
         self._segment_bytes = segment_bytes
-        self._open = _OpenSegments(files, open_segments)
+        self._open = _OpenSegments(files, OPEN_SEGMENTS)
         self._streams: dict[str, _Stream] = {}
         self._known_dirs: set[str] = {root}
         self._tails: list[tuple[_Stream, list[int], list[int]]] = []

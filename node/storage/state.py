@@ -31,6 +31,12 @@ JOURNAL_KEY = b"\x00journal"
 FIRST_KEY = b"\x01"
 """Least key of callers."""
 
+SECRET_PREFIX = b"s"
+"""First byte of every caller's key in the database of secrets, between the two keys of ``PURGE_MARKERS``."""
+
+PURGE_MARKERS = ((b"\x00", b""), (b"\xff", b""))
+"""A least and a greatest key: a table that holds both overlaps every other one and is merged with it."""
+
 MAX_IDENTITY_BYTES = 200
 """Longest identity."""
 
@@ -162,6 +168,11 @@ def decide_journal(state: State, journal: Journal | None) -> Sequence[tuple[byte
             f"the database of secrets is not of this store's age: got commit {seq}, want {state.secrets_seq}",
         )
     return journal.changes if journal is not None and seq == state.secrets_seq else ()
+
+
+def applied(changes: Sequence[tuple[bytes, bytes | None]]) -> list[tuple[bytes, bytes | None]]:
+    """Return what secret changes are in terms of the database of secrets."""
+    return [(SECRET_PREFIX + key, value) for key, value in changes]
 
 
 def _is_change(change: object) -> bool:

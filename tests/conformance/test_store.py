@@ -447,4 +447,4 @@ class DiskAgainstNaiveStore(AgainstNaiveStore):
 TestMemoryAgainstNaiveStore = AgainstNaiveStore.TestCase
 TestDiskAgainstNaiveStore = DiskAgainstNaiveStore.TestCase
 TestMemoryAgainstNaiveStore.settings = settings(max_examples=40, stateful_step_count=25)
-TestDiskAgainstNaiveStore.settings = settings(max_examples=25, stateful_step_count=25)
+TestDiskAgainstNaiveStore.settings = settings(max_examples=15, stateful_step_count=25)

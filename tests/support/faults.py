@@ -205,8 +205,8 @@ class FaultyDatabase:
     def snapshot(self) -> DatabaseSnapshot:
         return self._real.snapshot()
 
-    def compact(self) -> None:
-        self._real.compact()
+    def compact(self, first: bytes, last: bytes) -> None:
+        self._real.compact(first, last)
 
     def close(self) -> None:
         self._real.close()

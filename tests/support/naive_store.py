@@ -71,7 +71,7 @@ def numbered_batch(number: int) -> Batch:
     batch.put(b"k%d" % (number % 7), noise[:40])
     if number % 3 == 2:
         batch.delete(b"k%d" % ((number + 3) % 7))
-    batch.append(ENTRIES, noise[: 1 + number % 300])
+    batch.append(ENTRIES, noise[: 100 + 37 * number % 200])
     if number % 2:
         batch.append(VALUES, noise[300 : 310 + number % 50])
         batch.append(VALUES, b"|")
