@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build and test the contracts: ``python -m contracts.build [--check | --test | --snapshot | --forge ARGUMENT…]``.
+"""Build and test the contracts: ``python -m contracts.build [--check | --test | --snapshot | --forge …]``.
 
 Without an option the sources are compiled afresh and ``artifacts/`` is written. ``--check`` writes nothing and ends
 with 1 when a file there is not what the sources give. ``--test`` checks the format, runs the tests and compares the gas
@@ -161,15 +161,19 @@ def main(arguments: list[str]) -> int:
         "--test", action="store_true", help="check the format, run the tests, compare the gas snapshot"
     )
     modes.add_argument("--snapshot", action="store_true", help="run the gas tests and write the gas snapshot")
+    parser.add_argument(
+        "--profile", choices=("deep", "deepest"), help="with --test: 10,000 or 100,000 fuzz runs"
+    )
     modes.add_argument("--forge", nargs=argparse.REMAINDER, help="pass the rest to forge")
     options = parser.parse_args(arguments)
+    profile = {"FOUNDRY_PROFILE": options.profile} if options.profile else {}
     try:
         if options.forge is not None:
             return run_forge(*options.forge)
         if options.snapshot:
             return run_forge("test", "--match-path", "test/Gas.t.sol")
         if options.test:
-            return run_forge("fmt", "--check") or run_forge("test", FORGE_SNAPSHOT_CHECK="true")
+            return run_forge("fmt", "--check") or run_forge("test", FORGE_SNAPSHOT_CHECK="true", **profile)
         if options.check:
             differences = find_differences()
             for name in differences:

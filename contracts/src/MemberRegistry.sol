@@ -3,22 +3,17 @@ pragma solidity ^0.8.28;
 
 import {IMemberRegistry} from "./interfaces/IMemberRegistry.sol";
 import {IVoteTarget} from "./interfaces/IVoteTarget.sol";
+import {MemberKeys} from "./MemberKeys.sol";
 
 /// @title MemberRegistry
 /// @notice See IMemberRegistry.
-contract MemberRegistry is IMemberRegistry {
+contract MemberRegistry is MemberKeys {
     /// @notice Seconds between a member's announcement of a new operator key and its effect.
     uint64 public constant ROTATION_DELAY_SECONDS = 24 hours;
     /// @notice Seconds in which a proposal can gather its votes.
     uint64 public constant PROPOSAL_LIFETIME_SECONDS = 14 days;
 
     uint8 private constant ALL_ROLES = 0x1f;
-    uint8 private constant EXCHANGE_KEY = 7;
-    uint8 private constant CERTIFICATE_KEY = 8;
-    uint8 private constant OPERATOR_KEY = 9;
-    uint256 private constant EXCHANGE_KEY_BYTES = 1184 + 32;
-    uint256 private constant CERTIFICATE_KEY_BYTES = 48 + 96;
-    uint64 private constant NO_END = type(uint64).max;
     /// @dev Bit c is set when the ASCII character c may stand in a USCC: 0–9 and A–Z without I, O, S, V, Z.
     uint256 private constant CODE_CHARACTERS =
         (0x3ff << 48) | (((1 << 26) - 1 - (1 << 8) - (1 << 14) - (1 << 18) - (1 << 21) - (1 << 25)) << 65);
@@ -59,10 +54,6 @@ contract MemberRegistry is IMemberRegistry {
     mapping(bytes18 code => uint32 number) private _numberOf;
     /// @dev Every address that is, was or was announced to be a member's operator key.
     mapping(address operator => uint32 number) private _numberOfOperator;
-    /// @dev By `fromBlock`, ascending. A key ends where the next begins, or earlier at its own `toBlock`.
-    mapping(uint32 number => mapping(uint8 kind => KeyPeriod[])) private _keys;
-    mapping(bytes32 key => uint256 use) private _useOf;
-    mapping(uint256 use => mapping(bytes32 key => uint64 fromBlock)) private _compromisedFrom;
     mapping(uint64 id => Ballot) private _ballots;
     mapping(uint64 id => mapping(uint32 number => bool)) private _hasVoted;
 
@@ -75,34 +66,11 @@ contract MemberRegistry is IMemberRegistry {
         if (governingCount == 0) revert LastGoverningMember();
     }
 
-    // ------------------------------------------------------------------------------------------------- own keys
-
-    /// @inheritdoc IMemberRegistry
-    function registerKeys(KeyInput[] calldata inputs) external {
-        uint32 number = _requireActive();
-        for (uint256 k = 0; k < inputs.length; k++) {
-            _registerKey(number, inputs[k]);
-        }
-    }
-
-    /// @inheritdoc IMemberRegistry
-    function endKey(uint8 kind) external {
-        uint32 number = _requireActive();
-        bool withdrawn = _withdrawFutureKey(number, kind);
-        KeyPeriod[] storage periods = _keys[number][kind];
-        uint64 toBlock = uint64(block.number) + 1;
-        if (periods.length == 0 || periods[periods.length - 1].toBlock <= toBlock) {
-            if (!withdrawn) revert UnknownKey();
-            return;
-        }
-        KeyPeriod storage last = periods[periods.length - 1];
-        last.toBlock = toBlock;
-        emit KeyEnded(_entries[number].code, kind, last.key, toBlock);
-    }
+    // ------------------------------------------------------------------------------------------------- operator and recovery
 
     /// @inheritdoc IMemberRegistry
     function rotateOperator(address newOperator) external {
-        uint32 number = _requireActive();
+        (uint32 number, bytes18 code) = _requireActive();
         Entry storage e = _entries[number];
         _settleRotation(e);
         if (e.rotationAt != 0) revert RotationPending();
@@ -113,7 +81,7 @@ contract MemberRegistry is IMemberRegistry {
         _numberOfOperator[newOperator] = number;
         e.pendingOperator = newOperator;
         e.rotationAt = uint64(block.timestamp) + ROTATION_DELAY_SECONDS;
-        emit RotationStarted(e.code, e.operator, newOperator, e.rotationAt);
+        emit RotationStarted(code, e.operator, newOperator, e.rotationAt);
     }
 
     /// @inheritdoc IMemberRegistry
@@ -175,7 +143,7 @@ contract MemberRegistry is IMemberRegistry {
     }
 
     /// @inheritdoc IMemberRegistry
-    function memberOf(address operator) public view returns (uint32 number, bytes18 code) {
+    function memberOf(address operator) public view override returns (uint32 number, bytes18 code) {
         number = _numberOfOperator[operator];
         if (number == 0 || operatorOf(number) != operator) return (0, 0);
         code = _entries[number].code;
@@ -192,28 +160,6 @@ contract MemberRegistry is IMemberRegistry {
         for (uint32 number = 1; number <= _memberCount; number++) {
             all[number - 1] = _member(number);
         }
-    }
-
-    /// @inheritdoc IMemberRegistry
-    function keyAt(bytes18 code, uint8 kind, uint64 blockNumber) external view returns (bytes32 key) {
-        KeyPeriod[] storage periods = _keys[_requireNumber(code)][kind];
-        for (uint256 k = periods.length; k > 0; k--) {
-            KeyPeriod storage p = periods[k - 1];
-            if (p.fromBlock <= blockNumber) return blockNumber < p.toBlock ? p.key : bytes32(0);
-        }
-    }
-
-    /// @inheritdoc IMemberRegistry
-    function keys(bytes18 code, uint8 kind) external view returns (KeyPeriod[] memory periods) {
-        periods = _keys[_requireNumber(code)][kind];
-        for (uint256 k = 1; k < periods.length; k++) {
-            if (periods[k].fromBlock < periods[k - 1].toBlock) periods[k - 1].toBlock = periods[k].fromBlock;
-        }
-    }
-
-    /// @inheritdoc IMemberRegistry
-    function compromisedFrom(bytes18 code, uint8 kind, bytes32 key) external view returns (uint64 fromBlock) {
-        return _compromisedFrom[_use(_requireNumber(code), kind)][key];
     }
 
     /// @inheritdoc IMemberRegistry
@@ -329,58 +275,6 @@ contract MemberRegistry is IMemberRegistry {
         return true;
     }
 
-    // ------------------------------------------------------------------------------------------------- keys
-
-    function _registerKey(uint32 number, KeyInput calldata input) private {
-        uint8 kind = input.kind;
-        bytes32 key = input.key;
-        _requireWellFormed(kind, key, input.data);
-        uint64 fromBlock = input.fromBlock == 0 ? uint64(block.number) : input.fromBlock;
-        if (fromBlock < block.number) revert WrongBlock(fromBlock);
-
-        _withdrawFutureKey(number, kind);
-        KeyPeriod[] storage periods = _keys[number][kind];
-        if (periods.length != 0 && fromBlock <= periods[periods.length - 1].fromBlock) revert WrongBlock(fromBlock);
-        if (_useOf[key] != 0) revert KeyInUse(key);
-        _useOf[key] = _use(number, kind);
-        periods.push(KeyPeriod(key, fromBlock, NO_END));
-        emit KeyRegistered(_entries[number].code, kind, key, fromBlock, input.data);
-    }
-
-    function _withdrawFutureKey(uint32 number, uint8 kind) private returns (bool withdrawn) {
-        KeyPeriod[] storage periods = _keys[number][kind];
-        if (periods.length == 0) return false;
-        KeyPeriod memory last = periods[periods.length - 1];
-        if (last.fromBlock <= block.number) return false;
-        periods.pop();
-        delete _useOf[last.key];
-        emit KeyEnded(_entries[number].code, kind, last.key, last.fromBlock);
-        return true;
-    }
-
-    function _requireWellFormed(uint8 kind, bytes32 key, bytes calldata data) private pure {
-        if (kind == 0 || kind > CERTIFICATE_KEY) revert UnknownKeyKind(kind);
-        uint256 length = 0;
-        if (kind == EXCHANGE_KEY) length = EXCHANGE_KEY_BYTES;
-        if (kind == CERTIFICATE_KEY) length = CERTIFICATE_KEY_BYTES;
-        if (key == 0 || data.length != length) revert MalformedKey(kind);
-        if (length != 0 && sha256(data) != key) revert MalformedKey(kind);
-    }
-
-    function _declareCompromised(uint32 number, uint8 kind, bytes32 key, uint64 fromBlock) private {
-        bool known = kind == OPERATOR_KEY
-            ? uint256(key) >> 160 == 0 && _numberOfOperator[address(uint160(uint256(key)))] == number
-            : _useOf[key] == _use(number, kind);
-        if (!known) revert UnknownKey();
-        if (fromBlock == 0 || fromBlock > block.number) revert WrongBlock(fromBlock);
-        _compromisedFrom[_use(number, kind)][key] = fromBlock;
-        emit KeyCompromised(_entries[number].code, kind, key, fromBlock);
-    }
-
-    function _use(uint32 number, uint8 kind) private pure returns (uint256) {
-        return (uint256(number) << 8) | kind;
-    }
-
     // ------------------------------------------------------------------------------------------------- ballots
 
     function _vote(uint64 id, Ballot storage b, uint32 voter) private {
@@ -439,7 +333,7 @@ contract MemberRegistry is IMemberRegistry {
             emit AddressesChanged(e.code, operator, recovery);
         } else if (action == Action.DeclareCompromised) {
             (, uint8 kind, bytes32 key, uint64 fromBlock) = abi.decode(payload, (bytes18, uint8, bytes32, uint64));
-            _declareCompromised(subject, kind, key, fromBlock);
+            _declareCompromised(subject, e.code, kind, key, fromBlock);
         } else if (action == Action.CancelRotation) {
             _cancelRotation(e);
         } else {
@@ -461,13 +355,8 @@ contract MemberRegistry is IMemberRegistry {
 
     // ------------------------------------------------------------------------------------------------- callers
 
-    function _requireActive() private view returns (uint32 number) {
-        (number,) = memberOf(msg.sender);
-        if (number == 0) revert NotAuthorised(msg.sender);
-    }
-
     function _requireGoverning() private view returns (uint32 number) {
-        number = _requireActive();
+        (number,) = _requireActive();
         if (!_entries[number].governing) revert NotAuthorised(msg.sender);
     }
 
@@ -476,9 +365,13 @@ contract MemberRegistry is IMemberRegistry {
         if (e.recovery != msg.sender) revert NotAuthorised(msg.sender);
     }
 
-    function _requireNumber(bytes18 code) private view returns (uint32 number) {
+    function _requireNumber(bytes18 code) internal view override returns (uint32 number) {
         number = _numberOf[code];
         if (number == 0) revert UnknownMember();
+    }
+
+    function _wasOperator(address account, uint32 number) internal view override returns (bool) {
+        return _numberOfOperator[account] == number;
     }
 
     function _requirePresent(Entry storage e) private view {
