@@ -216,7 +216,7 @@ def _check_header(header: Mapping[str, Any], typ: str | None, algorithms: Collec
         raise Verification(
             "jwt-alg", f"algorithm of the JWT is not accepted: want {' or '.join(sorted(algorithms))}"
         )
-    if header.get("typ") != typ or ("typ" in header) is (typ is None):
+    if ("typ" in header) is not (typ is not None) or header.get("typ") != typ:
         raise Verification("jwt-typ", f"type of the JWT is another: want {typ or 'none'}")
     if "crit" in header:
         raise Verification("jwt-crit", "JWT demands an extension of its header that is not understood")
