@@ -142,7 +142,7 @@ def build_openings(salted: Mapping[str, Any], salts: Sequence[str]) -> list[str]
     return disclosures
 
 
-def build_event(  # noqa: PLR0917  these seven are given every time; what only some kinds have is named
+def build_event(
     kind: str,
     t_ms: int,
     rid: bytes,

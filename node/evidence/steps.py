@@ -114,7 +114,7 @@ class Refuted(Verification):
         return type(self), (self.code, self.zh, self.message)
 
 
-class NotChecked(Exception):  # noqa: N818  it is no error: nothing is wrong, something was not looked at
+class NotChecked(Exception):
     """A step cannot be carried out.
 
     Args:
