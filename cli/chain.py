@@ -16,7 +16,9 @@ from node.core.canonical import check_members, parse_json
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from consortium.deploy import Founder
+    from consortium.deploy import ChainChoice, Founder
+    from node.chain.network import Network
+    from node.crypto.secp256k1 import OperatorKey
 
 MAX_MEMBER_FILE_BYTES = 4096
 app = typer.Typer(no_args_is_help=True, help=say("链与合约", "chain and contracts"))
@@ -62,6 +64,13 @@ def deploy(
     ),
     engine: Annotated[str, typer.Option(help="anvil, qbft, clique, …")] = "anvil",
     chain_id: Annotated[int, typer.Option(help=say("链号", "chain id"))] = 20260,
+    signers: Annotated[
+        int | None, typer.Option(help=say("Clique 签名者数", "number of Clique signers"))
+    ] = None,
+    gas_price: Annotated[int | None, typer.Option(help=say("燃料价（wei）", "gas price, wei"))] = None,
+    depth: Annotated[
+        int | None, typer.Option(help=say("其他引擎的确认深度", "blocks on top, for other engines"))
+    ] = None,
     governing: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,6 +80,7 @@ def deploy(
 ) -> None:
     """Deploy both contracts with their founders."""
     from cli.home import read_passphrase
+    from consortium.deploy import ChainChoice
     from consortium.network import store_network
     from node.crypto.keystore import parse_keystore
     from node.crypto.secp256k1 import OperatorKey
@@ -78,25 +88,28 @@ def deploy(
     with reported():
         deployer = OperatorKey(parse_keystore(require_file(key), read_passphrase(passphrase_file)))
         founders = [load_founder(path, governing) for path in founder]
-        network = deploy_consortium(rpc, deployer, founders, domain=domain, engine=engine, chain_id=chain_id)
+        choice = ChainChoice(
+            chain_id, engine, rpc=(rpc,), gas_price_wei=gas_price, signers=signers, depth_blocks=depth
+        )
+        network = deploy_consortium(choice, deployer, founders, domain=domain)
         store_network(out, network)
     print_line(say(f"已部署，网络文件 {out}", f"deployed; network file {out}"))
 
 
 def deploy_consortium(
-    rpc_url: str, deployer: Any, founders: list[Founder], *, domain: str, engine: str, chain_id: int
-) -> Any:
-    """Deploy both contracts and give the network file's content."""
-    from consortium.deploy import ChainChoice, deploy_network
+    choice: ChainChoice, deployer: OperatorKey, founders: list[Founder], *, domain: str
+) -> Network:
+    """Deploy both contracts through the chain node that the choice names, and give the network file's content."""
+    from consortium.deploy import deploy_network
     from node.chain.rpc import Rpc
-    from node.chain.web3_transport import Web3Transport
+    from node.chain.transport import HttpTransport
     from node.core.clock import SystemClock
 
-    rpc = Rpc(Web3Transport(rpc_url))
+    rpc = Rpc(HttpTransport(choice.rpc[0]))
     try:
         return deploy_network(
             rpc,
-            ChainChoice(chain_id=chain_id, engine=engine, rpc=(rpc_url,)),
+            choice,
             deployer,
             domain=domain,
             founders=founders,

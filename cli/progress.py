@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Progress of an import on a terminal; elsewhere a line now and then."""
+"""Progress of an import: a moving line on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+LINE_SECONDS = 2.0
+
+
 class ImportProgress:
     """Shows rows read, accepted and refused while an import runs."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
+        self._said_at = time.monotonic()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -41,3 +46,6 @@ class ImportProgress:
             f"{job['read']} rows · {job['accepted']} accepted · {job['duplicate']} duplicate · {job['refused']} refused",
         )
         self._progress.update(self._task, description=text)
+        if not self._console.is_terminal and time.monotonic() - self._said_at > LINE_SECONDS:
+            self._said_at = time.monotonic()
+            self._console.print(text)

@@ -65,7 +65,7 @@ class Anchorer:
             Conflict: The chain refused (reverted) the anchor.
         """
         with self._lock:
-            self._check_chain()
+            self.require_ready()
             if self._sender.pending() is not None:
                 self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
             self._start(self._publisher.publish())
@@ -99,7 +99,12 @@ class Anchorer:
         old_size = reader.anchored_size()
         return reader.consistency_proof(old_size, new_size) if old_size else []
 
-    def _check_chain(self) -> None:
+    def require_ready(self) -> None:
+        """Refuse to go on unless the chain is the one that has this node's anchors and takes transactions.
+
+        Raises:
+            Unavailable: ``chain-away``, ``chain-empty``, ``chain-behind`` or ``chain-wrong-chain``.
+        """
         known = {
             self._log_ids[log]: newest.anchor
             for log, reader in self._readers.items()

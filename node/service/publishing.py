@@ -12,12 +12,11 @@ A crash between 1 and 3 leaves a longer log without a checkpoint; the next round
 
 from __future__ import annotations
 
-import secrets
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from node.access.event import build_heartbeat, build_pad
+from node.access.event import RID_BYTES, build_heartbeat, build_pad
 from node.core.types import TreeSize
 from node.errors import Fatal
 from node.log.checkpoint import Checkpoint, parse_signed_checkpoint, sign_checkpoint
@@ -26,7 +25,7 @@ from node.service import layout
 from node.service.layout import LogKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from node.core.clock import Clock
     from node.core.types import RootHash
@@ -69,12 +68,14 @@ class Publisher:
         keys: Mapping[LogKind, LogKeys],
         status: StatusPublisher,
         clock: Clock,
+        random: Callable[[int], bytes],
     ) -> None:
         self._sequencer = sequencer
         self._readers = readers
         self._keys = keys
         self._status = status
         self._clock = clock
+        self._random = random
         self._lock = threading.Lock()
 
     def publish(self) -> dict[LogKind, Published]:
@@ -93,7 +94,7 @@ class Publisher:
         self._status.append_head(transaction, self._clock.now_seconds())
         transaction.append(LogKind.ACCESS, build_heartbeat(self._clock.now_ms(), rejects=0, unwraps=None))
         while transaction.size(LogKind.ACCESS) % ACCESS_STEP:
-            transaction.append(LogKind.ACCESS, build_pad(secrets.token_bytes(16)))
+            transaction.append(LogKind.ACCESS, build_pad(self._random(RID_BYTES)))
         return {log: TreeSize(transaction.size(log)) for log in LogKind}
 
     def _sign(self, log: LogKind, size: TreeSize) -> Published:

@@ -87,8 +87,15 @@ class Sender:
     def resend(self) -> None:
         """Send the same bytes again."""
         pending = self.pending()
-        if pending is not None:
+        if pending is None:
+            return
+        try:
             self._chain.send(pending.raw)
+        except Conflict as error:
+            # The operator key was used elsewhere under this nonce, so these bytes can never be mined.
+            if error.code == "nonce-used" and self._chain.find_outcome(pending.tx_hash) is None:
+                self._sequencer.run(lambda t: t.delete(layout.PENDING_TRANSACTION_KEY), entries=0)
+            raise
 
     def wait(self, *, sleep: Callable[[float], None], timeout_seconds: float) -> TransactionOutcome:
         """Poll and resend until the transaction under way is final.

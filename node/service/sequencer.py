@@ -59,17 +59,24 @@ class Sequencer:
         heads: The head files.
         origins: Origin of each log.
         numbers: Succession number of each log.
+        read_only: Why nothing may be written; None when writing is allowed.
     """
 
     def __init__(
-        self, store: Store, heads: HeadFiles, origins: Mapping[LogKind, str], numbers: Mapping[LogKind, int]
+        self,
+        store: Store,
+        heads: HeadFiles,
+        origins: Mapping[LogKind, str],
+        numbers: Mapping[LogKind, int],
+        *,
+        read_only: Conflict | None = None,
     ) -> None:
         self._store = store
         self._heads = heads
         self._origins = origins
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._tails = {kind: load_tail(store, kind, numbers[kind]) for kind in LogKind}
-        self._read_only: Conflict | None = None
+        self._read_only = read_only
         self._fatal: Fatal | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)

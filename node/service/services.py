@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from node.core.clock import Clock
-    from node.core.types import LogId
+    from node.core.types import LogId, MemberCode
     from node.errors import NodeError
     from node.ports import AnchorChain, Store
     from node.records.catalogue import CatalogueItem
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this node is.
+    """Who this node is in its consortium.
 
     Attributes:
         member: USCC.
@@ -40,14 +40,11 @@ class Identity:
         engine: Engine profile of that chain.
         registry: MemberRegistry, 0x….
         contract: AnchorLog, 0x….
-        vkeys: The two C2SP vkeys of each log.
-        record_key: Public record key, 32 bytes.
-        node_key: Public node key, 32 bytes.
-        log_ids: The logs on the chain.
         operator: Address of the operator key.
+        anchor_limit_seconds: Age of an anchor past which nothing is released to others.
     """
 
-    member: str
+    member: MemberCode
     name_zh: str
     name_en: str
     domain: str
@@ -55,11 +52,23 @@ class Identity:
     engine: str
     registry: str
     contract: str
-    vkeys: Mapping[LogKind, tuple[str, str]]
-    record_key: bytes
-    node_key: bytes
-    log_ids: Mapping[LogKind, LogId]
     operator: str
+    anchor_limit_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """The keys by which others check what this node signs.
+
+    Attributes:
+        record: Record key, 32 bytes.
+        node: Node key, 32 bytes.
+        logs: The two C2SP vkeys of each log.
+    """
+
+    record: bytes
+    node: bytes
+    logs: Mapping[LogKind, tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -84,6 +93,8 @@ class Services:
     """Everything a driving adapter may call."""
 
     identity: Identity
+    public_keys: PublicKeys
+    log_ids: Mapping[LogKind, LogId]
     clock: Clock
     store: Store
     sequencer: Sequencer
@@ -96,12 +107,11 @@ class Services:
     anchorer: Anchorer
     joiner: Joiner
     chain: AnchorChain
-    anchor_limit_seconds: int
     condition: Condition = field(default_factory=Condition)
 
     def describe(self) -> dict[str, object]:
         """Say openly who this node is and how far its logs have come."""
-        identity = self.identity
+        identity, keys = self.identity, self.public_keys
         return {
             "member": identity.member,
             "name_zh": identity.name_zh,
@@ -113,7 +123,7 @@ class Services:
                 "member_registry": identity.registry,
                 "anchor_log": identity.contract,
             },
-            "keys": {"record": encode_b64u(identity.record_key), "node": encode_b64u(identity.node_key)},
+            "keys": {"record": encode_b64u(keys.record), "node": encode_b64u(keys.node)},
             "operator": identity.operator,
             "logs": [self._describe_log(log) for log in self.readers],
             "items": sorted(self.items),
@@ -129,7 +139,7 @@ class Services:
             mode = "stopped"
         elif self.sequencer.read_only:
             mode = "read-only"
-        elif waiting or not self.condition.verified:
+        elif waiting or not (self.condition.verified and self.condition.joined):
             mode = "waiting-for-chain"
         reason = blocking or waiting
         return {
@@ -145,8 +155,8 @@ class Services:
         return {
             "kind": log.text,
             "origin": reader.origin,
-            "log_id": encode_hex(self.identity.log_ids[log]),
-            "vkeys": list(self.identity.vkeys[log]),
+            "log_id": encode_hex(self.log_ids[log]),
+            "vkeys": list(self.public_keys.logs[log]),
             "size": reader.size(),
             "published": reader.published_size(),
             "anchored": reader.anchored_size(),

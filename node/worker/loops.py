@@ -101,9 +101,10 @@ class ChainLoop:
         """
         services = self._services
         condition = services.condition
+        services.anchorer.require_ready()
         if not condition.verified:
             try:
-                check_chain(services.chain, services.sequencer, services.readers, services.identity.log_ids)
+                check_chain(services.chain, services.sequencer, services.readers, services.log_ids)
             except Conflict as error:
                 services.sequencer.set_read_only(error)
                 raise

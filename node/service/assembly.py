@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put the services of one node together from its ports and keys.
+
+Wiring only: whoever calls it opens the store, the chain and the workers and closes them again, behind the sequencer.
+``node.bootstrap`` hands in those of a home directory, tests those in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from node.crypto.note import ED25519, MLDSA44, build_vkey, encode_vkey
+from node.errors import Conflict
+from node.log.checkpoint import build_origin, log_id
+from node.log.merkle import EMPTY_ROOT
+from node.ports import KeyKind, KeyRegistration
+from node.service import layout
+from node.service.anchoring import Anchorer
+from node.service.exporting import EvidenceExporter
+from node.service.importing import Importer, ImportTools
+from node.service.joining import Joiner
+from node.service.layout import LogKind
+from node.service.looking import AccessLog, Vault
+from node.service.publishing import Publisher
+from node.service.reading import LogReader
+from node.service.records import Records
+from node.service.sending import Sender
+from node.service.sequencer import Sequencer
+from node.service.services import PublicKeys, Services
+from node.service.startup import check_heads, create_heads
+from node.service.status import StatusAllocator, StatusPublisher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from node.core.clock import Clock
+    from node.core.types import LogId
+    from node.crypto.ed25519 import Ed25519Signer
+    from node.ports import AnchorChain, HeadFiles, Reads, Rows, Store
+    from node.records.catalogue import CatalogueItem
+    from node.service.importing import Workers
+    from node.service.jobs import Job
+    from node.service.publishing import LogKeys
+    from node.service.services import Identity
+    from node.service.transaction import Transaction
+
+LOG_NUMBERS: Final = {LogKind.RECORDS: 0, LogKind.ACCESS: 0}
+"""Succession number of each log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the node stands on.
+
+    Attributes:
+        store: The open store.
+        heads: The head files.
+        chain: The chain, as this member's node sees it.
+        workers: Where chunks of rows are issued.
+        open_file: Opens the stored upload of an import behind its ``last_row``.
+        clock: The clock.
+        random: Source of unpredictable bytes.
+    """
+
+    store: Store
+    heads: HeadFiles
+    chain: AnchorChain
+    workers: Workers
+    open_file: Callable[[Job, CatalogueItem], Rows]
+    clock: Clock
+    random: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the node signs, wraps and digests with. Has no printable form.
+
+    Attributes:
+        record: Signs records, status lists and heads.
+        node: Signs receipts.
+        logs: Sign the checkpoints of each log.
+        wrapping: Wraps secrets, 32 bytes.
+        index: Keys the digests in indices, 32 bytes.
+    """
+
+    record: Ed25519Signer
+    node: Ed25519Signer
+    logs: Mapping[LogKind, LogKeys]
+    wrapping: bytes
+    index: bytes
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "Keys(…)"
+
+
+def open_readers(reads: Reads, domain: str, member: str) -> dict[LogKind, LogReader]:
+    """Give a reader for each of a member's logs."""
+    return {
+        log: LogReader(reads, log, n, build_origin(domain, member, log.text, n))
+        for log, n in LOG_NUMBERS.items()
+    }
+
+
+def load_vkeys(reads: Reads, log: LogKind) -> list[str]:
+    """Load the public keys of a log's checkpoints, which lie beside it so that a check needs no passphrase."""
+    stored = reads.get(layout.vkeys_key(log))
+    return stored.decode().split("\n") if stored else []
+
+
+def assemble(identity: Identity, keys: Keys, ports: Ports, items: Mapping[str, CatalogueItem]) -> Services:
+    """Build the services of a node. A store that does not continue its head files is read-only from the start.
+
+    The caller closes ``Services.sequencer`` before the store.
+
+    Args:
+        identity: Who the node is.
+        keys: Its keys.
+        ports: What it stands on.
+        items: Catalogue items by ``<item>:<version>``.
+
+    Raises:
+        Fatal: A head file or the right edge of a log is damaged.
+        Unavailable: The store cannot be read or written now.
+    """
+    readers = open_readers(ports.store, identity.domain, identity.member)
+    origins = {log: reader.origin for log, reader in readers.items()}
+    discontinuity = _find_discontinuity(ports.heads, readers)
+    sequencer = Sequencer(ports.store, ports.heads, origins, LOG_NUMBERS, read_only=discontinuity)
+    try:
+        return _wire(identity, keys, ports, items, readers, sequencer)
+    except BaseException:
+        sequencer.close()
+        raise
+
+
+def _wire(
+    identity: Identity,
+    keys: Keys,
+    ports: Ports,
+    items: Mapping[str, CatalogueItem],
+    readers: Mapping[LogKind, LogReader],
+    sequencer: Sequencer,
+) -> Services:
+    store, clock, random = ports.store, ports.clock, ports.random
+    records = readers[LogKind.RECORDS]
+    log_ids = {log: log_id(reader.origin) for log, reader in readers.items()}
+    kinds = _number_items(store, sequencer, items)
+    vkeys = {log: _vkeys(readers[log].origin, keys.logs[log]) for log in LogKind}
+    _store_vkeys(store, sequencer, vkeys)
+    access = AccessLog(
+        sequencer,
+        member=identity.member,
+        origin=readers[LogKind.ACCESS].origin,
+        node_key=keys.node,
+        wrapping_key=keys.wrapping,
+        clock=clock,
+        random=random,
+        anchor_limit_seconds=identity.anchor_limit_seconds,
+    )
+    vault = Vault(records, _items_by_vct(identity.domain, items), keys.wrapping)
+    status = StatusPublisher(store, keys.record, identity.domain, identity.member)
+    sender = Sender(store, sequencer, ports.chain, clock)
+    publisher = Publisher(sequencer, readers, keys.logs, status, clock, random)
+    importer = Importer(
+        ImportTools(
+            store=store,
+            sequencer=sequencer,
+            reader=records,
+            allocator=StatusAllocator(store, random),
+            workers=ports.workers,
+            items=items,
+            kinds=kinds,
+            open_file=ports.open_file,
+            clock=clock,
+            random=random,
+        )
+    )
+    item_names = {number: name for name, number in kinds.items()}
+    return Services(
+        identity=identity,
+        public_keys=PublicKeys(keys.record.public, keys.node.public, vkeys),
+        log_ids=log_ids,
+        clock=clock,
+        store=store,
+        sequencer=sequencer,
+        readers=readers,
+        items=items,
+        access=access,
+        importer=importer,
+        records=Records(
+            store, records, sequencer, vault, access, clock, item_names=item_names, index_key=keys.index
+        ),
+        exporter=EvidenceExporter(
+            records, vault, access, status, chain_id=identity.chain_id, contract=identity.contract
+        ),
+        anchorer=Anchorer(ports.chain, sender, publisher, sequencer, readers, log_ids),
+        joiner=Joiner(
+            ports.chain, sender, sequencer, identity.member, _registrations(keys), log_ids, LOG_NUMBERS
+        ),
+        chain=ports.chain,
+    )
+
+
+def _find_discontinuity(heads: HeadFiles, readers: Mapping[LogKind, LogReader]) -> Conflict | None:
+    create_heads(heads, readers, EMPTY_ROOT)
+    try:
+        check_heads(heads, readers)
+    except Conflict as error:
+        return error
+    return None
+
+
+def _items_by_vct(domain: str, items: Mapping[str, CatalogueItem]) -> dict[str, CatalogueItem]:
+    return {f"urn:ironcage:{domain}:{name}": item for name, item in items.items()}
+
+
+def _number_items(store: Store, sequencer: Sequencer, items: Mapping[str, CatalogueItem]) -> dict[str, int]:
+    """Give every catalogue item the number that it has in this store's rows, new ones the next free."""
+    numbers = {
+        name.decode(): int.from_bytes(key[1:], "big")
+        for key, name in store.scan(layout.kind_key(0), layout.stop_of(b"v"))
+    }
+    for name in sorted(items):
+        if name not in numbers and sequencer.read_only is None:
+            number = numbers[name] = max(numbers.values(), default=0) + 1
+            sequencer.run(partial(_put, layout.kind_key(number), name.encode()), entries=0)
+    return numbers
+
+
+def _store_vkeys(store: Store, sequencer: Sequencer, vkeys: Mapping[LogKind, tuple[str, str]]) -> None:
+    for log, texts in vkeys.items():
+        key, value = layout.vkeys_key(log), "\n".join(texts).encode()
+        if store.get(key) != value and sequencer.read_only is None:
+            sequencer.run(partial(_put, key, value), entries=0)
+
+
+def _put(key: bytes, value: bytes, transaction: Transaction) -> None:
+    transaction.put(key, value)
+
+
+def _vkeys(origin: str, keys: LogKeys) -> tuple[str, str]:
+    return (
+        encode_vkey(build_vkey(origin, ED25519, keys.ed25519.public)),
+        encode_vkey(build_vkey(origin, MLDSA44, keys.ml_dsa_44.public)),
+    )
+
+
+def _registrations(keys: Keys) -> Sequence[KeyRegistration]:
+    records, access = keys.logs[LogKind.RECORDS], keys.logs[LogKind.ACCESS]
+    return (
+        KeyRegistration(KeyKind.RECORD, keys.record.public),
+        KeyRegistration(KeyKind.NODE, keys.node.public),
+        KeyRegistration(KeyKind.RECORDS_LOG_ED25519, records.ed25519.public),
+        KeyRegistration(KeyKind.ACCESS_LOG_ED25519, access.ed25519.public),
+        KeyRegistration(KeyKind.RECORDS_LOG_ML_DSA_44, sha256(records.ml_dsa_44.public).digest()),
+        KeyRegistration(KeyKind.ACCESS_LOG_ML_DSA_44, sha256(access.ml_dsa_44.public).digest()),
+    )
