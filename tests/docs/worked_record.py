@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds docs/protocol/worked-record.md: one record with fixed keys and a fixed secret, every byte shown.
 
-Write the page with ``python -m tests.docs.worked_record``.
+Write the page with ``python -m tests.docs.write``.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ VCT = Vct(DOMAIN, ITEM.name, ITEM.version)
 STATUS_URI = encode_status_uri(StatusUri(DOMAIN, MEMBER, 0))
 
 HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
-<!-- Written by tests/docs/worked_record.py; a test compares. Change that, not this page. -->
+<!-- Written by `python -m tests.docs.write` from tests/docs/worked_record.py; a test compares. -->
 # A worked record
 
 One penalty of the catalogue item `penalty:2018`, from its inputs to the log entry, what the node stores, and a
@@ -299,7 +299,3 @@ def build() -> str:
         _presentation(jwt, positions, signer.public),
     )
     return "\n".join(sections)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(build(), encoding="utf-8")

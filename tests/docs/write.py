@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.docs import api_page, configuration_page, errors_page
+from tests.docs import api_page, configuration_page, errors_page, worked_record
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = {
     "api.md": api_page.build,
     "configuration.md": configuration_page.build,
     "errors.md": errors_page.build,
+    "protocol/worked-record.md": worked_record.build,
 }
 
 if __name__ == "__main__":
