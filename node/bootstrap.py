@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from node.chain.evm import EvmChain
 from node.chain.network import parse_network
 from node.chain.rpc import Rpc
+from node.chain.transport import HttpTransport
 from node.chain.web3_transport import Web3Transport
 from node.core.clock import SystemClock
 from node.core.encoding import encode_hex

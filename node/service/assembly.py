@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from node.core.clock import Clock
-    from node.core.types import LogId
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import AnchorChain, HeadFiles, Reads, Rows, Store
     from node.records.catalogue import CatalogueItem
