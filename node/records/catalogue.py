@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MAX_ITEM_BYTES = 262_144
 """Greatest size of an item's file."""
 
+REFUSED = "refused"
+"""In place of a class: natural persons are recognised and refused."""
+
 MAX_FIELDS = 249
 """Most fields of an item; with the subject they make 250 disclosures, whose places fit one byte."""
 
@@ -191,16 +194,17 @@ def _parse_subject(value: Any) -> Subject:
         rule = check_members(
             members["natural_persons"], "natural_persons", required=("field", "values", "disclosure")
         )
-        if rule["disclosure"] not in {"shared", "authorised"}:
+        if rule["disclosure"] not in {"shared", "authorised", REFUSED}:
             raise InvalidInput(
-                "item-natural-person", "natural persons are never published: want shared or authorised"
+                "item-natural-person",
+                "natural persons are never published: want shared, authorised or refused",
             )
         persons = NaturalPersons(
             field=check_text(rule["field"], "natural_persons.field", max_chars=32),
             values=frozenset(texts(rule["values"], "natural_persons.values")),
             disclosure=rule["disclosure"],
         )
-    elif any(kind == "rid" for kind, _ in codes):
+    if (persons is None or persons.disclosure == REFUSED) and any(kind == "rid" for kind, _ in codes):
         raise InvalidInput(
             "item-natural-person", "subject.codes has rid, but the item refuses natural persons"
         )

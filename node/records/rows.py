@@ -119,6 +119,7 @@ class RowValidator:
             values = self._convert_each(picked, faults)
         self._texts.check(values, faults)
         self._conditions.check(values, faults)
+        self._subjects.check_person(values, faults)
         whole = self._find_whole_fault(row)
         if faults or whole is not None:
             return self._refuse(row, number, faults, whole)

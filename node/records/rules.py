@@ -19,7 +19,6 @@ RULES: dict[str, tuple[str, str]] = {
     "row-json": ("不是有效的 JSON 对象", "the line is not a JSON object, or has a member twice"),
     "row-json-nested": ("JSON 对象含有嵌套值", "a member of the JSON object is an array or object"),
     "row-too-few-cells": ("单元格少于必填列", "the row ends before the last mandatory column"),
-    "row-too-long": ("单元格过长", "a cell has more characters than a spreadsheet cell can hold"),
     "cell-without-column": ("单元格不属于任何列", "a filled cell stands under no column name"),
     "columns-shifted": ("列错位", "several cells stand in a neighbouring column: the row is shifted"),
     # any field

@@ -6,13 +6,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node.core.uscc import PLACEHOLDER_USCC
+from node.records.catalogue import REFUSED
 from node.records.conditions import is_resident_id
+from node.records.fields import DISCLOSURE_CLASSES
 from node.records.values import BadValue, fold_value, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from node.records.catalogue import CatalogueItem
+    from node.records.conditions import Faults
     from node.records.values import Cell
 
 
@@ -28,7 +31,10 @@ class SubjectRule:
         persons = item.subject.natural_persons
         self._kind = None if persons is None else index[persons.field]
         self._person_values = frozenset() if persons is None else persons.values
-        self._person_class = "" if persons is None else item.narrow_class(persons.disclosure)
+        self._refuses_persons = persons is not None and persons.disclosure == REFUSED
+        self._person_class = (
+            "" if persons is None or self._refuses_persons else item.narrow_class(persons.disclosure)
+        )
         self._classes = {fold_value(text): name for text, name in item.class_values.items()}
 
     @property
@@ -39,6 +45,11 @@ class SubjectRule:
     def is_natural_person(self, values: Sequence[str | None]) -> bool:
         """Tell whether a row is about a natural person, by the field that says so."""
         return self._kind is not None and values[self._kind] in self._person_values
+
+    def check_person(self, values: Sequence[str | None], faults: Faults) -> None:
+        """Refuse a row about a natural person where the item takes none."""
+        if self._refuses_persons and self._kind is not None and self.is_natural_person(values):
+            faults.setdefault(self._kind, "natural-person-refused")
 
     def find_subject(self, values: Sequence[str | None]) -> tuple[str, str] | None:
         """Find type and id of the subject, None when even a name is missing.
@@ -79,8 +90,4 @@ class SubjectRule:
             return widest
         if text not in self._classes:
             raise BadValue("enum-value")
-        return self._item.narrow_class(max(widest, self._classes[text], key=_narrowness))
-
-
-def _narrowness(name: str) -> int:
-    return ("open", "shared", "authorised").index(name)
+        return self._item.narrow_class(max(widest, self._classes[text], key=DISCLOSURE_CLASSES.index))

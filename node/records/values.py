@@ -59,7 +59,7 @@ _MONEY_UNITS = ("元", "万", "亿", "圆", "块")
 _LOOK_ALIKES = (str.maketrans("IOSZ乙", "10522"), str.maketrans("IOSZ乙LQ", "1052210"))
 
 
-class BadValue(Exception):  # noqa: N818  it is a finding about one cell, caught two frames up, not an error
+class BadValue(Exception):
     """A cell that a rule refuses.
 
     Args:
