@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demonstration's processes: a chain, three nodes, and the commands that it runs as a user would."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cli.language import LANGUAGE, say
+from cli.output import print_line
+from consortium.anvil import start_anvil
+from node.core.canonical import parse_json
+from node.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consortium.anvil import Anvil
+
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 15.0
+MAX_OUTPUT_BYTES: Final = 16 << 20
+MARKER: Final = "ironcage-demo"
+
+
+class StepFailedError(Exception):
+    """A step of the demonstration did not do what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    text: str
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that runs, and where it lives.
+
+    Attributes:
+        directory: The demonstration's own directory; nothing is written elsewhere.
+        anvil: The chain, once started.
+        nodes: The node processes by name of their home.
+    """
+
+    directory: Path
+    anvil: Anvil | None = None
+    nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def home(self, name: str) -> Path:
+        """Give the home directory of a node."""
+        return self.directory / name
+
+    @property
+    def rpc(self) -> str:
+        """Address of the chain."""
+        assert self.anvil is not None, "the chain is started first"
+        return self.anvil.url
+
+    def start_chain(self) -> None:
+        """Start the chain with its state kept in the directory."""
+        self.anvil = start_anvil(self.directory / "chain")
+
+    def start_node(self, name: str) -> None:
+        """Start a node and wait until it works."""
+        home = self.home(name)
+        with (home / "node.log").open("ab") as log:
+            self.nodes[name] = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", "node", str(home)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.nodes[name].poll() is not None:
+                break
+            if (home / "run" / "node.json").is_file() and self._is_ready(name):
+                return
+            time.sleep(0.2)
+        raise StepFailedError(f"node {name} did not start; see {home / 'node.log'}")
+
+    def run(self, *arguments: str, expect: int = 0, show: bool = True, echo: bool = True) -> Outcome:
+        """Run an ``ironcage`` command and show it.
+
+        Args:
+            arguments: Its arguments.
+            expect: Exit code that it must end with.
+            show: Whether its output is printed.
+            echo: Whether the command itself is printed.
+
+        Raises:
+            StepFailedError: It ended with another code.
+        """
+        if echo:
+            print_line(f"$ ironcage {_shorten(arguments, self.directory)}")
+        code = "from cli.main import run; run()"
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", code, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            # Progress goes to the terminal when there is one.
+            stderr=None if sys.stderr.isatty() and expect == 0 else subprocess.STDOUT,
+            env=os.environ | {"IRONCAGE_LANG": LANGUAGE, "COLUMNS": "132"},  # noqa: TID251 - for our own child
+            check=False,
+        )
+        text = done.stdout.decode(errors="replace")
+        if show or done.returncode != expect:
+            print_line(text.rstrip())
+        if done.returncode != expect:
+            raise StepFailedError(f"the command ended with {done.returncode}, want {expect}")
+        return Outcome(done.returncode, text)
+
+    def ask(self, *arguments: str) -> object:
+        """Run a command for its JSON, without showing it."""
+        text = self.run(*arguments, "--json", show=False, echo=False).text
+        return parse_json(text.strip(), max_bytes=MAX_OUTPUT_BYTES, what="output")
+
+    def verify(self, folder: Path, *arguments: str, rpc: str | None, expect: int) -> str:
+        """Verify in a process of its own that cannot reach the nodes or their homes (cli.demo.confined)."""
+        shown = " ".join(shlex.quote(argument) for argument in arguments)
+        print_line(f"$ ironcage evidence verify {shown}")
+        done = subprocess.run(  # noqa: S603 - our own program
+            [
+                sys.executable,
+                "-m",
+                "cli.demo.confined",
+                str(self.directory.resolve()),
+                str(folder.resolve()),
+                rpc or "-",
+                "--lang",
+                LANGUAGE,
+                "evidence",
+                "verify",
+                *arguments,
+            ],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ  # noqa: TID251 - for our own child
+            | {"IRONCAGE_LANG": LANGUAGE, "PYTHONPATH": str(Path(__file__).parents[2])},
+            check=False,
+        )
+        text = done.stdout.decode(errors="replace").rstrip()
+        print_line(text)
+        print_line(say(f"退出码 {done.returncode}", f"exit code {done.returncode}"))
+        if done.returncode != expect:
+            raise StepFailedError(f"verification ended with {done.returncode}, want {expect}")
+        return text
+
+    def stop(self) -> None:
+        """Stop everything that was started."""
+        for process in self.nodes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.nodes.values():
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.nodes.clear()
+        if self.anvil is not None:
+            self.anvil.stop()
+            self.anvil = None
+
+    def _is_ready(self, name: str) -> bool:
+        from cli.home import open_client
+
+        try:
+            with open_client(self.home(name)) as client:
+                return bool(client.get("/api/v1/node")["state"]["mode"] == "ready")
+        except Unavailable:
+            return False
+
+
+def _shorten(arguments: Sequence[str], directory: Path) -> str:
+    shown = " ".join(shlex.quote(argument) for argument in arguments)
+    return shown.replace(str(directory) + "/", "").replace(str(directory), ".")
