@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 2**20
 _MOST_BROKEN_LINES = 100
 _BROKEN_PER_LINES = 100
-# A GB18030 line can be valid UTF-8 by chance when it has very few characters outside ASCII.
-_TELLING_BYTES = 12
+# A short GB18030 text can be valid UTF-8 by chance, mostly as two-byte letters (“一” reads as Cyrillic). Text
+# counts as UTF-8 only when it has some of the three-byte characters that Chinese consists of there.
+_TELLING_CHARACTERS = 4
+_NO_LEADS = bytes(byte for byte in range(256) if byte not in {*range(0xE3, 0xEA), 0xEF})
 _FOREIGN_MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -83,7 +85,7 @@ def find_encoding(path: Path, *, line_bytes: int) -> TextEncoding:
             marked = block.startswith(codecs.BOM_UTF8)
         lines = block.count(b"\n") + (not block.endswith(b"\n"))
         if not block.isascii():
-            if _is_valid(block, "utf-8"):
+            if _is_valid(block, "utf-8") and _is_telling(block):
                 utf8.add(total, offset, lines)
             else:
                 _judge_lines(block, total, offset, (utf8, chinese, broken, short))
@@ -100,13 +102,12 @@ def find_encoding(path: Path, *, line_bytes: int) -> TextEncoding:
 def _judge_lines(
     block: bytes, number: int, offset: int, kinds: tuple[_Lines, _Lines, _Lines, _Lines]
 ) -> None:
-    """Sort the lines of a block that is not all UTF-8 into UTF-8, GB18030, neither, and too short to tell."""
+    """Sort the lines of a block that is not plainly UTF-8 into UTF-8, GB18030, neither, and too short to tell."""
     utf8, chinese, broken, short = kinds
     for line in block.removesuffix(b"\n").split(b"\n"):
         if not line.isascii():
             if _is_valid(line, "utf-8"):
-                telling = len(line.translate(None, _ASCII)) >= _TELLING_BYTES
-                (utf8 if telling else short).add(number, offset)
+                (utf8 if _is_telling(line) else short).add(number, offset)
             elif _is_valid(line, "gb18030"):
                 chinese.add(number, offset)
             else:
@@ -115,7 +116,8 @@ def _judge_lines(
         offset += len(line) + 1
 
 
-_ASCII = bytes(range(128))
+def _is_telling(text: bytes) -> bool:
+    return len(text.translate(None, _NO_LEADS)) >= _TELLING_CHARACTERS
 
 
 def _check_few(name: str, misfits: tuple[_Lines, ...], total: int) -> frozenset[int]:
