@@ -165,7 +165,13 @@ def _spawn(program: Path, directory: Path, port: int, chain_id: int) -> Anvil:
     with (directory / "anvil.log").open("wb") as log:
         # A session of its own: Ctrl-C goes to whoever started us, who stops the chain after its nodes.
         process = subprocess.Popen(  # noqa: S603  a program that we found ourselves, no shell
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+            # It keeps old states under its home; that is the chain's own directory too.
+            env={"HOME": str(directory.resolve())},
         )
     return Anvil(process, port=port, chain_id=chain_id, directory=directory)
 
