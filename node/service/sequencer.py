@@ -5,9 +5,9 @@ Order of one turn, and what a failure at each step means:
 
     1. take everything that waits, at most MAX_ENTRIES            nothing has happened
     2. run the operations on one transaction                      an operation that refuses is answered; others go on
-    3. store.commit                                               unavailable (disk full): nothing written, callers are
+    3. store.commit                                               refused (disk full): nothing written, callers are
                                                                   told; failed: state unknown, Fatal, the writer stops
-    4. head files of the logs for which something was promised    failed: nothing signed leaves, Fatal, stops
+    4. head files of the logs for which something was promised    any failure: nothing signed leaves, Fatal, stops
     5. the new tails become visible, the callers are answered
 
 A commit starts as soon as the one before it ends; there is no waiting time to gather more. Sequenced and
@@ -19,9 +19,10 @@ from __future__ import annotations
 import queue
 import threading
 from concurrent.futures import Future
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from node.errors import Conflict, Fatal, NodeError, Unavailable
+from node.errors import Conflict, Fatal, InvalidInput, NodeError, Unavailable
 from node.log.head import Head
 from node.log.tree import TreeWriter
 from node.service import layout
@@ -30,9 +31,9 @@ from node.service.tiles import StoredTiles
 from node.service.transaction import LogTail, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from node.ports import HeadFiles, Store
+    from node.ports import Batch, HeadFiles, Store
 
 T = TypeVar("T")
 MAX_ENTRIES: Final = 1_000
@@ -79,6 +80,7 @@ class Sequencer:
         self._read_only = read_only
         self._fatal: Fatal | None = None
         self._closed = False
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
         self._thread.start()
 
@@ -96,6 +98,10 @@ class Sequencer:
         """Refuse every write from now on, for the reason given."""
         self._read_only = reason
 
+    def halt(self, reason: Fatal) -> None:
+        """Refuse every write from now on, because what is stored cannot be trusted."""
+        self._fatal = self._fatal or reason
+
     def size(self, log: LogKind) -> int:
         """Durable number of entries."""
         return self._tails[log].size
@@ -109,19 +115,16 @@ class Sequencer:
         """Queue an operation; the future is done when its commit is durable.
 
         Args:
-            operation: Called in the writer's thread; raises a NodeError only before its first write.
+            operation: Called in the writer's thread; raises only before its first write.
             entries: About how many entries it appends, for the size of a group.
         """
         future: Future[T] = Future()
-        refusal = (
-            self._fatal
-            or self._read_only
-            or (Unavailable("stopping", "node is stopping") if self._closed else None)
-        )
+        with self._closing:
+            refusal = self._refusal()
+            if refusal is None:
+                self._queue.put((operation, entries, future))
         if refusal is not None:
             future.set_exception(refusal)
-        else:
-            self._queue.put((operation, entries, future))
         return future
 
     def run(self, operation: Callable[[Transaction], T], *, entries: int = 1) -> T:
@@ -130,19 +133,28 @@ class Sequencer:
 
     def close(self) -> None:
         """Finish what was queued and stop the thread."""
-        if not self._closed:
+        with self._closing:
+            if self._closed:
+                return
             self._closed = True
+            # Nothing is queued behind the stop, so nobody waits for an answer that does not come.
             self._queue.put(_STOP)
-            self._thread.join()
+        self._thread.join()
+
+    def _refusal(self) -> NodeError | None:
+        """Say why nothing is written now. A new error each time: one that is raised again keeps all its frames."""
+        if self._closed:
+            return Unavailable("stopping", "node is stopping")
+        reason = self._fatal or self._read_only
+        return None if reason is None else copy(reason)
 
     def _run(self) -> None:
         stopping = False
         while not stopping:
             group, stopping = self._gather()
-            refusal = self._fatal or self._read_only
-            if refusal is not None:
-                for _, _, future in group:
-                    future.set_exception(refusal)
+            reason = self._fatal or self._read_only
+            if reason is not None:
+                _fail([future for _, _, future in group], reason)
             elif group:
                 self._commit(group)
 
@@ -166,20 +178,17 @@ class Sequencer:
         try:
             transaction = Transaction(self._store, self._tails)
             for operation, _, future in group:
-                result = self._apply(transaction, operation, future)
-                if result is not future:
-                    answers.append((future, result))
+                self._apply(transaction, operation, future, answers)
             if transaction.writes:
                 batch, tails = transaction.seal()
-                self._store.commit(batch)
+                refusal = self._store_batch(batch)
+                if refusal is not None:
+                    _fail([future for future, _ in answers], refusal)
+                    return
                 for kind in transaction.promised:
                     tree = tails[kind].tree
                     self._heads.store(Head(self._origins[kind], tree.size, tree.root()))
                 self._tails = tails
-        except Unavailable as error:  # the store says that nothing was written
-            for future, _ in answers:
-                future.set_exception(error)
-            return
         except Exception as error:  # noqa: BLE001 - whatever it was, our state is unknown now
             self._stop_for_good(error, group)
             return
@@ -187,25 +196,41 @@ class Sequencer:
             future.set_result(result)
 
     @staticmethod
-    def _apply(transaction: Transaction, operation: Callable[[Transaction], Any], future: Future[Any]) -> Any:
+    def _apply(
+        transaction: Transaction,
+        operation: Callable[[Transaction], Any],
+        future: Future[Any],
+        answers: list[tuple[Future[Any], Any]],
+    ) -> None:
         before = transaction.writes
         try:
-            return operation(transaction)
-        except NodeError as error:
+            answers.append((future, operation(transaction)))
+        except Exception as error:
             if transaction.writes != before:
+                name = error.code if isinstance(error, NodeError) else type(error).__name__
                 raise Fatal(
-                    "operation-half-done", f"an operation wrote before it refused with {error.code}"
+                    "operation-half-done", f"an operation wrote before it refused with {name}"
                 ) from error
+            # Nothing of it is in the commit, so it costs only itself.
             future.set_exception(error)
-            return future
+
+    def _store_batch(self, batch: Batch) -> NodeError | None:
+        """Commit; give the reason when the store says that it wrote nothing."""
+        try:
+            self._store.commit(batch)
+        except (InvalidInput, Unavailable) as error:
+            return error
+        return None
 
     def _stop_for_good(self, error: Exception, group: list[Any]) -> None:
-        fatal = (
+        self._fatal = (
             error
             if isinstance(error, Fatal)
             else Fatal("commit-failed", f"commit failed: {type(error).__name__}")
         )
-        self._fatal = fatal
-        for _, _, future in group:
-            if not future.done():
-                future.set_exception(fatal)
+        _fail([future for _, _, future in group if not future.done()], self._fatal)
+
+
+def _fail(futures: Iterable[Future[Any]], reason: NodeError) -> None:
+    for future in futures:
+        future.set_exception(copy(reason))

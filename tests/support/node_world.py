@@ -175,7 +175,7 @@ class InlineWorkers:
             return future
         try:
             future.set_result(self._issuer.issue(encoded_task))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a future carries whatever its work raised
             future.set_exception(error)
         return future
 
