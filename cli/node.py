@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported
 
+SECONDS_PER_DAY = 86_400
 app = typer.Typer(no_args_is_help=True, help=say("运行节点", "run a node"))
 
 
@@ -19,6 +22,36 @@ def run(home: HomeOption = DEFAULT_HOME) -> None:
 
     with reported():
         run_node(home)
+
+
+@app.command(
+    help=say(
+        "新建一个访问令牌；节点重启后生效，令牌只显示这一次",
+        "make a token; valid after the node's next start, shown this once only",
+    )
+)
+def token(
+    name: Annotated[
+        str, typer.Argument(help=say("账户名，写入留痕", "account name, written into the access log"))
+    ],
+    role: Annotated[str, typer.Option(help="officer, operator, auditor, administrator")],
+    days: Annotated[int, typer.Option(min=1, max=3_650, help=say("有效天数", "days until it expires"))] = 365,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Make a token for an account, or replace the one that it has."""
+    import secrets
+
+    from node.api.auth import encode_tokens, new_token, parse_tokens
+    from node.core.clock import SystemClock
+    from node.storage.keyfiles import load_private, store_private
+
+    with reported():
+        file = home / "keys" / "tokens.json"
+        others = [entry for entry in parse_tokens(load_private(file)) if entry.name != name]
+        expires = SystemClock().now_seconds() + days * SECONDS_PER_DAY
+        text, entry = new_token(name, role, expires, secrets.token_bytes)
+        store_private(file, encode_tokens([*others, entry]))
+    print_line(text)
 
 
 @app.command(help=say("查看运行中的节点", "show the running node"))
