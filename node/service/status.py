@@ -69,8 +69,8 @@ class StatusAllocator:
                 self._list += 1
                 self._free = self._shuffled(range(LIST_SIZE))
             wanted = count - len(places)
-            taken, self._free = self._free[-wanted:], self._free[:-wanted]
-            places.extend((self._list, place) for place in taken)
+            places.extend((self._list, place) for place in self._free[-wanted:])
+            del self._free[-wanted:]
         return places
 
     def give_back(self, places: Iterable[Place]) -> None:
@@ -78,9 +78,8 @@ class StatusAllocator:
         self._free.extend(place for number, place in places if number == self._list)
 
     def _shuffled(self, places: Sequence[int]) -> list[int]:
-        noise = self._random(len(places) * _KEY_BYTES)
-        order = sorted(range(len(places)), key=lambda n: noise[n * _KEY_BYTES : (n + 1) * _KEY_BYTES])
-        return [places[n] for n in order]
+        noise = memoryview(self._random(len(places) * _KEY_BYTES)).cast("Q")
+        return [places[n] for n in sorted(range(len(places)), key=noise.__getitem__)]
 
 
 def _free_places(used: bytes) -> list[int]:
@@ -91,22 +90,28 @@ def mark_used(transaction: Transaction, places: Iterable[Place]) -> None:
     """Mark places as used in this commit; the first use of a list creates it.
 
     Raises:
-        Conflict: A place is used already (two allocators at work).
+        Conflict: A place is used already (two allocators at work); nothing is written.
     """
-    by_list: dict[int, list[int]] = {}
+    bitmaps: dict[int, bytearray] = {}
     for number, place in places:
-        by_list.setdefault(number, []).append(place)
-    for number, taken in by_list.items():
-        stored = transaction.get(layout.status_used_key(number))
-        bitmap = bytearray(stored or bytes(_BITMAP_BYTES))
-        for place in taken:
-            if bitmap[place >> 3] >> (place & 7) & 1:
-                raise Conflict("status-place-used", f"place {place} of status list {number} is used already")
-            bitmap[place >> 3] |= 1 << (place & 7)
-        if stored is None:
-            transaction.put(layout.status_list_key(number), StatusList().to_bytes())
-            transaction.put(layout.status_dirty_key(number), b"")
+        if number not in bitmaps:
+            stored = transaction.get(layout.status_used_key(number))
+            bitmaps[number] = bytearray(stored or bytes(_BITMAP_BYTES))
+        bitmap = bitmaps[number]
+        if bitmap[place >> 3] >> (place & 7) & 1:
+            raise Conflict("status-place-used", f"place {place} of status list {number} is used already")
+        bitmap[place >> 3] |= 1 << (place & 7)
+    for number, bitmap in bitmaps.items():
+        _create_lists(transaction, number)
         transaction.put(layout.status_used_key(number), bytes(bitmap))
+
+
+def _create_lists(transaction: Transaction, number: int) -> None:
+    """Create a list and those before it that nothing came to use: the lists of a head have no gap."""
+    while number >= 0 and transaction.get(layout.status_list_key(number)) is None:
+        transaction.put(layout.status_list_key(number), StatusList().to_bytes())
+        transaction.put(layout.status_dirty_key(number), b"")
+        number -= 1
 
 
 def change_status(
@@ -174,10 +179,10 @@ class StatusPublisher:
         """Re-issue the tokens of changed lists and append the next status head to the records log."""
         newest = self.newest()
         seq = 0 if newest is None else newest.seq + 1
-        changed = self._changed_lists()
-        tokens = {number: self._token(transaction, number, now_seconds) for number in changed}
+        changed = self._changed_lists(transaction)
         digests = self.digests(newest) if newest else []
-        for number, token in sorted(tokens.items()):
+        for number in changed:
+            token = self._token(transaction, number, now_seconds)
             digest = token_digest(token)
             digests[number : number + 1] = [digest]
             transaction.put(layout.token_key(digest), token.encode())
@@ -226,11 +231,11 @@ class StatusPublisher:
             return digest
         raise NotFound("status-unknown", f"status list {number} has no token under head {seq}")
 
-    def _changed_lists(self) -> list[int]:
-        return [
-            layout.u32(key[1:])
-            for key, _ in self._reads.scan(layout.status_dirty_key(0), layout.stop_of(b"D"))
-        ]
+    def _changed_lists(self, transaction: Transaction) -> list[int]:
+        """List what changed since the last head, earlier operations of this commit included."""
+        prefix = b"D"
+        stored = [key for key, _ in self._reads.scan(prefix, layout.stop_of(prefix))]
+        return sorted({layout.u32(key[1:]) for key in (*stored, *transaction.find_put(prefix))})
 
     def _token(self, transaction: Transaction, number: int, now_seconds: int) -> str:
         states = StatusList(transaction.get(layout.status_list_key(number)))

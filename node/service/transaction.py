@@ -75,6 +75,10 @@ class Transaction:
             return self._puts[key]
         return self._store.get(key)
 
+    def find_put(self, prefix: bytes) -> list[bytes]:
+        """List the keys with a prefix that this commit puts."""
+        return [key for key, value in self._puts.items() if value is not None and key.startswith(prefix)]
+
     def put(self, key: bytes, value: bytes) -> None:
         """Write a value."""
         self._puts[key] = value
