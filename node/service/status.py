@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Place = tuple[int, int]
 _BITMAP_BYTES: Final = LIST_SIZE // 8
-_KEY_BYTES: Final = 8
+_DRAW_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class StatusAllocator:
 
     def __init__(self, reads: Reads, random: Callable[[int], bytes]) -> None:
         self._random = random
-        self._list, used = -1, b""
-        for key, value in reads.scan(layout.status_used_key(0), layout.stop_of(b"u"), reverse=True, limit=1):
-            self._list, used = layout.u32(key[1:]), value
-        self._free = [] if self._list < 0 else self._shuffled(_free_places(used))
+        self._list = -1
+        self._free: list[int] = []
+        for key, used in reads.scan(layout.status_used_key(0), layout.stop_of(b"u"), reverse=True, limit=1):
+            self._list, self._free = layout.u32(key[1:]), _free_places(used)
 
     def take(self, count: int) -> list[Place]:
         """Hand out ``count`` places, opening new lists as needed."""
@@ -67,19 +67,19 @@ class StatusAllocator:
         while len(places) < count:
             if not self._free:
                 self._list += 1
-                self._free = self._shuffled(range(LIST_SIZE))
-            wanted = count - len(places)
-            places.extend((self._list, place) for place in self._free[-wanted:])
-            del self._free[-wanted:]
+                self._free = list(range(LIST_SIZE))
+            free = self._free
+            wanted = min(count - len(places), len(free))
+            for draw in memoryview(self._random(wanted * _DRAW_BYTES)).cast("Q"):
+                at = draw % len(free)
+                places.append((self._list, free[at]))
+                free[at] = free[-1]
+                free.pop()
         return places
 
     def give_back(self, places: Iterable[Place]) -> None:
         """Take back places that were not used; those of older lists stay unused."""
         self._free.extend(place for number, place in places if number == self._list)
-
-    def _shuffled(self, places: Sequence[int]) -> list[int]:
-        noise = memoryview(self._random(len(places) * _KEY_BYTES)).cast("Q")
-        return [places[n] for n in sorted(range(len(places)), key=noise.__getitem__)]
 
 
 def _free_places(used: bytes) -> list[int]:
