@@ -13,6 +13,7 @@ Parsers fold nothing; :func:`fold_identifier` is for input that people typed. No
 from __future__ import annotations
 
 import re
+from operator import mul
 from typing import TYPE_CHECKING, cast
 
 from node.core.encoding import require_text
@@ -31,6 +32,9 @@ _USCC_WEIGHTS = tuple(pow(3, i, 31) for i in range(17))
 _USCC = re.compile(f"[{_USCC_ALPHABET}]{{2}}[0-9]{{6}}[{_USCC_ALPHABET}]{{10}}")
 
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+_ORGANISATION_VALUES = {
+    character: value for value, character in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+}
 _ORGANISATION = re.compile(r"([0-9A-Z]{8})-?([0-9X])")
 
 _REGISTRATION = re.compile(r"[0-9]{15}")
@@ -71,9 +75,7 @@ def parse_uscc(text: str) -> MemberCode:
             "uscc-form",
             f"credit code is malformed: got {_describe(text)}, want 18 digits and capitals without I O S V Z",
         )
-    total = sum(
-        weight * _USCC_VALUES[character] for weight, character in zip(_USCC_WEIGHTS, text, strict=False)
-    )
+    total = sum(map(mul, _USCC_WEIGHTS, map(_USCC_VALUES.__getitem__, text)))
     if _USCC_VALUES[text[17]] != -total % 31:
         raise InvalidInput("uscc-check-digit", "credit code has a wrong check character at place 18")
     if _organisation_check(text[8:16]) != text[16]:
@@ -105,12 +107,7 @@ def parse_organisation_code(text: str) -> str:
 
 
 def _organisation_check(body: str) -> str:
-    check = (
-        -sum(
-            weight * int(character, 36) for weight, character in zip(_ORGANISATION_WEIGHTS, body, strict=True)
-        )
-        % 11
-    )
+    check = -sum(map(mul, _ORGANISATION_WEIGHTS, map(_ORGANISATION_VALUES.__getitem__, body))) % 11
     return "X" if check == 10 else str(check)  # noqa: PLR2004  ten is written X
 
 
