@@ -48,7 +48,8 @@ def main() -> None:
     path, kind, *numbers = sys.argv[1:]
     memory_bytes, cpu_seconds, whole_sheet_bytes, unpacked_bytes = map(int, numbers)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    # The soft limit ends the process with a signal of its own, by which the node tells the reason.
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limits = Limits(whole_sheet_bytes=whole_sheet_bytes, unpacked_bytes=unpacked_bytes)
     output = sys.stdout.buffer

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
+import zlib
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, cast
 from xml.etree.ElementTree import ParseError, XMLPullParser
@@ -18,7 +20,7 @@ from xml.parsers import expat
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
     from xml.etree.ElementTree import Element
 
@@ -150,17 +152,26 @@ class Book:
         limit: int,
     ) -> None:
         parser = _build_parser(start, end)
-        for data in self._read_part(part, limit):
-            _feed(parser, data, last=False)
+        with closing(self._read_part(part, limit)) as blocks:
+            for data in blocks:
+                _feed(parser, data, last=False)
         _feed(parser, b"", last=True)
 
-    def _read_part(self, part: str, limit: int) -> Iterator[bytes]:
+    def _read_part(self, part: str, limit: int) -> Generator[bytes]:
         try:
             with self._archive.open(part) as file:
                 yield from _read_limited(file, limit)
         except KeyError:
             raise InvalidInput("workbook-unreadable", "workbook lacks a part that every .xlsx has") from None
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError):
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            OSError,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+            ValueError,
+        ):
             raise InvalidInput("workbook-cut", "workbook is cut off or damaged inside") from None
 
 
@@ -227,7 +238,7 @@ def _shows_date(code: str) -> bool:
     return any(character in "ymdhs" for character in plain) and "general" not in "".join(plain)
 
 
-def _read_elements(parts: Iterator[bytes], parent: str, name: str) -> Iterator[tuple[Element, str]]:
+def _read_elements(parts: Generator[bytes], parent: str, name: str) -> Iterator[tuple[Element, str]]:
     """Read the elements of one name below one parent, each complete, and forget them afterwards.
 
     Yields:
@@ -258,6 +269,9 @@ def _read_elements(parts: Iterator[bytes], parent: str, name: str) -> Iterator[t
         parser.close()
     except ParseError:
         raise InvalidInput("workbook-unreadable", "a part of the workbook is no well-formed XML") from None
+    finally:
+        # The archive stays open as long as one of its parts does.
+        parts.close()
 
 
 class _Prolog:
