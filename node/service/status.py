@@ -24,7 +24,7 @@ from node.service import layout
 from node.service.layout import NO_LIST, LogKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from node.core.types import EntryIndex, MemberCode
     from node.crypto.ed25519 import Ed25519Signer
