@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help=say("运行节点", "run a node"))
 @app.command(help=say("运行节点，直到 Ctrl-C 或 SIGTERM", "run the node until Ctrl-C or SIGTERM"))
 def run(home: HomeOption = DEFAULT_HOME) -> None:
     """Run the node of a home directory."""
-    from node.__main__ import run_node
+    from node.serving import run_node
 
     with reported():
         run_node(home)

@@ -68,6 +68,16 @@ class RunningNode:
         self.imports.start()
         self.chain_loop.start()
 
+    def request_stop(self) -> None:
+        """Tell the loops to stop, without waiting."""
+        self.imports.request_stop()
+        self.chain_loop.request_stop()
+
+    def join_loops(self) -> None:
+        """Wait until the loops have stopped, for a few seconds at most."""
+        self.imports.join()
+        self.chain_loop.join()
+
 
 def load_network(settings: Settings) -> Network:
     """Load the consortium's network file.

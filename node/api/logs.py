@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -38,7 +37,7 @@ def anchor_now(request: Request, caller: Operator) -> list[AnchorView]:
     del caller
     state = state_of(request)
     state.ready_to_anchor()
-    anchors = state.services.anchorer.anchor_now(sleep=time.sleep)
+    anchors = state.services.anchorer.anchor_now(sleep=state.sleep)
     return [anchor_view(kind.text, stored) for kind, stored in anchors.items()]
 
 

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from node.errors import Conflict, Fatal, NodeError, Unavailable
-from node.service.jobs import UNFINISHED, unfinished_jobs
+from node.service.jobs import UNFINISHED, failed, get_job, store_job, unfinished_jobs
 from node.service.startup import check_chain
 
 if TYPE_CHECKING:
+    from node.service.jobs import Job
     from node.service.services import Services
     from node.worker.uploads import Uploads
 
 RETRY_SECONDS: Final = 2.0
+JOIN_SECONDS: Final = 3.0
+"""Longest wait for a loop to end. One that waits for somebody outside is left behind; it cannot write any more."""
+MAX_ATTEMPTS: Final = 5
+"""So often an import may fail at the same row before it is given up: a row that kills its worker must not stop all."""
 _LOG = structlog.get_logger("ironcage")
 
 
@@ -31,6 +36,7 @@ class ImportLoop:
         self._uploads = uploads
         self._wake = threading.Event()
         self._stopping = False
+        self._attempts: dict[str, tuple[int, int]] = {}
         self._thread = threading.Thread(target=self._run, name="imports", daemon=True)
 
     def start(self) -> None:
@@ -43,35 +49,79 @@ class ImportLoop:
         """Say that there is something to do."""
         self._wake.set()
 
-    def stop(self) -> None:
-        """Stop at the next chunk and wait."""
+    def request_stop(self) -> None:
+        """Stop at the next chunk."""
         self._stopping = True
         self._services.importer.stop()
         self._wake.set()
-        self._thread.join()
+
+    def join(self) -> None:
+        """Wait until the loop has ended, JOIN_SECONDS at most."""
+        if self._thread.is_alive():
+            self._thread.join(JOIN_SECONDS)
 
     def _run(self) -> None:
+        again = False
         while not self._stopping:
-            self._wake.wait()
+            self._wake.wait(RETRY_SECONDS if again else None)
             self._wake.clear()
-            for job in unfinished_jobs(self._services.store):
+            again = False
+            for job in self._unfinished():
                 if self._stopping:
                     return
-                self._run_job(job.id)
+                again = self._run_job(job) or again
 
-    def _run_job(self, job_id: str) -> None:
+    def _unfinished(self) -> list[Job]:
         try:
-            done = self._services.importer.run_job(job_id)
+            return unfinished_jobs(self._services.store)
         except NodeError as error:
-            _LOG.warning("import interrupted", job=job_id, code=error.code, reason=error.message)
-            if isinstance(error, Unavailable) and not self._stopping:
-                threading.Timer(RETRY_SECONDS, self._wake.set).start()
-        else:
-            if done.state not in UNFINISHED:
-                self._uploads.remove(job_id)
+            _LOG.error("imports stopped", code=error.code, reason=error.message)
+            return []
+
+    def _run_job(self, job: Job) -> bool:
+        """Run one job and say whether it is to be tried again soon."""
+        try:
+            done = self._services.importer.run_job(job.id)
+        except NodeError as error:
+            if self._stopping:
+                return False
+            _LOG.warning("import interrupted", job=job.id, code=error.code, reason=error.message)
+            if error.code == "worker-died":
+                return self._retry_or_give_up(job, error.code, error.message)
+            return isinstance(error, Unavailable)
+        except Exception as error:  # noqa: BLE001 - one file must not end the imports of all others
+            # The text of the error may hold values of the file, so only its kind and place are told.
+            kind = type(error).__name__
+            _LOG.error("import fault", job=job.id, kind=kind, place=_place_of(error))
+            return self._retry_or_give_up(job, "fault", f"an error of this node: {kind}")
+        self._attempts.pop(job.id, None)
+        if done.state not in UNFINISHED:
+            self._uploads.remove(job.id)
             _LOG.info(
-                "import ended", job=job_id, state=done.state, accepted=done.accepted, refused=done.refused
+                "import ended", job=job.id, state=done.state, accepted=done.accepted, refused=done.refused
             )
+        return False
+
+    def _retry_or_give_up(self, job: Job, code: str, message: str) -> bool:
+        """Try a job again, but not for ever at the same row."""
+        services = self._services
+        try:
+            now = get_job(services.store, job.id)
+            row, attempts = self._attempts.get(job.id, (-1, 0))
+            attempts = attempts + 1 if row == now.last_row else 1
+            self._attempts[job.id] = (now.last_row, attempts)
+            if attempts < MAX_ATTEMPTS:
+                return True
+            reason = f"{message}; {attempts} times behind row {now.last_row}"
+            ended = failed(now, code, reason, services.clock.now_ms())
+            services.sequencer.run(lambda t: store_job(t, ended), entries=0)
+        except NodeError as error:
+            _LOG.warning("import interrupted", job=job.id, code=error.code, reason=error.message)
+            return isinstance(error, Unavailable) and not self._stopping
+        del self._attempts[job.id]
+        self._uploads.remove(job.id)
+        _LOG.error("import given up", job=job.id, code=code, row=now.last_row)
+        return False
 
 
 class ChainLoop:
@@ -81,16 +131,30 @@ class ChainLoop:
         self._services = services
         self._period_seconds = period_seconds
         self._stop = threading.Event()
+        self._told: str | None = None
         self._thread = threading.Thread(target=self._run, name="chain", daemon=True)
 
     def start(self) -> None:
         """Start the loop."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stop and wait. A transaction under way stays durable and goes on after the next start."""
+    def request_stop(self) -> None:
+        """Stop at the next look. A transaction under way stays durable and goes on after the next start."""
         self._stop.set()
-        self._thread.join()
+
+    def join(self) -> None:
+        """Wait until the loop has ended, JOIN_SECONDS at most."""
+        if self._thread.is_alive():
+            self._thread.join(JOIN_SECONDS)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for the chain, but not beyond a stop.
+
+        Raises:
+            Unavailable: ``stopping``.
+        """
+        if self._stop.wait(seconds):
+            raise Unavailable("stopping", "node is stopping")
 
     def prepare(self) -> None:
         """Compare and join, once each.
@@ -110,14 +174,10 @@ class ChainLoop:
                 raise
             condition.verified = True
         if not condition.joined:
-            done = services.joiner.join(sleep=self._sleep)
+            done = services.joiner.join(sleep=self.sleep)
             condition.joined = True
             if done:
                 _LOG.info("joined the chain", steps=done)
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise Unavailable("stopping", "node is stopping")
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -125,24 +185,45 @@ class ChainLoop:
             self._stop.wait(delay)
 
     def _turn(self) -> float:
-        services = self._services
+        """Do what is due and give the seconds until the next turn."""
+        services, condition = self._services, self._services.condition
         if services.sequencer.read_only or services.sequencer.fatal:
             return self._period_seconds
         try:
-            ready = services.condition.verified and services.condition.joined
-            if not ready:
+            if condition.verified and condition.joined:
+                services.anchorer.anchor_now(sleep=self.sleep)
+            else:
                 self.prepare()
-                services.condition.chain = services.condition.last_error = None
-                return self._period_seconds
-            services.anchorer.anchor_now(sleep=self._sleep)
         except Fatal as error:
-            services.condition.last_error = error
-            _LOG.error("anchoring stopped", code=error.code, reason=error.message)
+            self._tell("anchoring stopped", error.code, error.message)
+            condition.last_error = error
             return self._period_seconds
         except NodeError as error:
             if error.code != "stopping":
-                services.condition.chain = error
-                _LOG.warning("chain step failed", code=error.code, reason=error.message)
+                self._tell("chain step failed", error.code, error.message)
+                condition.chain = error
             return min(RETRY_SECONDS, self._period_seconds)
-        services.condition.chain = services.condition.last_error = None
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next turn starts from what is stored
+            fault = Unavailable("fault", f"an error of this node: {type(error).__name__}")
+            self._tell("chain fault", fault.code, f"{type(error).__name__} at {_place_of(error)}")
+            condition.chain = fault
+            return self._period_seconds
+        if self._told:
+            _LOG.info("chain works again")
+        self._told = None
+        condition.chain = condition.last_error = None
         return self._period_seconds
+
+    def _tell(self, event: str, code: str, reason: str) -> None:
+        """Log what is wrong once, not at every turn that finds it so."""
+        if code != self._told:
+            _LOG.warning(event, code=code, reason=reason)
+        self._told = code
+
+
+def _place_of(error: BaseException) -> str:
+    """Name the line of our source where an error came from."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"

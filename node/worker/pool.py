@@ -6,10 +6,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from node.errors import Unavailable
@@ -47,7 +47,7 @@ class IssuingPool:
     def __init__(self, setup: IssuerSetup, processes: int) -> None:
         self._setup = setup
         self._processes = processes
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._pool = self._start()
 
     def issue(self, encoded_task: bytes) -> Future[bytes]:
@@ -87,8 +87,9 @@ class IssuingPool:
 
 def _initialise(setup: IssuerSetup) -> None:
     global _issuer  # noqa: PLW0603 - a worker process has one issuer for its life
-    # Ctrl-C reaches the whole process group; the parent decides when workers end.
+    # Ctrl-C reaches the whole process group; the parent decides when workers end. (SIGTERM is how it says so.)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     _issuer = ChunkIssuer(
         domain=setup.domain,
         member=setup.member,
@@ -98,6 +99,14 @@ def _initialise(setup: IssuerSetup) -> None:
         items=load_builtin_items() | {name: load_item(data) for name, data in setup.items.items()},
         random=os.urandom,
     )
+
+
+def _end_with_parent() -> None:
+    """End with the node, however it ended: a worker holds its keys and must not outlive it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker is a child"
+    parent.join()
+    os._exit(1)
 
 
 def _issue(encoded_task: bytes) -> bytes:

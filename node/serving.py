@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a node from start to stop: listen, serve, and on SIGTERM or Ctrl-C leave everything in order.
+
+    on the signal        no new calls, loops are told to stop, running calls have DRAIN_SECONDS
+    then                 imports stop at the next chunk, the chain loop at its next look
+    then                 the writer finishes its queue, the store closes, the workers end, run/node.json goes
+
+What does not end in time (a chain node that gives no answer, a workbook that takes a minute to load) is left behind:
+what it would have written is not written, and the next start takes it up again.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import uvicorn
+
+from node.api.app import build_app
+from node.api.auth import TokenGate, parse_tokens
+from node.api.state import ApiState
+from node.bootstrap import open_node
+from node.config import load_settings
+from node.core.canonical import encode_json
+from node.core.clock import SystemClock
+from node.errors import NotFound, Unavailable
+from node.storage.keyfiles import load_private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.bootstrap import RunningNode
+    from node.config import Settings
+
+PASSPHRASE_CREDENTIAL: Final = "ironcage-passphrase"  # noqa: S105 - the name of a credential
+DRAIN_SECONDS: Final = 4
+"""Longest wait, after the signal, for calls that are being answered."""
+THREAD_SECONDS: Final = 1.0
+"""Longest wait, after everything is closed, for threads that are still busy with a call."""
+_BACKLOG: Final = 256
+_UMASK: Final = 0o077
+
+
+def run_node(home: Path) -> None:
+    """Run the node of a home directory until SIGTERM or Ctrl-C.
+
+    Raises:
+        NodeError: What kept it from starting.
+    """
+    _configure_log()
+    # A core file would hold the node's keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(_UMASK)
+    settings = load_settings(home)
+    passphrase = load_passphrase(settings)
+    clock = SystemClock()
+    gate = TokenGate(parse_tokens(load_private(settings.path(settings.keys_dir) / "tokens.json")), clock)
+    try:
+        with (
+            _stopping_on_signals(),
+            _listen(settings) as listener,
+            open_node(settings, passphrase, clock) as node,
+        ):
+            try:
+                _serve(settings, node, gate, listener)
+            finally:
+                node.request_stop()
+                node.join_loops()
+    except _Stop:
+        structlog.get_logger("ironcage").info("stopped", member=settings.member)
+    _leave_busy_threads()
+
+
+def load_passphrase(settings: Settings) -> str:
+    """Load the passphrase of the keys: from a systemd credential, the configured file, or the terminal.
+
+    Raises:
+        NotFound: None of them is there.
+    """
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")  # noqa: TID251 - systemd names the directory only here
+    if credentials and (Path(credentials) / PASSPHRASE_CREDENTIAL).is_file():
+        return (Path(credentials) / PASSPHRASE_CREDENTIAL).read_text().rstrip("\n")
+    if settings.passphrase_file is not None:
+        return load_private(settings.path(settings.passphrase_file)).decode().rstrip("\n")
+    if sys.stdin.isatty():
+        return getpass.getpass("Passphrase of this node's keys 本节点密钥口令: ")
+    raise NotFound(
+        "passphrase-missing", "no passphrase: set passphrase_file, a systemd credential, or use a terminal"
+    )
+
+
+class _Stop(BaseException):
+    """A signal asked the node to stop. No ``except Exception`` on the way may take it for a failure."""
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[None]:
+    """Turn the first SIGTERM or SIGINT into :class:`_Stop`; those that follow change nothing.
+
+    While the server runs, its own handlers take the signal, end it in order and raise the signal again for us.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def stop(_number: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise _Stop
+
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Server(uvicorn.Server):
+    """Tells the loops to stop as soon as the server does, so that they do while calls are still answered."""
+
+    def __init__(self, config: uvicorn.Config, node: RunningNode) -> None:
+        super().__init__(config)
+        self._node = node
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop the loops, then the server."""
+        self._node.request_stop()
+        await super().shutdown(sockets)
+
+
+def _serve(settings: Settings, node: RunningNode, gate: TokenGate, listener: socket.socket) -> None:
+    def ready_to_anchor() -> None:
+        services = node.services
+        blocking = services.sequencer.fatal or services.sequencer.read_only
+        if blocking is not None:
+            raise blocking
+        condition = services.condition
+        if not (condition.verified and condition.joined):
+            raise condition.chain or Unavailable(
+                "chain-not-compared", "the node is still comparing itself with the chain"
+            )
+
+    state = ApiState(
+        node.services, node.uploads, node.imports.wake, ready_to_anchor, sleep=node.chain_loop.sleep
+    )
+    app = build_app(
+        state,
+        gate,
+        language=settings.language,
+        max_upload_bytes=settings.max_upload_bytes,
+        version=version("ironcage"),
+    )
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        limit_concurrency=1_100,
+        h11_max_incomplete_event_size=64 * 1024,
+        server_header=False,
+    )
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    run_file = settings.home / "run" / "node.json"
+    run_file.parent.mkdir(mode=0o700, exist_ok=True)
+    # Whole or not at all: commands read it while we write.
+    new = run_file.with_suffix(".new")
+    new.write_bytes(encode_json({"pid": os.getpid(), "url": f"http://{shown}:{port}", "v": 1}))
+    new.replace(run_file)
+    structlog.get_logger("ironcage").info("listening", url=f"http://{shown}:{port}", member=settings.member)
+    try:
+        node.start_loops()
+        _Server(config, node).run(sockets=[listener])
+    finally:
+        run_file.unlink(missing_ok=True)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.listen_host, settings.listen_port))
+    except OSError as error:
+        listener.close()
+        place = f"{settings.listen_host}:{settings.listen_port}"
+        raise Unavailable("listen-failed", f"cannot listen on {place}: {error.strerror}") from None
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _leave_busy_threads() -> None:
+    """End the process although a thread still waits for somebody outside; everything of ours is closed."""
+    deadline = time.monotonic() + THREAD_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(0)
+
+
+def _configure_log() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(
+                serializer=lambda event, **_: encode_json(_plain(event)).decode()
+            ),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+def _plain(event: dict[str, object]) -> dict[str, object]:
+    return {
+        key: value if isinstance(value, str | int | bool | list | None) else str(value)
+        for key, value in event.items()
+    }

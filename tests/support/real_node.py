@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real nodes for tests: a chain (anvil), deployed contracts, home directories, ``python -m node`` as a child.
+
+One chain serves a session. Every consortium gets contracts of its own on it, so that tests share no log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cli.chain import load_founder
+from cli.init import create_home
+from consortium.anvil import start_anvil
+from consortium.deploy import ChainChoice, deploy_network
+from consortium.network import store_network
+from consortium.samples.codes import build_uscc
+from node.chain.rpc import Rpc
+from node.chain.transport import HttpTransport
+from node.client.api import NodeClient
+from node.core.clock import SystemClock
+from node.crypto.secp256k1 import OperatorKey
+from node.errors import NotFound, Unavailable
+from node.storage.keyfiles import load_private
+
+ROOT = Path(__file__).resolve().parents[2]
+DOMAIN = "e2e.example"
+SCRYPT_N = 1 << 12
+"""The passphrase lies beside the keys, so a high work factor would only take time."""
+ANCHOR_PERIOD_SECONDS = 300
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+"""A node has ended that long after SIGTERM."""
+ROLES = ["issuer", "consumer"]
+
+
+@pytest.fixture(scope="session")
+def real_chain(tmp_path_factory):
+    with start_anvil(tmp_path_factory.mktemp("chain")) as anvil:
+        yield anvil
+
+
+@dataclass
+class Run:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@dataclass
+class RealNode:
+    """One node: its home directory and, while it runs, its process."""
+
+    home: Path
+    code: str
+    process: subprocess.Popen | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def log(self):
+        return self.home / "node.log"
+
+    def start(self, *, mode="ready"):
+        """Start the node and wait until it listens and is in a mode; None waits for listening alone."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "node", str(self.home)],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | self.settings,
+                start_new_session=True,
+            )
+        self.wait_listening()
+        if mode is not None:
+            self.wait_mode(mode)
+        return self
+
+    def wait_listening(self):
+        def listens():
+            assert self.process.poll() is None, f"node ended: {self.log.read_text()[-2000:]}"
+            run_file = self.home / "run" / "node.json"
+            if not run_file.is_file() or json.loads(run_file.read_bytes())["pid"] != self.process.pid:
+                return False
+            with self.client() as client:
+                return client.get("/healthz")
+
+        wait_until(listens, "the node listens")
+
+    def wait_mode(self, *modes, seconds=START_SECONDS):
+        return wait_until(
+            lambda: self.state() if self.state()["mode"] in modes else None, f"mode {modes}", seconds
+        )
+
+    def state(self):
+        with self.client() as client:
+            return client.get("/api/v1/node")["state"]
+
+    def logs(self):
+        with self.client() as client:
+            return {log["kind"]: log for log in client.get("/api/v1/node")["logs"]}
+
+    def client(self, **options):
+        url = json.loads((self.home / "run" / "node.json").read_bytes())["url"]
+        token = load_private(self.home / "keys" / "operator.token").decode().strip()
+        return NodeClient(url, token, **options)
+
+    def kill(self):
+        """End the node as a power failure of its process would; its workers notice by themselves."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """End the node in order and give its exit code and how long that took in seconds."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(STOP_SECONDS + 20)
+        return code, time.monotonic() - started
+
+    def end(self):
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def run(self, *arguments, **options):
+        """Run an ``ironcage`` command on this node's home."""
+        return ironcage(*arguments, home=self.home, **options)
+
+    def ask(self, *arguments, code=0):
+        """Run a command with ``--json`` and give what it printed."""
+        done = self.run(*arguments, "--json")
+        assert done.code == code, done
+        return done.json
+
+    def order(self, file, item="penalty:2018", *, corrections=False):
+        """Order an import and give its job without waiting."""
+        fields = {"item": item, "corrections": "true" if corrections else "false"}
+        with self.client() as client:
+            return client.upload("/api/v1/imports", file, fields)
+
+    def wait_job(self, job, *, seconds=120.0):
+        """Wait until a job has ended."""
+        job_id = job if isinstance(job, str) else job["id"]
+
+        def ended():
+            with self.client() as client:
+                found = client.get(f"/api/v1/imports/{job_id}")
+            return found if found["state"] in {"done", "failed"} else None
+
+        return wait_until(ended, "the import ends", seconds)
+
+    def anchor(self):
+        with self.client() as client:
+            return client.post("/api/v1/anchors")
+
+    def records(self, limit=1000):
+        with self.client() as client:
+            return client.post("/api/v1/records/search", {"limit": limit})
+
+
+def ironcage(*arguments, home=None, environment=None, cwd=ROOT, timeout=120):
+    """Run the command line as a user does, in a process of its own."""
+    place = [] if home is None else ["--home", str(home)]
+    done = subprocess.run(
+        [sys.executable, "-c", "from cli.main import run; run()", *map(str, arguments), *place],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=os.environ
+        | {"IRONCAGE_LANG": "en", "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+        | (environment or {}),
+        timeout=timeout,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def wait_until(condition, what, seconds=START_SECONDS):
+    """Wait until a condition gives something true, and give that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            found = condition()
+        except (Unavailable, NotFound, FileNotFoundError):
+            found = None
+        if found:
+            return found
+        time.sleep(0.03)
+    raise AssertionError(f"waited {seconds} seconds in vain until {what}")
+
+
+def make_home(directory, number, *, anchor_period_seconds=ANCHOR_PERIOD_SECONDS, config="", roles=ROLES):
+    """Create the home of member ``number`` without a network file."""
+    code = build_uscc("11", "520100", f"008{number:05d}")
+    create_home(
+        directory,
+        member=code,
+        name_zh=f"第{number}部门",
+        name_en="",
+        roles=roles,
+        passphrase_file=None,
+        network=None,
+        port=0,
+        anchor_period_seconds=anchor_period_seconds,
+        scrypt_n=SCRYPT_N,
+    )
+    if config:
+        with (directory / "config.toml").open("a") as file:
+            file.write(config)
+    return RealNode(directory, code)
+
+
+def found_consortium(url, nodes):
+    """Deploy contracts with these nodes' members as founders and hand each its network file."""
+    rpc = Rpc(HttpTransport(url))
+    try:
+        network = deploy_network(
+            rpc,
+            ChainChoice(rpc.chain_id(), "anvil", (url,)),
+            # A deployer of its own for each consortium: nonces of parallel deployments never meet.
+            OperatorKey(os.urandom(32)),
+            domain=DOMAIN,
+            founders=[load_founder(node.home / "member.json", None) for node in nodes],
+            clock=SystemClock(),
+            sleep=time.sleep,
+        )
+    finally:
+        rpc.close()
+    for node in nodes:
+        store_network(node.home / "network.json", network)
+    return network
+
+
+@contextmanager
+def real_nodes(url, directory, count=1, **options):
+    """Give the not yet started nodes of a fresh consortium; whatever runs of them at the end is ended."""
+    nodes = [make_home(directory / f"member{number}", number, **options) for number in range(1, count + 1)]
+    found_consortium(url, nodes)
+    try:
+        yield nodes
+    finally:
+        for node in nodes:
+            node.end()
+
+
+def check_clean(node):
+    """Check the whole store of a stopped node and give the counts of what was looked at."""
+    done = node.run("log", "fsck", "--json")
+    assert done.code == 0, done
+    assert done.json["findings"] == []
+    return done.json["counts"]
