@@ -92,7 +92,8 @@ def open_store(
         Conflict: ``store-other-node`` or ``store-format-newer``.
         Unavailable: ``store-locked`` or ``store-open-failed``.
         Fatal: ``store-main-missing``, ``store-secrets-missing``, ``store-corrupt``, ``store-truncated``,
-            ``store-segments``, ``store-main-behind`` or ``store-secrets-behind``.
+            ``store-segments``, ``store-main-behind`` or ``store-secrets-behind``; ``store-write-failed`` when the
+            repair fails, which opening again repeats.
     """
     check_identity(identity)
     place = _Place(str(Path(path).absolute()), files or OsFiles(), open_database)

@@ -340,16 +340,34 @@ def test_damaged_middle_of_the_write_ahead_log_is_an_error(path):
     assert_refused(path, Fatal, "store-corrupt")
 
 
-def test_damaged_table_is_an_error(path):
+def test_flipped_bit_in_a_table_is_never_data(path):
+    store = opened(path)
+    batch = Batch()
+    keys = [b"x%05d" % number for number in range(5000)]
+    for key in keys:
+        batch.put(key, b"v" * 40)
+    store.commit(batch)
+    store.close()
     opened(path).close()
-    opened(path).close()
-    (table,) = (path / "main").glob("*.ldb")
+    table = max((path / "main").glob("*.ldb"), key=lambda file: file.stat().st_size)
     content = bytearray(table.read_bytes())
-    content[10] ^= 1
+    content[len(content) // 2] ^= 1
     table.write_bytes(content)
-    with pytest.raises(Fatal) as caught:
-        list(opened(path).scan(b"", None))
-    assert caught.value.code == "store-corrupt"
+    store = opened(path)
+
+    def damaged(call) -> bool:
+        try:
+            call()
+        except Fatal as error:
+            return error.code == "store-corrupt"
+        return False
+
+    assert 0 < sum(damaged(lambda key=key: store.get(key)) for key in keys) < 1000
+    for reverse in (False, True):
+        scan = store.scan(b"x", None, reverse=reverse)
+        assert damaged(lambda scan=scan: list(scan))
+    assert store.get(keys[0]) == store.get(keys[-1]) == b"v" * 40
+    store.close()
 
 
 def test_committed_bytes_lost_under_a_running_store(path):
