@@ -167,6 +167,7 @@ class ChunkIssuer:
         self._random = random
         self._issuers: dict[str, Issuer] = {}
         self._uris: dict[int, str] = {}
+        self._last: tuple[tuple[object, ...], RowValidator] | None = None
 
     def issue(self, encoded_task: bytes) -> bytes:
         """Validate and issue one chunk.
@@ -179,10 +180,7 @@ class ChunkIssuer:
         """
         task = IssueTask(*msgpack.unpackb(encoded_task, use_list=True))
         item = self._items[task.item]
-        header_map = map_headers(item, task.header)
-        validator = RowValidator(
-            item, header_map, issuer=self._member, today=task.today, date1904=task.date1904
-        )
+        validator = self._validator(item, task)
         chunk = parse_row_chunk(task.chunk)
         valid, refusals = _validate(validator, chunk)
         records = self._issue_rows(item, task, valid)
@@ -192,6 +190,17 @@ class ChunkIssuer:
         rows = [place for place, _ in valid]
         packed: bytes = msgpack.packb([chunk.first_row, last_row, read, rows, *records, refusals, flags])
         return packed
+
+    def _validator(self, item: CatalogueItem, task: IssueTask) -> RowValidator:
+        """Return the validator of the chunk before when the file is the same: it remembers cells that repeat."""
+        key = (item.key, tuple(task.header), task.today, task.date1904)
+        if self._last is None or self._last[0] != key:
+            header_map = map_headers(item, task.header)
+            validator = RowValidator(
+                item, header_map, issuer=self._member, today=task.today, date1904=task.date1904
+            )
+            self._last = key, validator
+        return self._last[1]
 
     def _issue_rows(
         self, item: CatalogueItem, task: IssueTask, valid: Sequence[tuple[int, ValidRow]]
