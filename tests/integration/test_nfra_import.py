@@ -15,6 +15,8 @@ from node.records.chunks import parse_chunk
 from node.records.headers import find_header, map_headers
 from node.records.rows import RowValidator, ValidRow
 from node.records.rules import RULES, render_refusal
+from node.service.jobs import iterate_refusals
+from tests.support.node_world import NodeWorld
 from tests.support.shared import shared_path
 
 ITEM = Path(__file__).parents[1] / "support" / "items" / "nfra-penalty.json"
@@ -81,3 +83,49 @@ def test_values_are_normalised(outcome):
     assert first.values[9] == "2026-04-27"
     second = outcome[3][1]
     assert second.values[4] == "警告;罚款"
+
+
+class OneFile:
+    """Uploads of a node whose every import is this file."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def open_file(self, job, item):
+        return open_table(self._path, find_header=partial(find_header, item), start_row=job.last_row + 1)
+
+
+def order_import(world, item):
+    job_id = world.services.importer.new_job_id()
+    world.services.importer.order(
+        job_id=job_id,
+        item=item.key,
+        file_name="penalties.csv",
+        file_digest="00" * 32,
+        file_bytes=364_139,
+        officer="li",
+        corrections=False,
+    )
+    return world.services.importer.run_job(job_id)
+
+
+def test_a_node_takes_the_file_in_and_a_second_time_changes_nothing(outcome):
+    item = load_item(ITEM.read_bytes())
+    path = shared_path("data/nfra-penalties/penalties.csv")
+    with NodeWorld(items=[item]) as world:
+        world.uploads = OneFile(path)
+        world.restart()
+        world.join()
+        job = order_import(world, item)
+        assert (job.error, job.read, job.accepted, job.duplicate, job.refused) == (None, 912, 499, 0, 413)
+        assert job.flagged == 499
+        found = {row.row: row.rule for row in iterate_refusals(world.store, job.id)}
+        assert found.keys() == {
+            row for row, (_, result) in outcome.items() if not isinstance(result, ValidRow)
+        }
+        assert Counter(found.values())["columns-shifted"] == 376
+        size = world.records.size()
+        again = order_import(world, item)
+        assert (again.accepted, again.duplicate, again.refused) == (0, 499, 413)
+        assert world.records.size() == size
+        assert {line.disclosure for line in world.lines()} == {"open"}
