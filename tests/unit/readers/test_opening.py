@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files are known by what they hold."""
 
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.support.errors import raises_code
 from tests.support.rows import PERMIT
 from tests.support.workbooks import store_xls, store_xlsx
 
+ROOT = Path(__file__).parents[3]
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
@@ -69,3 +72,12 @@ def test_large_and_missing_files(tmp_path):
     for path in (tmp_path / "gone", tmp_path):
         with raises_code(NotFound, "file-missing"):
             open_table(path, find_header=partial(find_header, PERMIT))
+
+
+def test_every_reason_to_refuse_a_file_stands_in_the_documents():
+    page = (ROOT / "docs" / "import.md").read_text()
+    codes = set()
+    for path in [*(ROOT / "node" / "readers").glob("*.py"), ROOT / "node" / "records" / "headers.py"]:
+        codes |= set(re.findall(r'"((?:file|workbook|header)-[a-z-]+)"', path.read_text()))
+    assert codes > {"file-encoding", "workbook-encrypted", "header-missing"}
+    assert [code for code in sorted(codes) if f"`{code}`" not in page] == []
