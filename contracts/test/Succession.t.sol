@@ -86,6 +86,18 @@ contract SuccessionTest is Network {
         log.openLog(RECORDS, 0, other);
     }
 
+    function test_successorIsNumberedOneMore() public {
+        bytes32 logId = _open(RECORDS, 0, 0);
+        _closeByVote(logId, 0);
+        uint32[3] memory wrong = [uint32(0), 2, type(uint32).max];
+        for (uint256 k = 0; k < wrong.length; k++) {
+            VM.prank(_operator(1));
+            VM.expectRevert(IAnchorLog.WrongSuccession.selector);
+            log.openLog(RECORDS, wrong[k], logId);
+        }
+        _open(RECORDS, 1, logId);
+    }
+
     function test_openingNeedsKindMemberAndKeys() public {
         for (uint8 kind = 0; kind <= 3; kind += 3) {
             VM.prank(_operator(1));

@@ -156,10 +156,13 @@ contract Handler is Network {
 
     function openAnother(uint8 kind, uint32 n, uint256 which) external {
         bytes32 predecessor = which % 3 == 0 ? bytes32(0) : _pick(which);
-        bytes32 last = log.lastLog(_code(1), uint8(_bound(kind, RECORDS, ACCESS)));
-        if (predecessor == last && log.logInfo(last).closed) return;
+        kind = uint8(_bound(kind, RECORDS, ACCESS));
+        n = uint32(_bound(n, 0, 3));
+        bytes32 last = log.lastLog(_code(1), kind);
+        IAnchorLog.LogInfo memory info = log.logInfo(last);
+        if (predecessor == last && info.closed && n == info.n + 1) return;
         VM.prank(_operator(1));
-        try log.openLog(uint8(_bound(kind, RECORDS, ACCESS)), n, predecessor) {
+        try log.openLog(kind, n, predecessor) {
             broken++;
         } catch {}
     }
