@@ -14,7 +14,7 @@ from node.core.types import EntryIndex
 from node.service import layout
 from node.service.issuing import DIGEST_BYTES, KEY_BYTES
 from node.service.layout import LogKind
-from node.service.status import change_status, mark_used
+from node.service.status import change_status, mark_used, require_changeable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +120,12 @@ def supersede(
         places: Status place of each row of the chunk.
         kind: Kind number of the catalogue item.
         change: The status change of the corrected records.
+
+    Raises:
+        Conflict: One of these records is withdrawn or superseded by now; nothing is written.
     """
     for _, old_index in corrections:
-        change_status(transaction, reader, old_index, change)
+        require_changeable(transaction, reader, old_index)
     append_records(transaction, chunk, [n for n, _ in corrections], places, kind)
+    for _, old_index in corrections:
+        change_status(transaction, reader, old_index, change)

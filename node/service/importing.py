@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from node.core.clock import china_date
 from node.core.ids import build_uuid7
-from node.errors import Conflict, InvalidInput, NotFound, Unavailable
+from node.errors import Conflict, InvalidInput, NodeError, NotFound, Unavailable
 from node.records.chunks import CHUNK_ROWS, encode_chunk
 from node.records.chunks import parse_chunk as parse_row_chunk
 from node.records.headers import map_headers
@@ -96,10 +96,11 @@ class ImportTools:
         supersedes: Sequence[bytes] = (),
         *,
         date1904: bool = False,
+        rows: int = CHUNK_ROWS,
     ) -> IssueTask:
-        """Build the task for a chunk of rows, with fresh status places."""
+        """Build the task for a chunk of at most ``rows`` rows, with fresh status places."""
         now_ms = self.clock.now_ms()
-        places = self.allocator.take(CHUNK_ROWS)
+        places = self.allocator.take(rows)
         today = china_date(now_ms // 1000)
         return IssueTask(item, header, chunk, places, supersedes, today, now_ms, date1904)
 
@@ -162,16 +163,21 @@ class Importer:
             if job.state in (DONE, FAILED):
                 return job
             try:
+                self.require_item(job.item)
                 item = self._tools.items[job.item]
                 with self._tools.open_file(job, item) as table:
                     warnings = map_headers(item, table.header).warnings
                     job = replace(job, state=RUNNING, warnings=tuple(_warning(w) for w in warnings))
                     return ImportRun(self._tools, job, table, self._stop).pump()
             except (InvalidInput, NotFound) as error:
-                now_ms = self._tools.clock.now_ms()
-                ended = failed(get_job(self._tools.store, job_id), error.code, error.message, now_ms)
-                self._tools.sequencer.run(lambda t: store_job(t, ended), entries=0)
-                return ended
+                return self.fail(job_id, error)
+
+    def fail(self, job_id: str, error: NodeError) -> Job:
+        """End a job for good; what it has committed so far stays."""
+        tools = self._tools
+        ended = failed(get_job(tools.store, job_id), error.code, error.message, tools.clock.now_ms())
+        tools.sequencer.run(lambda t: store_job(t, ended), entries=0)
+        return ended
 
     def correct(
         self,
@@ -206,26 +212,30 @@ class Importer:
         tools = self._tools
         with self._lock:
             old_index = tools.reader.index_of(supersedes)
-            task = tools.task(item, header, encode_chunk(1, [list(cells)]), [supersedes])
-            chunk = _result(tools.workers.issue(encode_task(task)))
-            if chunk.refusals:
-                _, column, rule, value_class = chunk.refusals[0]
-                raise InvalidInput(
-                    "row-refused", f"column {column or '(row)'}: rule {rule}, got {value_class}"
-                )
-            decision = decide(tools.store, chunk)
-            if decision.duplicates:
-                raise Conflict("record-duplicate", "the corrected row says the same as a record in the log")
-            if decision.changed and decision.changed[0][1] != old_index:
-                raise Conflict(
-                    "identity-taken", "another record in the log has the identity of the corrected row"
-                )
+            task = tools.task(item, header, encode_chunk(1, [list(cells)]), [supersedes], rows=1)
             change = StatusChange(INVALID, tools.clock.now_ms(), officer, ground)
-            pairs = [(0, old_index)]
-            tools.sequencer.run(
-                lambda t: supersede(t, tools.reader, chunk, pairs, task.places, tools.kinds[item], change)
+            try:
+                return self._commit_correction(task, old_index, change)
+            except NodeError:
+                tools.allocator.give_back(task.places)
+                raise
+
+    def _commit_correction(self, task: IssueTask, old_index: EntryIndex, change: StatusChange) -> bytes:
+        tools = self._tools
+        chunk = _result(tools.workers.issue(encode_task(task)))
+        if chunk.refusals:
+            _, column, rule, value_class = chunk.refusals[0]
+            raise InvalidInput("row-refused", f"column {column or '(row)'}: rule {rule}, got {value_class}")
+        decision = decide(tools.store, chunk)
+        if decision.duplicates:
+            raise Conflict("record-duplicate", "the corrected row says the same as a record in the log")
+        if decision.changed and decision.changed[0][1] != old_index:
+            raise Conflict(
+                "identity-taken", "another record in the log has the identity of the corrected row"
             )
-            return chunk.leaves[0]
+        pairs, kind = [(0, old_index)], tools.kinds[task.item]
+        tools.sequencer.run(lambda t: supersede(t, tools.reader, chunk, pairs, task.places, kind, change))
+        return chunk.leaves[0]
 
     def require_item(self, item: str) -> None:
         """Refuse a catalogue item that this node does not have.
@@ -255,24 +265,36 @@ class ImportRun:
             The job: done, or unfinished when it was stopped.
         """
         table = self._table
-        for chunk in table.chunks:
-            if self._stop.is_set():
-                return self._job
-            task = self._tools.task(self._job.item, table.header, chunk, date1904=table.date1904)
-            self._ahead.append((task, self._tools.workers.issue(encode_task(task))))
-            if len(self._ahead) >= CHUNKS_AHEAD:
+        try:
+            for chunk in table.chunks:
+                if self._stop.is_set():
+                    return self._job
+                task = self._tools.task(self._job.item, table.header, chunk, date1904=table.date1904)
+                self._ahead.append((task, self._tools.workers.issue(encode_task(task))))
+                if len(self._ahead) >= CHUNKS_AHEAD:
+                    self._commit_next()
+            while self._ahead:
                 self._commit_next()
-        while self._ahead:
-            self._commit_next()
+        finally:
+            for task, _ in self._ahead:
+                self._tools.allocator.give_back(task.places)
         done = replace(self._job, state=DONE, finished_ms=self._tools.clock.now_ms())
         self._tools.sequencer.run(lambda t: store_job(t, done), entries=0)
         return done
 
     def _commit_next(self) -> None:
-        tools, job = self._tools, self._job
-        task, future = self._ahead.popleft()
+        task, future = self._ahead[0]
         chunk = _result(future)
-        decision = decide(tools.store, chunk)
+        decision = decide(self._tools.store, chunk)
+        while not self._commit(task, chunk, decision):
+            pass
+        used = {chunk.rows[n] for n in decision.new}
+        self._tools.allocator.give_back(place for n, place in enumerate(task.places) if n not in used)
+        self._ahead.popleft()
+
+    def _commit(self, task: IssueTask, chunk: IssuedChunk, decision: Decision) -> bool:
+        """Commit a chunk; give False when a record was withdrawn while its correction was on its way."""
+        tools, job = self._tools, self._job
         refusals = chunk.refusals + [_refusal(chunk, n, "record-changed") for n in decision.changed_here]
         correction = None
         if job.corrections:
@@ -284,45 +306,56 @@ class ImportRun:
         kind = tools.kinds[job.item]
 
         def write(transaction: Transaction) -> None:
-            append_records(transaction, chunk, decision.new, task.places, kind)
-            if correction is not None and correction.pairs:
+            if correction is not None:
                 change = StatusChange(INVALID, tools.clock.now_ms(), job.officer, CORRECTION_GROUND)
                 new, places = correction.chunk, correction.places
                 supersede(transaction, tools.reader, new, correction.pairs, places, kind, change)
+            append_records(transaction, chunk, decision.new, task.places, kind)
             store_refusals(transaction, job.id, refusals)
             store_job(transaction, done)
 
-        tools.sequencer.run(write, entries=len(decision.new) + 1)
+        try:
+            tools.sequencer.run(write, entries=len(decision.new) + 1)
+        except NodeError as error:
+            if correction is None:
+                raise
+            tools.allocator.give_back(correction.places)
+            if error.code != "record-withdrawn":
+                raise
+            return False
         self._job = done
-        used = {chunk.rows[n] for n in decision.new}
-        tools.allocator.give_back(place for n, place in enumerate(task.places) if n not in used)
+        return True
 
     def _issue_corrections(
         self, task: IssueTask, chunk: IssuedChunk, decision: Decision, refusals: list[list[Any]]
     ) -> Correction | None:
         """Issue the changed rows again, each naming the record it corrects; final records refuse theirs."""
         tools = self._tools
-        pairs: list[tuple[int, EntryIndex]] = []
+        places: list[int] = []
+        old: list[EntryIndex] = []
         for n, old_index in decision.changed:
             if current_status(tools.store, tools.reader.row(old_index)) == INVALID:
                 refusals.append(_refusal(chunk, n, "record-withdrawn"))
             else:
-                pairs.append((chunk.rows[n], old_index))
-        if not pairs:
+                places.append(chunk.rows[n])
+                old.append(old_index)
+        if not old:
             return None
-        rows = parse_row_chunk(task.chunk)
-        old = dict(pairs)
-        only = [row if place in old else [] for place, row in enumerate(rows.rows)]
-        leaves = [tools.reader.leaf(old[place]) if place in old else b"" for place in range(len(only))]
-        chunk_again = encode_chunk(rows.first_row, only)
-        again = tools.task(task.item, task.header, chunk_again, leaves, date1904=task.date1904)
-        issued = _result(tools.workers.issue(encode_task(again)))
-        return Correction(issued, again.places, [(n, old[place]) for n, place in enumerate(issued.rows)])
+        rows = parse_row_chunk(task.chunk).rows
+        changed = encode_chunk(1, [rows[place] for place in places])
+        leaves = [tools.reader.leaf(index) for index in old]
+        again = tools.task(task.item, task.header, changed, leaves, date1904=task.date1904, rows=len(places))
+        try:
+            issued = _result(tools.workers.issue(encode_task(again)))
+        except NodeError:
+            tools.allocator.give_back(again.places)
+            raise
+        return Correction(issued, again.places, list(zip(range(len(issued.rows)), old, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Correcting records, ready to be committed."""
+    """Correcting records, ready to be committed: (record of the chunk, index of the record it corrects)."""
 
     chunk: IssuedChunk
     places: Sequence[Place]
@@ -344,7 +377,7 @@ def _refusal(chunk: IssuedChunk, n: int, rule: str) -> list[Any]:
 
 def _warning(warning: HeaderWarning) -> str:
     """Say which column, and why; a header is no personal data, yet only its first characters are kept."""
-    return f"column {warning.column + 1} {warning.header[:40]}: {warning.rule}"
+    return f"column {warning.column} {warning.header[:40]}: {warning.rule}"
 
 
 def _account(
@@ -355,6 +388,7 @@ def _account(
     *,
     corrected: int,
 ) -> Job:
+    accepted = {chunk.first_row + chunk.rows[n] for n in decision.new}
     return replace(
         job,
         last_row=chunk.last_row,
@@ -363,5 +397,5 @@ def _account(
         corrected=job.corrected + corrected,
         duplicate=job.duplicate + len(decision.duplicates),
         refused=job.refused + len({refusal[0] for refusal in refusals}),
-        flagged=job.flagged + len({flag[0] for flag in chunk.flags}),
+        flagged=job.flagged + len({flag[0] for flag in chunk.flags if flag[0] in accepted}),
     )

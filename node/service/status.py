@@ -114,10 +114,8 @@ def _create_lists(transaction: Transaction, number: int) -> None:
         number -= 1
 
 
-def change_status(
-    transaction: Transaction, reader: LogReader, index: EntryIndex, change: StatusChange
-) -> None:
-    """Set the status of a record.
+def require_changeable(transaction: Transaction, reader: LogReader, index: EntryIndex) -> layout.Row:
+    """Give the row of a record whose status may still change.
 
     Raises:
         NotFound: The entry is no record.
@@ -126,12 +124,24 @@ def change_status(
     row = reader.row(index)
     if row.status_list == NO_LIST:
         raise NotFound("record-unknown", f"entry {index} of the records log is no record")
+    if StatusList(transaction.get(layout.status_list_key(row.status_list))).get(row.status_index) == INVALID:
+        raise Conflict("record-withdrawn", f"record at index {index} is withdrawn or superseded already")
+    return row
+
+
+def change_status(
+    transaction: Transaction, reader: LogReader, index: EntryIndex, change: StatusChange
+) -> None:
+    """Set the status of a record.
+
+    Raises:
+        NotFound: The entry is no record.
+        Conflict: The record is withdrawn or superseded already, or has this status.
+    """
+    row = require_changeable(transaction, reader, index)
     key = layout.status_list_key(row.status_list)
     states = StatusList(transaction.get(key))
-    current = states.get(row.status_index)
-    if current == INVALID:
-        raise Conflict("record-withdrawn", f"record at index {index} is withdrawn or superseded already")
-    if current == change.status:
+    if states.get(row.status_index) == change.status:
         raise Conflict("status-unchanged", f"record at index {index} has this status already")
     history = parse_history(transaction.get(layout.history_key(index)))
     history.append(change)
