@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 from node.errors import InvalidInput
 from node.readers.encodings import find_encoding
 from node.readers.table import FindHeader, Limits, Row, Table, pack_rows
+from node.records.chunks import CHUNK_ROWS
 from node.records.headers import MAX_TITLE_ROWS
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 _DELIMITERS = (",", "\t", ";", "|", "，")
 _MOST_BROKEN_RECORDS = 1_000
+_BROKEN_RECORDS = ("row-quote", "row-cut")
+_QUOTE = '"'
+_NEWLINES = "\r\n"
 _REPLACEMENT = "\ufffd"
 _FORMULA_TEXT = '="'
 
@@ -117,6 +121,29 @@ class _Lines:
         self.taken.append((line, damaged))
         return line
 
+    def take_plain(self) -> list[str]:
+        """Take lines that are whole records for sure: without quotation marks, undamaged, ended by a newline.
+
+        Returns:
+            At most 500 lines; none when the next line needs care.
+        """
+        plain: list[str] = []
+        if self._broken:
+            return plain
+        while len(plain) < CHUNK_ROWS:
+            line = self._waiting.popleft()[0] if self._waiting else next(self._file, "")
+            if not line:
+                break
+            if _QUOTE in line or line[-1] not in _NEWLINES:
+                self._waiting.appendleft((line, False))
+                break
+            plain.append(line)
+        return plain
+
+    def put_back_plain(self, plain: list[str]) -> None:
+        """Give back lines that turned out to need care."""
+        self._waiting.extendleft((line, False) for line in reversed(plain))
+
     def put_back(self) -> None:
         """Give back all lines of the record at hand but the first."""
         self._waiting.extendleft(reversed(self.taken[1:]))
@@ -135,38 +162,52 @@ class _Lines:
 
 def _read_rows(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -> Iterator[Row]:
     """Read rows; with least and greatest width, take back records that span lines and fit neither."""
-    least, most = widths or (0, sys.maxsize)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     broken = 0
     while True:
-        lines.taken.clear()
+        plain = lines.take_plain()
         try:
-            row = next(reader)
-        except StopIteration:
-            return
+            # One call for many lines is twice as fast as a record at a time.
+            rows = list(csv.reader(plain, delimiter=delimiter, strict=True))
         except csv.Error:
-            if not lines.taken:
-                return
-            row = None
-        if row is None or (len(lines.taken) > 1 and not least <= len(row) <= most):
-            cut = len(lines.taken) == 1 and lines.ends_open
-            damaged = lines.taken[0][1]
-            lines.put_back()
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)
-            broken += 1
-            if broken > _MOST_BROKEN_RECORDS:
-                raise InvalidInput(
-                    "file-quotes", f"more than {_MOST_BROKEN_RECORDS} rows have broken quotation marks"
-                )
-            yield "row-encoding" if damaged else "row-cut" if cut else "row-quote"
-        elif lines.is_damaged:
-            yield "row-encoding"
-        elif row and len(row) < least and lines.ends_open:
-            yield "row-cut"
-        else:
-            if any(_FORMULA_TEXT in line for line, _ in lines.taken):
-                row = [_unwrap(cell) for cell in row]
+            lines.put_back_plain(plain)
+            rows = []
+        for row in rows:
             yield row if row and (row[0].strip() or "".join(row).strip()) else []
+        if rows:
+            continue
+        found = _read_record(lines, delimiter, widths)
+        if found is None:
+            return
+        broken += found in _BROKEN_RECORDS
+        if broken > _MOST_BROKEN_RECORDS:
+            raise InvalidInput(
+                "file-quotes", f"more than {_MOST_BROKEN_RECORDS} rows have broken quotation marks"
+            )
+        yield found
+
+
+def _read_record(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -> Row | None:
+    """Read one record with care: it may span lines, be cut or be damaged. None at the end of the file."""
+    least, most = widths or (0, sys.maxsize)
+    lines.taken.clear()
+    try:
+        row = next(csv.reader(lines, delimiter=delimiter, strict=True))
+    except StopIteration:
+        return None
+    except csv.Error:
+        row = None
+    if row is None or (len(lines.taken) > 1 and not least <= len(row) <= most):
+        cut = len(lines.taken) == 1 and lines.ends_open
+        damaged = lines.taken[0][1]
+        lines.put_back()
+        return "row-encoding" if damaged else "row-cut" if cut else "row-quote"
+    if lines.is_damaged:
+        return "row-encoding"
+    if row and len(row) < least and lines.ends_open:
+        return "row-cut"
+    if any(_FORMULA_TEXT in line for line, _ in lines.taken):
+        row = [_unwrap(cell) for cell in row]
+    return row if "".join(row).strip() else []
 
 
 def _unwrap(cell: str) -> str:

@@ -104,11 +104,13 @@ def _judge_lines(
 ) -> None:
     """Sort the lines of a block that is not plainly UTF-8 into UTF-8, GB18030, neither, and too short to tell."""
     utf8, chinese, broken, short = kinds
+    # Judging the block once as GB18030 spares judging its lines when it is, which is nearly always.
+    is_chinese = _is_valid(block, "gb18030")
     for line in block.removesuffix(b"\n").split(b"\n"):
         if not line.isascii():
             if _is_valid(line, "utf-8"):
                 (utf8 if _is_telling(line) else short).add(number, offset)
-            elif _is_valid(line, "gb18030"):
+            elif is_chinese or _is_valid(line, "gb18030"):
                 chinese.add(number, offset)
             else:
                 broken.add(number, offset)
