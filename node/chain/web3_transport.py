@@ -3,16 +3,14 @@
 
 Only the provider is used, below web3's middleware: no filling in of fees or nonces, no retry that we did not ask
 for, no reshaping of blocks (so the long extraData of QBFT and Clique needs no special middleware).
-Importing web3 takes one to two seconds; nothing that a command line needs may import this module.
+Importing web3 takes one to two seconds, so it is loaded with the first call: a node listens before that.
 """
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
-
-import requests
-from web3.exceptions import Web3Exception
-from web3.providers.rpc import HTTPProvider
 
 from node.chain.transport import DEFAULT_TIMEOUT_SECONDS, build_away, decode_answer, parse_rpc_url
 from node.errors import Unavailable
@@ -20,6 +18,8 @@ from node.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import requests
+    from web3.providers.rpc import HTTPProvider
     from web3.types import RPCEndpoint
 
 
@@ -39,19 +39,13 @@ class Web3Transport:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        self._url = url
         self._place = parse_rpc_url(url).place
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._provider = HTTPProvider(
-            url,
-            request_kwargs={
-                "timeout": timeout_seconds,
-                "allow_redirects": False,
-                "headers": {"Content-Type": "application/json", **(headers or {})},
-            },
-            session=self._session,
-            exception_retry_configuration=None,
-        )
+        self._timeout_seconds = timeout_seconds
+        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        self._lock = threading.Lock()
+        self._opened: tuple[HTTPProvider, requests.Session] | None = None
+        self._answered = False
 
     @property
     def place(self) -> str:
@@ -60,8 +54,11 @@ class Web3Transport:
 
     def request(self, method: str, params: Sequence[Any]) -> dict[str, Any]:
         """Send a call and give the decoded answer (see :class:`node.chain.transport.Transport`)."""
+        import requests  # noqa: PLC0415 - see the module's docstring
+        from web3.exceptions import Web3Exception  # noqa: PLC0415
+
         try:
-            answer = self._provider.make_request(cast("RPCEndpoint", method), list(params))
+            answer = self._call(method, params)
         except requests.HTTPError as error:
             if error.response is None:
                 raise build_away(self._place, error) from None
@@ -76,11 +73,50 @@ class Web3Transport:
             raise self._no_json_rpc() from None
         if not isinstance(answer, dict):
             raise self._no_json_rpc()
+        self._answered = True
         return cast("dict[str, Any]", answer)
 
     def close(self) -> None:
         """Close the kept connections; a later request opens new ones."""
-        self._session.close()
+        with self._lock:
+            if self._opened is not None:
+                self._opened[1].close()
+
+    def _call(self, method: str, params: Sequence[Any]) -> object:
+        import requests  # noqa: PLC0415 - see the module's docstring
+
+        call = partial(self._provider().make_request, cast("RPCEndpoint", method), list(params))
+        try:
+            return call()
+        except requests.ConnectTimeout:
+            raise
+        except requests.ConnectionError:
+            if not self._answered:
+                raise
+            # A kept connection may have been closed by the other side meanwhile, and no call of ours does anything
+            # twice when it is repeated.
+            return call()
+
+    def _provider(self) -> HTTPProvider:
+        import requests  # noqa: PLC0415 - see the module's docstring
+        from web3.providers.rpc import HTTPProvider  # noqa: PLC0415
+
+        with self._lock:
+            if self._opened is None:
+                session = requests.Session()
+                session.trust_env = False
+                provider = HTTPProvider(
+                    self._url,
+                    request_kwargs={
+                        "timeout": self._timeout_seconds,
+                        "allow_redirects": False,
+                        "headers": self._headers,
+                    },
+                    session=session,
+                    exception_retry_configuration=None,
+                )
+                self._opened = provider, session
+            return self._opened[0]
 
     def _no_json_rpc(self) -> Unavailable:
         return Unavailable("chain-answer", f"chain node {self._place} does not speak JSON-RPC")
