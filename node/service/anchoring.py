@@ -5,7 +5,8 @@
     transaction under way                           ask for its outcome, send the same bytes again when it is lost
       final, accepted                               one commit: the anchors, and the transaction is done
       final, reverted                               one commit: the transaction is done; the reason is reported
-    nothing under way                               publish, then start one transaction for both logs
+    nothing under way                               compare with the chain; a store that does not continue it is
+                                                    read-only; then publish, and start one transaction for both logs
 
 Every step may be cut off anywhere and starts again from what the store and the chain say.
 """
@@ -19,6 +20,7 @@ from node.errors import Conflict, Unavailable
 from node.ports import AnchorRequest
 from node.service import layout
 from node.service.reading import StoredAnchor, encode_stored_anchor
+from node.service.startup import check_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,26 +63,32 @@ class Anchorer:
         """Settle what is under way, then publish and anchor the present state and wait until it is final.
 
         Raises:
-            Unavailable: The chain is away or slow; what was started goes on in the background.
-            Conflict: The chain refused (reverted) the anchor.
+            Unavailable: The chain is away or slow; what was started is settled by the next call.
+            Conflict: The chain refused (reverted) the anchor, or the store does not continue the chain.
+            Fatal: The stored tiles are damaged; nothing was signed.
         """
         with self._lock:
             self.require_ready()
             if self._sender.pending() is not None:
                 self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
+            self.compare()
             self._start(self._publisher.publish())
             return self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
 
-    def settle_pending(self) -> None:
-        """Ask once for the outcome of what is under way, and settle it when it is final."""
-        with self._lock:
-            if self._sender.pending() is None:
-                return
-            outcome = self._sender.poll()
-            if outcome is None:
-                self._sender.resend()
-            else:
-                self._settle(outcome)
+    def compare(self) -> None:
+        """Compare both logs with the chain and store the anchors that it has and the store lacks.
+
+        Raises:
+            Unavailable: The chain is away.
+            Conflict: The store does not continue the chain; the node is read-only from here on.
+        """
+        pending = self._sender.pending()
+        under_way = pending.tx_hash if pending else None
+        try:
+            check_chain(self._chain, self._sequencer, self._readers, self._log_ids, under_way=under_way)
+        except Conflict as error:
+            self._sequencer.set_read_only(error)
+            raise
 
     def build_requests(self, published: Mapping[LogKind, Published]) -> list[AnchorRequest]:
         """Build what is sent: one request a log, proven from the size of its last anchor."""

@@ -170,12 +170,12 @@ class Importer:
                     job = replace(job, state=RUNNING, warnings=tuple(_warning(w) for w in warnings))
                     return ImportRun(self._tools, job, table, self._stop).pump()
             except (InvalidInput, NotFound) as error:
-                return self.fail(job_id, error)
+                return self.fail(job_id, error.code, error.message)
 
-    def fail(self, job_id: str, error: NodeError) -> Job:
+    def fail(self, job_id: str, code: str, message: str) -> Job:
         """End a job for good; what it has committed so far stays."""
         tools = self._tools
-        ended = failed(get_job(tools.store, job_id), error.code, error.message, tools.clock.now_ms())
+        ended = failed(get_job(tools.store, job_id), code, message, tools.clock.now_ms())
         tools.sequencer.run(lambda t: store_job(t, ended), entries=0)
         return ended
 

@@ -3,8 +3,8 @@
 
     1. one commit: status head to the records log, heartbeat and padding to the access log; the head files follow
        it before the writer answers (node.service.sequencer), so what is signed below is promised already
-    2. recompute both roots from the stored tiles, bound to the last      a difference is Fatal, nothing is signed
-       signed root
+    2. recompute both roots from the stored tiles, bound to the last      a difference is Fatal: nothing is signed and
+       signed root                                                        nothing more is written
     3. sign, then store the signed notes                                  a note is never signed twice over one size
 
 A crash between 1 and 3 leaves a longer log without a checkpoint; the next round signs it.
@@ -86,7 +86,11 @@ class Publisher:
         """
         with self._lock:
             sizes = self._sequencer.run(self._close_period, entries=ACCESS_STEP)
-            return {log: self._sign(log, size) for log, size in sizes.items()}
+            try:
+                return {log: self._sign(log, size) for log, size in sizes.items()}
+            except Fatal as error:
+                self._sequencer.halt(error)
+                raise
 
     def _close_period(self, transaction: Transaction) -> dict[LogKind, TreeSize]:
         for log in LogKind:

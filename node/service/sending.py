@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from node.service.sequencer import Sequencer
 
 RESEND_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Sender:
         self._chain = chain
         self._clock = clock
         self._lock = threading.Lock()
+        self._sent_at: float | None = None
 
     def pending(self) -> Pending | None:
         """Give the transaction under way."""
@@ -69,7 +71,7 @@ class Sender:
             pending = Pending(purpose, signed.raw, signed.tx_hash, signed.nonce)
             packed = msgpack.packb([pending.purpose, pending.raw, pending.tx_hash, pending.nonce])
             self._sequencer.run(lambda t: t.put(layout.PENDING_TRANSACTION_KEY, packed), entries=0)
-        self._chain.send(pending.raw)
+        self._send(pending)
         return pending
 
     def poll(self) -> TransactionOutcome | None:
@@ -90,7 +92,7 @@ class Sender:
         if pending is None:
             return
         try:
-            self._chain.send(pending.raw)
+            self._send(pending)
         except Conflict as error:
             # The operator key was used elsewhere under this nonce, so these bytes can never be mined.
             if error.code == "nonce-used" and self._chain.find_outcome(pending.tx_hash) is None:
@@ -103,7 +105,7 @@ class Sender:
         Raises:
             Unavailable: It was not final in time; it stays under way.
         """
-        start = sent = self._clock.monotonic()
+        start = self._clock.monotonic()
         while True:
             outcome = self.poll()
             if outcome is not None:
@@ -113,7 +115,10 @@ class Sender:
                 raise Unavailable(
                     "transaction-slow", f"transaction not final after {timeout_seconds:.0f} seconds"
                 )
-            if now - sent > RESEND_SECONDS:
+            if self._sent_at is None or now - self._sent_at > RESEND_SECONDS:
                 self.resend()
-                sent = now
-            sleep(0.05)
+            sleep(POLL_SECONDS)
+
+    def _send(self, pending: Pending) -> None:
+        self._sent_at = self._clock.monotonic()
+        self._chain.send(pending.raw)

@@ -7,7 +7,8 @@ Two witnesses are asked, and a store that does not continue both is read-only:
     chain       size and root of the last anchor
 
 The chain may be away at start: sequencing goes on, but nothing is signed until it has been asked. Anchors that the
-chain accepted and the store does not know (a crash before the outcome was stored) are fetched and stored.
+chain accepted and the store does not know (it is a copy from before they came back) are fetched and stored. Those of
+the transaction under way are left to whoever settles it, since their block may not be final yet.
 """
 
 from __future__ import annotations
@@ -62,8 +63,17 @@ def check_chain(
     sequencer: Sequencer,
     readers: Mapping[LogKind, LogReader],
     log_ids: Mapping[LogKind, LogId],
+    *,
+    under_way: bytes | None,
 ) -> None:
     """Compare every log with its last anchor on the chain and fetch anchors that the store does not know.
+
+    Args:
+        chain: The chain.
+        sequencer: Writes the anchors.
+        readers: The logs.
+        log_ids: Their names on the chain.
+        under_way: Hash of the transaction that is not settled yet, or None.
 
     Raises:
         Unavailable: The chain cannot be asked now.
@@ -85,17 +95,23 @@ def check_chain(
                 "fork-of-anchor",
                 f"log {reader.origin} has another root at size {head.size} than the chain has anchored",
             )
-        _fetch_unknown(chain, sequencer, reader, log_ids[log], head.i)
+        known = reader.find_anchor()
+        first = known.anchor.i + 1 if known else 1
+        if first <= head.i:
+            _fetch(chain, sequencer, reader, log_ids[log], first, under_way)
 
 
-def _fetch_unknown(
-    chain: AnchorChain, sequencer: Sequencer, reader: LogReader, log_id: LogId, newest_i: int
+def _fetch(
+    chain: AnchorChain,
+    sequencer: Sequencer,
+    reader: LogReader,
+    log_id: LogId,
+    first: int,
+    under_way: bytes | None,
 ) -> None:
-    known = reader.find_anchor()
-    first = known.anchor.i + 1 if known else 1
-    if first > newest_i:
-        return
     for anchor, transaction in chain.fetch_anchors(log_id, first):
+        if transaction == under_way:
+            return
         stored = encode_stored_anchor(StoredAnchor(anchor, transaction, 0))
         key = layout.anchor_key(reader.kind, anchor.i)
         sequencer.run(partial(_put, key, stored), entries=0)

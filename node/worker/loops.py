@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from node.errors import Conflict, Fatal, NodeError, Unavailable
-from node.service.jobs import UNFINISHED, failed, get_job, store_job, unfinished_jobs
-from node.service.startup import check_chain
+from node.errors import Fatal, NodeError, Unavailable
+from node.service.jobs import UNFINISHED, get_job, unfinished_jobs
 
 if TYPE_CHECKING:
     from node.service.jobs import Job
@@ -113,8 +112,7 @@ class ImportLoop:
             if attempts < MAX_ATTEMPTS:
                 return True
             reason = f"{message}; {attempts} times behind row {now.last_row}"
-            ended = failed(now, code, reason, services.clock.now_ms())
-            services.sequencer.run(lambda t: store_job(t, ended), entries=0)
+            services.importer.fail(job.id, code, reason)
         except NodeError as error:
             _LOG.warning("import interrupted", job=job.id, code=error.code, reason=error.message)
             return isinstance(error, Unavailable) and not self._stopping
@@ -167,11 +165,7 @@ class ChainLoop:
         condition = services.condition
         services.anchorer.require_ready()
         if not condition.verified:
-            try:
-                check_chain(services.chain, services.sequencer, services.readers, services.log_ids)
-            except Conflict as error:
-                services.sequencer.set_read_only(error)
-                raise
+            services.anchorer.compare()
             condition.verified = True
         if not condition.joined:
             done = services.joiner.join(sleep=self.sleep)
@@ -202,7 +196,9 @@ class ChainLoop:
             if error.code != "stopping":
                 self._tell("chain step failed", error.code, error.message)
                 condition.chain = error
-            return min(RETRY_SECONDS, self._period_seconds)
+            # Whoever is refused now is refused again in two seconds, and each try makes the logs longer.
+            retry = RETRY_SECONDS if isinstance(error, Unavailable) else self._period_seconds
+            return min(retry, self._period_seconds)
         except Exception as error:  # noqa: BLE001 - whatever it was, the next turn starts from what is stored
             fault = Unavailable("fault", f"an error of this node: {type(error).__name__}")
             self._tell("chain fault", fault.code, f"{type(error).__name__} at {_place_of(error)}")
