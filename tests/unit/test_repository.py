@@ -118,7 +118,7 @@ def test_every_exception_from_the_rules_has_a_reason():
     for path in ours(".py"):
         lines = path.read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines):
-            if bare.search(line) and not lines[number - 1].strip().startswith("#"):
+            if bare.search(line) and "#" not in lines[number - 1]:
                 found.append(f"{path.relative_to(ROOT)}:{number + 1}")
     assert found == []
 
