@@ -2,8 +2,8 @@
 """Take a node's place on the chain: register the keys that it signs with and open its two logs.
 
 Done once, by the member's own operator key; every step looks first at what the chain has, so it may be cut off and
-repeated. A key on the chain that is not ours is never overwritten: that is another node of the same member, or a
-restored one, and a person has to look.
+repeated. A new record or node key follows the one before it. A log's keys never change: others on the chain are those
+of another node of this member, and a person has to look.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.errors import AccessDenied, Conflict
-from node.ports import KeyKind, KeyRegistration
+from node.ports import KeyKind, KeyRegistration, MemberStatus
 from node.service import layout
 from node.service.layout import LogKind
 
@@ -61,18 +61,21 @@ class Joiner:
         found = self.chain.member(self.member)
         if found is None:
             raise AccessDenied("member-unknown", f"member {self.member} is not in the chain's registry")
-        done: list[str] = []
         self._settle(sleep, timeout_seconds)
         missing = [key for key in self.keys if self._is_missing(key)]
+        unopened = [log for log in LogKind if self.chain.log_info(self.log_ids[log]) is None]
+        if (missing or unopened) and found.status is not MemberStatus.ACTIVE:
+            status = found.status.name.lower()
+            raise AccessDenied("member-inactive", f"member {self.member} cannot join: it is {status}")
+        done: list[str] = []
         if missing:
             self._send(
                 "register-keys", lambda n: self.chain.sign_register_keys(missing, n), sleep, timeout_seconds
             )
             done.append("register-keys")
-        for log in LogKind:
-            if self.chain.log_info(self.log_ids[log]) is None:
-                self._open(log, sleep, timeout_seconds)
-                done.append(f"open-{log.text}-log")
+        for log in unopened:
+            self._open(log, sleep, timeout_seconds)
+            done.append(f"open-{log.text}-log")
         return done
 
     def _is_missing(self, key: KeyRegistration) -> bool:
