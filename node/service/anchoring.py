@@ -112,7 +112,9 @@ class Anchorer:
 
         Raises:
             Unavailable: ``chain-away``, ``chain-empty``, ``chain-behind`` or ``chain-wrong-chain``.
+            Conflict, Fatal: The node is read-only or stopped.
         """
+        self._sequencer.require_writable()
         known = {
             self._log_ids[log]: newest.anchor
             for log, reader in self._readers.items()

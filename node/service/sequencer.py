@@ -95,12 +95,24 @@ class Sequencer:
         return self._fatal
 
     def set_read_only(self, reason: Conflict) -> None:
-        """Refuse every write from now on, for the reason given."""
-        self._read_only = reason
+        """Refuse every write from now on; of several reasons the first one stays."""
+        self._read_only = self._read_only or reason
 
     def halt(self, reason: Fatal) -> None:
         """Refuse every write from now on, because what is stored cannot be trusted."""
         self._fatal = self._fatal or reason
+
+    def require_writable(self) -> None:
+        """Refuse to go on when nothing can be written.
+
+        Raises:
+            Conflict: The node is read-only.
+            Fatal: The writer has stopped.
+            Unavailable: The node is stopping.
+        """
+        refusal = self._refusal()
+        if refusal is not None:
+            raise refusal
 
     def size(self, log: LogKind) -> int:
         """Durable number of entries."""

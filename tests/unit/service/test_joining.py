@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking a place on the chain, however often it is cut off."""
+
+from dataclasses import replace
+
+import pytest
+
+from node.errors import AccessDenied, Conflict, Fatal, Unavailable
+from node.ports import KeyKind, MemberStatus, Role
+from node.service.joining import Joiner
+from node.service.layout import LogKind
+from tests.support.chain import SimulatedChain
+from tests.support.errors import raises_code
+from tests.support.node_world import NodeWorld, build_identity, seed_of
+from tests.support.records import OTHER_MEMBER
+from tests.support.rows import ISSUER
+
+STEPS = ["register-keys", "open-records-log", "open-access-log"]
+POWER = Fatal("store-commit-failed", "power")
+
+
+@pytest.fixture
+def world():
+    with NodeWorld() as made:
+        yield made
+
+
+def join(world):
+    return world.services.joiner.join(sleep=world.sleep, timeout_seconds=5)
+
+
+def registered(world):
+    return {kind: [p.key for p in world.services.chain.keys(ISSUER, kind)] for kind in KeyKind}
+
+
+def test_a_new_node_registers_its_keys_and_opens_its_logs(world):
+    assert join(world) == STEPS
+    keys = registered(world)
+    assert [len(keys[kind]) for kind in KeyKind] == [1, 1, 1, 1, 1, 1, 0, 0]
+    assert keys[KeyKind.RECORD] == [world.keys.record.public]
+    for log in LogKind:
+        info = world.services.chain.log_info(world.services.log_ids[log])
+        assert (info.member, info.kind, info.n) == (ISSUER, log.number, 0)
+        assert info.ed25519 == world.keys.logs[log].ed25519.public
+
+
+def test_joining_again_does_nothing(world):
+    join(world)
+    block = world.chain.head.number
+    assert join(world) == []
+    world.restart()
+    assert join(world) == []
+    assert world.chain.head.number == block
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("at", range(6))
+def test_a_crash_between_any_two_steps(at, stored):
+    with NodeWorld() as world:
+        world.store.faults[world.store.commits + at] = (POWER, stored)
+        with raises_code(Fatal, "store-commit-failed"):
+            join(world)
+        world.restart()
+        join(world)
+        assert all(len(keys) <= 1 for keys in registered(world).values())
+        assert join(world) == []
+        world.loop.prepare()
+        world.anchor()
+        assert world.check() == []
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_answers_that_are_lost(world, lost):
+    world.chain.lost_answers = lost
+    for _ in range(4):
+        try:
+            join(world)
+            break
+        except Unavailable:
+            continue
+    assert join(world) == []
+    assert all(len(keys) <= 1 for keys in registered(world).values())
+
+
+def test_a_chain_that_is_away(world):
+    world.chain.away = True
+    with raises_code(Unavailable, "chain-away"):
+        join(world)
+    world.chain.away = False
+    assert join(world) == STEPS
+
+
+def test_a_member_that_the_chain_does_not_know():
+    identity = build_identity(ISSUER)
+    chain = SimulatedChain([(OTHER_MEMBER, identity.operator, Role.ISSUER)])
+    with NodeWorld(chain=chain) as world:
+        with raises_code(AccessDenied, "member-unknown"):
+            join(world)
+        assert chain.head.number == 0
+
+
+@pytest.mark.parametrize("status", [MemberStatus.SUSPENDED, MemberStatus.REMOVED])
+def test_a_member_that_may_not_act(world, status):
+    members = world.chain.state.members
+    members[ISSUER] = replace(members[ISSUER], status=status)
+    with raises_code(AccessDenied, "member-inactive"):
+        join(world)
+    assert world.chain.head.number == 0
+
+
+def test_a_suspended_member_that_had_joined_needs_nothing(world):
+    join(world)
+    members = world.chain.state.members
+    members[ISSUER] = replace(members[ISSUER], status=MemberStatus.SUSPENDED)
+    assert join(world) == []
+
+
+def test_a_key_of_another_node_of_this_member_is_not_replaced(world):
+    join(world)
+    joiner = world.services.joiner
+    for place, key in enumerate(joiner.keys):
+        if key.kind in (KeyKind.RECORD, KeyKind.NODE):
+            continue
+        others = [*joiner.keys]
+        others[place] = replace(key, key=seed_of("another node", place))
+        before = (registered(world), world.chain.head.number)
+        with raises_code(Conflict, "key-differs") as caught:
+            copy_of(joiner, others).join(sleep=world.sleep, timeout_seconds=5)
+        assert key.kind.name in caught.value.message
+        assert (registered(world), world.chain.head.number) == before
+
+
+def test_a_new_record_key_follows_the_old_one(world):
+    join(world)
+    joiner = world.services.joiner
+    keys = [replace(joiner.keys[0], key=seed_of("new record key")), *joiner.keys[1:]]
+    assert copy_of(joiner, keys).join(sleep=world.sleep, timeout_seconds=5) == ["register-keys"]
+    old, new = world.services.chain.keys(ISSUER, KeyKind.RECORD)
+    assert (old.key, new.key) == (world.keys.record.public, seed_of("new record key"))
+    assert old.to_block == new.from_block
+
+
+def copy_of(joiner, keys):
+    return Joiner(
+        joiner.chain,
+        joiner.sender,
+        joiner.sequencer,
+        joiner.member,
+        keys,
+        joiner.log_ids,
+        joiner.numbers,
+    )
+
+
+def test_a_step_that_the_chain_refuses_is_reported(world):
+    members = world.chain.state.members
+    members[ISSUER] = replace(members[ISSUER], operator="0x" + "11" * 20)
+    with raises_code(Conflict, "joining-reverted") as caught:
+        join(world)
+    assert "NotAuthorised" in caught.value.message
+    assert world.services.joiner.sender.pending() is None
+
+
+def test_an_anchor_under_way_is_left_to_the_anchorer(world):
+    join(world)
+    world.chain.swallow_sends = True
+    with raises_code(Unavailable, "transaction-slow"):
+        world.anchor()
+    world.restart()
+    assert join(world) == []
+    assert world.services.joiner.sender.pending().purpose == "anchor"
+
+
+def test_the_loop_compares_and_joins_before_it_anchors(world):
+    world.chain.away = True
+    world.loop._turn()
+    assert world.services.state() == {
+        "mode": "waiting-for-chain",
+        "code": "chain-away",
+        "reason": "the chain cannot take anchors now: chain node simulated gives no answer: it is away",
+        "unanchored_seconds": None,
+    }
+    world.chain.away = False
+    world.loop._turn()
+    assert world.services.condition.joined
+    assert world.services.state()["mode"] == "ready"
+    assert world.records.find_anchor() is None
