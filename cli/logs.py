@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,25 +15,34 @@ from cli.output import REFUSED, print_json, print_line, print_table, reported
 
 SHOWN_FINDINGS = 20
 app = typer.Typer(no_args_is_help=True, help=say("日志", "logs"))
-KindOption = Annotated[str, typer.Option("--log", help="records, access")]
+
+
+class LogName(StrEnum):
+    """The logs of a node."""
+
+    RECORDS = "records"
+    ACCESS = "access"
+
+
+KindOption = Annotated[LogName, typer.Option("--log", help=say("哪个日志", "which log"))]
 
 
 @app.command(help=say("最新检查点", "the newest signed checkpoint"))
-def checkpoint(kind: KindOption = "records", home: HomeOption = DEFAULT_HOME) -> None:
+def checkpoint(kind: KindOption = LogName.RECORDS, home: HomeOption = DEFAULT_HOME) -> None:
     """Print the newest signed checkpoint, as C2SP tools read it."""
     with reported(), open_client(home) as client:
-        sys.stdout.write(client.get_text(f"/log/{kind}/0/checkpoint"))
+        sys.stdout.write(client.get_text(f"/log/{kind.value}/0/checkpoint"))
 
 
 @app.command(help=say("包含证明（C2SP tlog-proof）", "inclusion proof, C2SP tlog-proof"))
 def prove(
     index: Annotated[int, typer.Argument(min=0, help=say("条目序号", "index of the entry"))],
-    kind: KindOption = "records",
+    kind: KindOption = LogName.RECORDS,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Print the inclusion proof of an entry under the first published checkpoint that covers it."""
     with reported(), open_client(home) as client:
-        sys.stdout.write(client.get_text(f"/log/{kind}/0/proof/{index}"))
+        sys.stdout.write(client.get_text(f"/log/{kind.value}/0/proof/{index}"))
 
 
 @app.command(help=say("立即签发并上链", "publish and anchor now"))

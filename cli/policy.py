@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, open_client
-from cli.language import say
+from cli.language import LANGUAGE, say
 from cli.output import print_line, print_table, reported, require_file
-from node.errors import Verification
+from node.errors import Unavailable, Verification
 
 if TYPE_CHECKING:
     from node.chain.network import Network
-    from node.evidence.policy import Policy, TrustedKey
+    from node.evidence.policy import Policy, TrustedKey, TrustedLog
     from node.ports import AnchorChain
 
 MONTHS_TRUSTED = 12
@@ -115,18 +115,25 @@ def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, r
     from node.config import load_settings
     from node.core.clock import SystemClock
     from node.core.encoding import encode_hex
-    from node.evidence.policy import Demand, Level, Policy, TrustedChain, parse_level
+    from node.evidence.policy import (
+        Demand,
+        Level,
+        Policy,
+        TrustedChain,
+        encode_policy,
+        parse_level,
+        parse_policy,
+    )
 
     settings = load_settings(home)
     network = load_network(settings)
-    described: list[dict[str, Any]] = []
-    if nodes:
-        for url in nodes:
-            with NodeClient(url) as client:
-                described.append(client.get("/api/v1/node"))
-    else:
+    described: list[_Described] = []
+    for url in nodes:
+        with NodeClient(url, language=LANGUAGE) as client:
+            described.append(_read_description(client.get("/api/v1/node")))
+    if not nodes:
         with open_client(home) as client:
-            described.append(client.get("/api/v1/node"))
+            described.append(_read_description(client.get("/api/v1/node")))
     with open_chain(settings, network) as chain:
         logs = [log for node in described for log in _trusted_logs(chain, node)]
         keys = [key for node in described for key in _trusted_keys(chain, node)]
@@ -145,7 +152,9 @@ def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, r
     if wanted < Level.ANCHORED:
         # Below that level no time is proven, so none can be demanded.
         demand = demand._replace(max_status_age=None, max_interval=None)
-    return Policy(logs=tuple(logs), keys=tuple(keys), chain=trust, demand=demand)
+    policy = Policy(logs=tuple(logs), keys=tuple(keys), chain=trust, demand=demand)
+    # What a verifier would refuse to read is not written.
+    return parse_policy(encode_policy(policy))
 
 
 def _validators(network: Network) -> tuple[str, ...]:
@@ -154,39 +163,58 @@ def _validators(network: Network) -> tuple[str, ...]:
     return ()
 
 
-def _trusted_logs(chain: AnchorChain, node: dict[str, Any]) -> list[Any]:
-    import hashlib
+class _Described(NamedTuple):
+    """What a node says of itself, as far as it is asked: its member, and origin and vkeys of each log."""
 
-    from node.core.types import LogId
+    member: str
+    logs: list[tuple[str, str, str]]
+
+
+def _read_description(answer: Any) -> _Described:
+    try:
+        logs = [(log["origin"], *log["vkeys"]) for log in answer["logs"]]
+        texts = [answer["member"], *(text for log in logs for text in log)]
+        if not all(isinstance(text, str) for text in texts) or any(len(log) != 3 for log in logs):  # noqa: PLR2004 - origin, two keys
+            raise TypeError
+        return _Described(answer["member"], logs)
+    except (KeyError, TypeError):
+        raise Unavailable(
+            "node-answer", "what answers there does not describe a node: is this address a node's?"
+        ) from None
+
+
+def _trusted_logs(chain: AnchorChain, node: _Described) -> list[TrustedLog]:
+    from hashlib import sha256
+
     from node.crypto.note import parse_vkey
     from node.evidence.policy import TrustedLog
-    from node.log.checkpoint import parse_origin
+    from node.log.checkpoint import log_id, parse_origin
 
     trusted = []
-    for log in node["logs"]:
-        ed25519, ml_dsa = (parse_vkey(text) for text in log["vkeys"])
-        info = chain.log_info(LogId(bytes.fromhex(log["log_id"][2:])))
+    for text, *vkeys in node.logs:
+        ed25519, ml_dsa = map(parse_vkey, vkeys)
+        # The id is computed: a node must not lend the keys of one log to another.
+        origin, info = parse_origin(text), chain.log_info(log_id(text))
         if (
             info is None
-            or info.member != node["member"]
+            or not info.member == node.member == origin.member
             or info.ed25519 != ed25519.public
-            or (info.ml_dsa_44_digest != hashlib.sha256(ml_dsa.public).digest())
+            or info.ml_dsa_44_digest != sha256(ml_dsa.public).digest()
         ):
             raise Verification(
                 "policy-log-key",
-                f"keys that the node of {node['member']} says for {log['origin']} are not the chain's",
+                f"the chain does not have the keys that the node of {node.member} says for its log {text}",
             )
-        origin = parse_origin(log["origin"])
-        trusted.append(TrustedLog(origin, log["origin"], origin.member, ed25519, ml_dsa))
+        trusted.append(TrustedLog(origin, text, origin.member, ed25519, ml_dsa))
     return trusted
 
 
-def _trusted_keys(chain: AnchorChain, node: dict[str, Any]) -> list[TrustedKey]:
+def _trusted_keys(chain: AnchorChain, node: _Described) -> list[TrustedKey]:
     from node.core.types import MemberCode
     from node.evidence.policy import TrustedKey
     from node.ports import KeyKind
 
-    member = MemberCode(node["member"])
+    member = MemberCode(node.member)
     kinds = (("record", KeyKind.RECORD), ("node", KeyKind.NODE))
     return [
         TrustedKey(member, word, period.key, period.from_block, period.to_block)

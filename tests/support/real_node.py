@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -31,9 +33,13 @@ from node.core.clock import SystemClock
 from node.crypto.secp256k1 import OperatorKey
 from node.errors import NotFound, Unavailable
 from node.storage.keyfiles import load_private
+from tests.support.command_server import ROOT, CommandServer, Run
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DOMAIN = "e2e.example"
+COMMAND = ("-c", "from cli.main import run; run()")
 SCRYPT_N = 1 << 12
 """The passphrase lies beside the keys, so a high work factor would only take time."""
 ANCHOR_PERIOD_SECONDS = 300
@@ -50,19 +56,6 @@ def real_chain(tmp_path_factory):
 
 
 @dataclass
-class Run:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        return json.loads(self.out)
-
-
-@dataclass
 class RealNode:
     """One node: its home directory and, while it runs, its process."""
 
@@ -70,6 +63,8 @@ class RealNode:
     code: str
     process: subprocess.Popen | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ("-m", "node")
+    """What runs it: ``python -m node`` or the command line."""
 
     @property
     def log(self):
@@ -79,7 +74,7 @@ class RealNode:
         """Start the node and wait until it listens and is in a mode; None waits for listening alone."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "node", str(self.home)],
+                [sys.executable, *self.program, str(self.home)],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -174,21 +169,36 @@ class RealNode:
             return client.post("/api/v1/records/search", {"limit": limit})
 
 
-def ironcage(*arguments, home=None, environment=None, cwd=ROOT, timeout=120):
-    """Run the command line as a user does, in a process of its own."""
-    place = [] if home is None else ["--home", str(home)]
+def ironcage(*arguments, home=None, environment=None, cwd=ROOT, fresh=False):
+    """Run the command line as a user does, in a process of its own.
+
+    Args:
+        arguments: Of the command.
+        home: Given as ``--home``.
+        environment: Beside the present one.
+        cwd: Directory to run in.
+        fresh: Whether even the libraries are loaded anew, as a user's first command does.
+    """
+    words = [str(word) for word in (*arguments, *(() if home is None else ("--home", home)))]
+    variables = os.environ | {"IRONCAGE_LANG": "en", "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+    variables |= environment or {}
+    if not fresh:
+        return _command_server().run(words, variables, cwd)
     done = subprocess.run(
-        [sys.executable, "-c", "from cli.main import run; run()", *map(str, arguments), *place],
+        [sys.executable, *COMMAND, *words],
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        env=os.environ
-        | {"IRONCAGE_LANG": "en", "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
-        | (environment or {}),
-        timeout=timeout,
+        env=variables,
+        timeout=120,
         check=False,
     )
     return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@cache
+def _command_server():
+    return CommandServer()
 
 
 def wait_until(condition, what, seconds=START_SECONDS):
@@ -203,6 +213,13 @@ def wait_until(condition, what, seconds=START_SECONDS):
             return found
         time.sleep(0.03)
     raise AssertionError(f"waited {seconds} seconds in vain until {what}")
+
+
+def free_port():
+    """Give a port on which nothing listened a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def make_home(directory, number, *, anchor_period_seconds=ANCHOR_PERIOD_SECONDS, config="", roles=ROLES):
