@@ -70,14 +70,17 @@ class EvidenceExporter:
             raise NotFound("record-unknown", f"entry {index} of the records log is no record")
         anchor = self._reader.first_anchor_over(index)
         size = anchor.anchor.size if anchor else self._published_size(index)
+        inclusion = self._reader.tlog_proof(index, size)
+        status = self._status_part(row)
         release = self._vault.plan_release(index, names)
+        # Whatever can be refused has been by now: a look in the log is one that was had.
         look = self._access.log_look("export", why, [release])
         opened = self._vault.open(look, index)
         evidence = build_evidence(
             record=opened.presentation,
-            inclusion=self._reader.tlog_proof(index, size),
+            inclusion=inclusion,
             anchor=self._reference(anchor) if anchor else None,
-            status=self._status_part(row),
+            status=status,
         )
         return Exported(evidence.name, evidence.data, look.receipt, self._reader.stage(index))
 

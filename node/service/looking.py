@@ -2,7 +2,7 @@
 """The one path to plaintext: first the look is in the log, durably; then, and only with its receipt, a record opens.
 
     look    = AccessLog.log_look(...)       event appended, committed, head file durable, receipt signed
-    opened  = Vault.open(look, index, names)  the only function that unwraps a record's secret to show its values
+    opened  = Vault.open(look, index)         the only function that unwraps a record's secret to show its values
 
 ``Vault.open`` takes a :class:`Look`, which only ``AccessLog`` makes, and gives out nothing that the event's
 ``released`` does not name. What will be released is named by digest before anything is decrypted: the place of
@@ -11,9 +11,9 @@ each field's digest in the record's ``_sd`` is stored beside its sealed values.
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from hashlib import sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
@@ -23,8 +23,10 @@ from node.access.event import SALTED_NAMES, build_event, event_salts
 from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
 from node.crypto.wrap import unwrap_secret, wrap_secret
-from node.errors import AccessDenied, InvalidInput
-from node.records.record import parse_record, present_record
+from node.errors import AccessDenied, Fatal, InvalidInput, NotFound
+from node.records.disclosure import digest_of
+from node.records.issue import ABSENT
+from node.records.record import SUBJECT, parse_record, present_record, released_digests
 from node.records.sealed import open_values
 from node.records.secret import values_key
 from node.service import layout
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
 
-ABSENT: Final = 255
 _NONCE_BYTES: Final = 12
 _MINT: Final = object()
 
@@ -74,26 +75,27 @@ class Release:
     fields: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
 class Look:
-    """Proof that a look is durable in the access log. Only ``AccessLog`` makes one."""
+    """Proof that a look is durable in the access log. Only ``AccessLog`` makes one, and nothing changes it.
 
-    __slots__ = ("index", "openings", "receipt", "releases")
+    Attributes:
+        index: Its event in the access log.
+        receipt: The signed statement that it was logged.
+        openings: Disclosures of the event's ten values.
+        releases: What it may show, by entry of the records log.
+    """
 
-    def __init__(
-        self,
-        mint: object,
-        *,
-        index: EntryIndex,
-        receipt: str,
-        openings: list[str],
-        releases: Sequence[Release],
-    ) -> None:
+    index: EntryIndex
+    receipt: str
+    openings: tuple[str, ...]
+    releases: Mapping[EntryIndex, Release]
+    mint: InitVar[object]
+
+    def __post_init__(self, mint: object) -> None:
+        """Refuse a look that was made elsewhere."""
         if mint is not _MINT:
             raise AccessDenied("look-forged", "a look is made by the access log alone")
-        self.index = index
-        self.receipt = receipt
-        self.openings = openings
-        self.releases = {release.index: release for release in releases}
 
 
 class AccessLog:
@@ -119,7 +121,6 @@ class AccessLog:
         self._clock = clock
         self._random = random
         self._anchor_limit_seconds = anchor_limit_seconds
-        self._lock = threading.Lock()
 
     def log_look(
         self, kind: str, why: Purpose, releases: Sequence[Release], *, rule: str = "own-department"
@@ -176,7 +177,8 @@ class AccessLog:
             iat=self._clock.now_seconds(),
             anchor_limit_seconds=self._anchor_limit_seconds,
         )
-        return Look(_MINT, index=index, receipt=receipt, openings=event.disclosures, releases=releases)
+        covered = MappingProxyType({release.index: release for release in releases})
+        return Look(index, receipt, tuple(event.disclosures), covered, _MINT)
 
 
 def _seal_event(secret: bytes, rid_text: str, salted: Mapping[str, Any]) -> bytes:
@@ -221,21 +223,22 @@ class Vault:
 
         Raises:
             InvalidInput: A name is not a field of this kind of record or is empty in this one.
-            NotFound: The entry is no record.
+            NotFound: The entry is no record, its secret was erased, or this node has not its catalogue item.
         """
         row = self._reader.row(index)
         jwt = self._reader.entry(row)
-        record = parse_record(jwt)
-        vct, digests = record.claims.vct, record.digests
-        known = self._names(vct)
+        vct = parse_record(jwt).claims.vct
+        codes = self._codes(vct)
+        known = (SUBJECT, *codes)
         positions = self._positions(row)
-        present = {name: digests[at] for name, at in zip(known, positions, strict=True) if at != ABSENT}
-        wanted = present.keys() if names is None else names
-        missing = [name for name in wanted if name not in present]
-        if missing:
+        present = {name for name, at in zip(known, positions, strict=False) if at != ABSENT}
+        wanted = present if names is None else set(names)
+        if missing := wanted - present:
             raise InvalidInput("field-absent", f"record has no field {', '.join(sorted(missing))}")
-        digest = encode_b64u(sha256(jwt).digest())
-        return Release(index, digest, vct, {name: present[name] for name in known if name in set(wanted)})
+        self._reader.wrapped_secret(index)
+        digests = released_digests(jwt, positions, codes, wanted)
+        fields = dict(zip((name for name in known if name in wanted), digests, strict=True))
+        return Release(index, encode_b64u(sha256(jwt).digest()), vct, MappingProxyType(fields))
 
     def open(self, look: Look, index: EntryIndex) -> Opened:
         """Open a record as far as a logged look covers it.
@@ -243,6 +246,7 @@ class Vault:
         Raises:
             AccessDenied: The look is not one of the access log's, or does not cover this record.
             NotFound: The record's secret was erased.
+            Verification, Fatal: What is stored is not what was signed, or not what the look names; nothing is shown.
         """
         release = look.releases.get(index) if isinstance(look, Look) else None
         if release is None:
@@ -254,22 +258,28 @@ class Vault:
                 "look-does-not-cover", f"the logged look covers another record than index {index}"
             )
         claims = parse_record(jwt).claims
-        names = self._names(claims.vct)
+        codes = self._codes(claims.vct)
         secret = unwrap_secret(self._wrapping_key, self._reader.wrapped_secret(index), claims.jti)
-        sealed = self._reader.values(row)[1 + len(names) :]
+        sealed = self._reader.values(row)[1 + len(self._positions(row)) :]
         subject, values = open_values(secret, claims.jti, sealed)
         shown = release.fields.keys()
+        presentation = present_record(jwt, secret, subject, values, codes, disclose=shown)
+        if {digest_of(text) for text in presentation.split("~")[1:-1]} != set(release.fields.values()):
+            raise Fatal("release-differs", f"record at index {index} holds other fields than its look names")
         return Opened(
             index,
             jwt,
             claims.vct,
-            subject if "subject" in shown else None,
-            {name: v for name, v in zip(names[1:], values, strict=True) if name in shown and v is not None},
-            present_record(jwt, secret, subject, values, names[1:], disclose=shown),
+            subject if SUBJECT in shown else None,
+            {code: v for code, v in zip(codes, values, strict=True) if code in shown and v is not None},
+            presentation,
         )
 
-    def _names(self, vct: str) -> list[str]:
-        return ["subject", *(field.code for field in self._items[vct].fields)]
+    def _codes(self, vct: str) -> Sequence[str]:
+        item = self._items.get(vct)
+        if item is None:
+            raise NotFound("item-unknown", f"this node has no catalogue item {vct}")
+        return item.field_codes
 
     def _positions(self, row: layout.Row) -> bytes:
         stored = self._reader.values(row)

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from unicodedata import normalize
 
 from node.core.types import EntryIndex
+from node.core.uscc import fold_identifier
 from node.errors import InvalidInput, NotFound
+from node.records.sealed import check_subject
 from node.records.status import INVALID, REPAIRED, SUSPENDED, VALID
 from node.service import layout
 from node.service.issuing import subject_digest
@@ -92,8 +95,20 @@ class Records:
         return lines[:limit]
 
     def list_subject(self, subject_type: str, subject_id: str, *, limit: int) -> list[RecordLine]:
-        """List the records about one subject, oldest first."""
-        digest = subject_digest(self._index_key, subject_type, subject_id)
+        """List the records about one subject, oldest first.
+
+        Args:
+            subject_type: ``uscc``, ``org``, ``reg``, ``rid`` or ``name``.
+            subject_id: As typed; codes are folded as an import folds them.
+            limit: At most this many.
+
+        Raises:
+            InvalidInput: It is no identifier of that kind.
+        """
+        is_name = subject_type == "name"
+        known = normalize("NFC", subject_id.strip()) if is_name else fold_identifier(subject_id)
+        check_subject(subject_type, known)
+        digest = subject_digest(self._index_key, subject_type, known)
         start, stop = layout.subject_key(digest, 0), layout.stop_of(layout.subject_key(digest))
         found = self._reads.scan(start, stop, limit=limit)
         indices = [EntryIndex(layout.parse_u64(key[-8:])) for key, _ in found]

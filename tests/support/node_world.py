@@ -66,6 +66,7 @@ class FaultyStore(MemoryStore):
         commits: Number of commits asked for.
         faults: What happens at a commit, by its number from 0: (error, whether the batch is stored nevertheless).
         on_commit: Called with every batch before it is stored; None for nothing.
+        on_secret: Called with the key of every wrapped secret that is read; None for nothing.
     """
 
     def __init__(self):
@@ -73,6 +74,7 @@ class FaultyStore(MemoryStore):
         self.commits = 0
         self.faults = {}
         self.on_commit = None
+        self.on_secret = None
 
     def fail_next(self, error, *, stored=False):
         self.faults[self.commits] = (error, stored)
@@ -86,6 +88,11 @@ class FaultyStore(MemoryStore):
             super().commit(batch)
         if error is not None:
             raise error
+
+    def get_secret(self, key):
+        if self.on_secret is not None:
+            self.on_secret(key)
+        return super().get_secret(key)
 
     # What a disk can do to a store behind the back of its program.
 
