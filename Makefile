@@ -44,7 +44,7 @@ types:
 	@.venv/bin/mypy
 
 imports:
-	@.venv/bin/lint-imports --no-timing 2>/dev/null || .venv/bin/lint-imports
+	@.venv/bin/lint-imports
 
 contracts:
 	@$(PY) -m contracts.build --check

@@ -21,7 +21,7 @@ PACKAGES = (node, contracts, consortium, cli)
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 MARKED = (".py", ".sol", ".sh", ".go", ".mjs", ".js", ".toml")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-MAX_SOURCE_BYTES = 20_000
+MAX_SOURCE_BYTES = 20 * 1024
 # This file names what it forbids.
 OTHERS = tuple(path for path in project_files() if path.name != "test_repository.py")
 TEXTS = tuple(
