@@ -20,6 +20,9 @@ from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.note import parse_vkey
 from node.crypto.secp256k1 import OperatorKey
 from node.errors import NodeError, NotFound
+from node.evidence.policy import Demand, Policy, TrustedChain, TrustedKey, TrustedLog
+from node.evidence.verify import verify_evidence
+from node.log.checkpoint import parse_origin
 from node.ports import Role
 from node.records.chunks import encode_chunk
 from node.service.assembly import Keys, Ports, assemble
@@ -266,6 +269,26 @@ def build_keys(member=ISSUER):
     )
 
 
+class ChainEyes:
+    """What a verifier sees of the simulated chain; implements ``node.evidence.chain.ChainReader``."""
+
+    def __init__(self, chain):
+        self._chain = chain
+
+    def chain_id(self):
+        return self._chain.chain_id
+
+    def head_block(self):
+        return self._chain.head.number
+
+    def block_hash(self, number):
+        return self._chain.blocks[number].hash
+
+    def commitment(self, contract, log_id, i):
+        assert contract == build_identity().contract
+        return self._chain.client("").commitment(log_id, i)
+
+
 class NodeWorld:
     """One node and the small world around it. Use as a context manager.
 
@@ -367,6 +390,33 @@ class NodeWorld:
     def import_penalties(self, numbers, **changes):
         """Import clean penalties that differ in their document number."""
         return self.import_rows([penalty(number, **changes) for number in numbers])
+
+    # ---- what a verifier brings
+
+    def policy(self, **demand):
+        """Give the policy of a verifier who trusts this member and asks the chain."""
+        logs = []
+        for text in (self.services.public_keys.logs[log] for log in LogKind):
+            ed25519, ml_dsa_44 = map(parse_vkey, text)
+            origin = parse_origin(ed25519.name)
+            logs.append(TrustedLog(origin, ed25519.name, origin.member, ed25519, ml_dsa_44))
+        chain = TrustedChain(
+            id=self.identity.chain_id,
+            engine=self.identity.engine,
+            contract=self.identity.contract,
+            block=0,
+            hash=self.chain.blocks[0].hash,
+            validators=(),
+            trusted_until=self.clock.now_seconds() + 31_536_000,
+            rpc="http://127.0.0.1:8545",
+        )
+        key = TrustedKey(self.identity.member, "record", self.keys.record.public, 0, None)
+        return Policy(logs=tuple(logs), keys=(key,), chain=chain, demand=Demand(**demand))
+
+    def verify(self, evidence, **demand):
+        """Verify evidence as a stranger does, who can ask the chain; the report."""
+        now = self.clock.now_seconds()
+        return verify_evidence(evidence, self.policy(**demand), now_seconds=now, chain=ChainEyes(self.chain))
 
     # ---- what a test looks at
 
