@@ -103,7 +103,7 @@ def print_report(job: dict[str, Any], refused: list[dict[str, Any]]) -> None:
         )
     )
     for warning in job["warnings"]:
-        print_line(say(f"注意：{warning}", f"note: {warning}"))
+        print_line(say("注意：", "note: ") + _warning_text(warning))
     if refused:
         columns = (
             say("行", "row"),
@@ -114,7 +114,8 @@ def print_report(job: dict[str, Any], refused: list[dict[str, Any]]) -> None:
         )
         shown = refused[:SHOWN_REFUSALS]
         print_table(
-            columns, [(r["row"], r["column"] or "—", r["reason"], r["got"], r["rule"]) for r in shown]
+            columns,
+            [(r["row"], r["column"] or "—", r["reason"], _got_text(r["got"]), r["rule"]) for r in shown],
         )
         if len(refused) > len(shown):
             more = len(refused) - len(shown)
@@ -135,7 +136,27 @@ def write_refusals(path: Path, refused: list[dict[str, Any]]) -> None:
             if LANGUAGE == "zh"
             else ["row", "column", "rule", "reason", "got"]
         )
-        writer.writerows([r["row"], r["column"] or "", r["rule"], r["reason"], r["got"]] for r in refused)
+        writer.writerows(
+            [r["row"], r["column"] or "", r["rule"], r["reason"], _got_text(r["got"])] for r in refused
+        )
+
+
+def _got_text(value_class: str) -> str:
+    """Say in the language of this run what class of value stood there."""
+    from node.records.rules import translate_value_class
+
+    return translate_value_class(value_class) if LANGUAGE == "zh" else value_class
+
+
+def _warning_text(warning: str) -> str:
+    """Put a warning, ``column 31 录入时间: column-unknown``, into words."""
+    from node.records.rules import WARNINGS
+
+    place, _, code = warning.rpartition(": ")
+    _, number, header = (*place.split(" ", 2), "", "")[:3]
+    return say(f"第 {number} 列“{header}”：", f"column {number}, {header}: ") + say(
+        *WARNINGS.get(code, (code, code))
+    )
 
 
 class _Silent:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 2
 _UNAUTHENTICATED: Final = frozenset({"token-missing", "token-unknown", "token-expired"})
+_OWN_NAME: Final = re.compile(r"[a-z_]{1,40}|[0-9]{1,6}")
 _LOG = structlog.get_logger("ironcage")
 
 
@@ -71,7 +73,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def on_shape(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        # Names of ours are shown; a name that the caller made up could be a person's.
+        place = ".".join(str(part) if _OWN_NAME.fullmatch(str(part)) else "…" for part in first["loc"])
         return problem(request, 400, "request-shape", f"{place}: {first['msg']}")
 
     @app.exception_handler(HTTPException)

@@ -234,7 +234,9 @@ class Vault:
         present = {name for name, at in zip(known, positions, strict=False) if at != ABSENT}
         wanted = present if names is None else set(names)
         if missing := wanted - present:
-            raise InvalidInput("field-absent", f"record has no field {', '.join(sorted(missing))}")
+            # A name that is no field of the item is the caller's own text and is not repeated.
+            ours = sorted(name if name in known else "(no field of this kind of record)" for name in missing)
+            raise InvalidInput("field-absent", f"record has no field {', '.join(ours)}")
         self._reader.wrapped_secret(index)
         digests = released_digests(jwt, positions, codes, wanted)
         fields = dict(zip((name for name in known if name in wanted), digests, strict=True))
