@@ -172,7 +172,7 @@ def status(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> N
         for name, value in shown.items():
             print_line(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
     if found.state != "ready":
-        raise typer.Exit(3)
+        raise SystemExit(3)
 
 
 @members.command("list", help=say("列出联盟成员", "list the members"))

@@ -4,22 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cli.home import DEFAULT_HOME, HomeOption, JsonOption, LangOption, open_client, parse_leaf
-from cli.language import LANGUAGE, say
-from cli.output import print_json, print_line, reported, require_file
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client, parse_leaf
+from cli.language import say
+from cli.output import print_json, print_line, reported, require_writable
 from cli.records import BasisOption, CaseOption, LeafArgument, PurposeOption
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
-    from node.evidence.chain import ChainReader
-    from node.evidence.policy import Policy
-    from node.evidence.report import Report
+from cli.verify import Wanted, verify_files
 
 app = typer.Typer(no_args_is_help=True, help=say("导出与验证证据", "export and verify evidence"))
 
@@ -45,18 +38,22 @@ def export(
 ) -> None:
     """Export the evidence file of one record."""
     names = [name.strip() for name in disclose.split(",") if name.strip()]
-    with reported(as_json=as_json), open_client(home) as client:
-        body = {"disclose": names, "purpose": purpose, "basis": basis, "case": case}
-        exported = client.post(f"/api/v1/records/{parse_leaf(leaf)}/evidence", body)
-    target = out or Path(exported["name"])
-    if target.is_dir():
-        target /= exported["name"]
-    target.write_bytes(exported["evidence"].encode())
+    with reported(as_json=as_json):
+        # Asked first: an export is a logged look, and must not be made for nothing.
+        require_writable(out or Path("evidence.json"))
+        with open_client(home) as client:
+            body = {"disclose": names, "purpose": purpose, "basis": basis, "case": case}
+            exported = client.post(f"/api/v1/records/{parse_leaf(leaf)}/evidence", body)
+        target = out or Path(exported["name"])
+        if target.is_dir():
+            target /= exported["name"]
+        target.write_bytes(exported["evidence"].encode())
     if as_json:
         print_json({"file": str(target), "receipt": exported["receipt"], "stage": exported["stage"]})
         return
+    size_bytes = target.stat().st_size
     print_line(
-        say(f"证据已写入 {target}", f"evidence written to {target}") + f"  ({target.stat().st_size} bytes)"
+        say(f"证据已写入 {target}（{size_bytes} 字节）", f"evidence written to {target} ({size_bytes} bytes)")
     )
 
 
@@ -64,60 +61,8 @@ def export(
 def verify(
     files: Annotated[list[Path], typer.Argument(help=say("证据文件", "evidence files"))],
     policy: Annotated[Path, typer.Option(help=say("你自己的信任策略文件", "your own policy file"))],
-    lang: LangOption = LANGUAGE,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Verify evidence files under a policy; needs no node and no store."""
-    from node.core.clock import SystemClock
-    from node.evidence.policy import parse_policy
-    from node.evidence.verify import verify_evidence
-
-    worst = 0
-    with reported(as_json=as_json):
-        trust = parse_policy(require_file(policy))
-        with _chain_of(trust) as chain:
-            for file in files:
-                data = require_file(file)
-                report = verify_evidence(data, trust, now_seconds=SystemClock().now_seconds(), chain=chain)
-                _print_report(file, report, lang, as_json=as_json)
-                worst = _worse(worst, report.verdict.exit_code)
-    raise typer.Exit(worst)
-
-
-def _chain_of(policy: Policy) -> AbstractContextManager[ChainReader | None]:
-    from contextlib import contextmanager, nullcontext
-
-    rpc = policy.chain.rpc
-    if rpc is None:
-        return nullcontext(None)
-
-    @contextmanager
-    def connect() -> Iterator[ChainReader]:
-        from node.chain.reader import RpcChainReader
-
-        with RpcChainReader(rpc) as reader:
-            yield reader
-
-    return connect()
-
-
-def _print_report(file: Path, report: Report, lang: str, *, as_json: bool) -> None:
-    from node.evidence.report import build_report_object
-    from node.records.catalogue import load_builtin_items
-
-    if as_json:
-        print_json({"file": str(file), **build_report_object(report)})
-        return
-    labels: dict[str, str] = {}
-    if report.record is not None and lang == "zh":
-        item = load_builtin_items().get(":".join(report.record.vct.rsplit(":", 2)[-2:]))
-        labels = {field.code: field.zh for field in item.fields} if item else {}
-    print_line(str(file))
-    print_line(report.render("zh" if lang == "zh" else "en", labels))
-
-
-def _worse(one: int, other: int) -> int:
-    """Refused outweighs unavailable, which outweighs satisfied."""
-    order = (0, 3, 1)
-    return max(one, other, key=order.index)
+    raise SystemExit(verify_files(Wanted(files, policy, as_json)))

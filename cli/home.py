@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -30,7 +31,6 @@ HomeOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help=say("输出 JSON，供脚本使用", "print JSON, for scripts"))
 ]
-LangOption = Annotated[str, typer.Option("--lang", help=say("语言：zh 或 en", "language: zh or en"))]
 DEFAULT_HOME: Final = Path()
 
 
@@ -45,14 +45,28 @@ def open_client(home: Path) -> NodeClient:
     from node.storage.keyfiles import load_private
 
     run_file = home / "run" / "node.json"
+    advice = f"start it with `ironcage node run --home {home}`"
     if not run_file.is_file():
-        raise Unavailable(
-            "node-not-running", f"no node runs in {home}: start it with `ironcage node run --home {home}`"
-        )
+        raise Unavailable("node-not-running", f"no node runs in {home}: {advice}")
     data = parse_json(run_file.read_bytes(), max_bytes=MAX_RUN_FILE_BYTES, what="run/node.json")
     members = check_members(data, "run/node.json", required=("pid", "url", "v"))
+    if not _is_alive(members["pid"]):
+        # Another program may have its port by now, and must not be sent the token.
+        raise Unavailable("node-not-running", f"the node of {home} was ended without notice: {advice}")
     token = load_private(home / "keys" / TOKEN_FILE).decode("ascii").strip()
     return NodeClient(str(members["url"]), token, language=LANGUAGE)
+
+
+def _is_alive(pid: object) -> bool:
+    if type(pid) is not int or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it is another user's
+    return True
 
 
 def parse_leaf(text: str) -> str:

@@ -12,7 +12,7 @@ import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client
 from cli.language import LANGUAGE, say
-from cli.output import REFUSED, print_json, print_line, print_table, reported
+from cli.output import REFUSED, print_json, print_line, print_table, reported, require_writable
 from node.errors import NotFound
 
 if TYPE_CHECKING:
@@ -45,16 +45,18 @@ def import_file(
     with reported(as_json=as_json), open_client(home) as client:
         if not file.is_file():
             raise NotFound("file-missing", f"no file {file}")
+        if refusals is not None:
+            require_writable(refusals)
         job = run_import(client, file, item, corrections=corrections, show=not as_json)
         refused = fetch_refusals(client, job["id"]) if job["refused"] else []
-    if refusals is not None:
-        write_refusals(refusals, refused)
+        if refusals is not None:
+            write_refusals(refusals, refused)
     if as_json:
         print_json({"import": job, "refusals": refused})
     else:
         print_report(job, refused)
     if job["state"] != "done":
-        raise typer.Exit(REFUSED)
+        raise SystemExit(REFUSED)
 
 
 def run_import(client: NodeClient, file: Path, item: str, *, corrections: bool, show: bool) -> dict[str, Any]:

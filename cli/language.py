@@ -16,14 +16,28 @@ if TYPE_CHECKING:
 LANGUAGES: Final = ("zh", "en")
 
 
+def split_language(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Take ``--lang zh`` or ``--lang en`` out of a command line, wherever it stands.
+
+    Returns:
+        The language, None when none is named, and the other words. A language that we do not speak stays among
+        them, to be refused.
+    """
+    words = list(arguments)
+    for place, word in enumerate(words):
+        if word == "--":
+            break
+        if word == "--lang" and words[place + 1 : place + 2] in ([known] for known in LANGUAGES):
+            return words[place + 1], words[:place] + words[place + 2 :]
+        if word.startswith("--lang=") and word[7:] in LANGUAGES:
+            return word[7:], words[:place] + words[place + 1 :]
+    return None, words
+
+
 def detect(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """Find the language that a command line and an environment ask for."""
-    for place, argument in enumerate(arguments):
-        if argument == "--lang" and place + 1 < len(arguments) and arguments[place + 1] in LANGUAGES:
-            return arguments[place + 1]
-        if argument.startswith("--lang=") and argument[7:] in LANGUAGES:
-            return argument[7:]
-    wanted = environment.get("IRONCAGE_LANG", "")
+    named, _ = split_language(arguments)
+    wanted = named or environment.get("IRONCAGE_LANG", "")
     if wanted in LANGUAGES:
         return wanted
     locale = environment.get("LC_ALL") or environment.get("LC_MESSAGES") or environment.get("LANG") or ""

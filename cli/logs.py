@@ -99,4 +99,4 @@ def fsck(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> Non
         else:
             print_line(say("没有发现问题", "nothing wrong found"))
     if findings:
-        raise typer.Exit(REFUSED)
+        raise SystemExit(REFUSED)

@@ -1,43 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``ironcage`` command: one module a noun."""
+"""The ``ironcage`` program. Verification of evidence starts without the rest of the command line (cli.verify)."""
 
 from __future__ import annotations
 
-import typer
+import os
+import sys
 
-from cli import chain, evidence, imports, init, logs, node, policy, records
-from cli.language import say
+from cli.language import split_language
+from cli.verify import parse_plain, verify_files
 
-app = typer.Typer(
-    name="ironcage",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help=say(
-        "数据铁笼：记录留在本部门，留痕可证明。退出码：0 完成或验证通过，1 拒绝或未通过，2 用法错误，3 暂不可用",
-        "Ironcage: records stay at home, every look is provable. "
-        "Exit codes: 0 done or verified, 1 refused or not verified, 2 wrong usage, 3 unavailable, try again",
-    ),
-)
-app.command("init", help=say("建立节点主目录", "create a node's home directory"))(init.init)
-app.command("import", help=say("导入部门文件", "import a department's file"))(imports.import_file)
-app.add_typer(node.app, name="node")
-app.add_typer(records.app, name="record")
-app.add_typer(evidence.app, name="evidence")
-app.add_typer(policy.app, name="policy")
-app.add_typer(logs.app, name="log")
-app.add_typer(chain.app, name="chain")
-app.add_typer(chain.members, name="member")
-
-
-@app.callback()
-def _options(
-    lang: str = typer.Option("", "--lang", help=say("语言：zh 或 en", "language: zh or en")),
-) -> None:
-    # cli.language has read it already: the help texts depend on it.
-    del lang
+_INTERRUPTED = 130
 
 
 def run() -> None:
     """Run the command line."""
-    app()
+    try:
+        _, arguments = split_language(sys.argv[1:])
+        wanted = parse_plain(arguments)
+        if wanted is not None:
+            sys.exit(verify_files(wanted))
+        from cli.app import app
+
+        app(arguments, prog_name="ironcage")
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

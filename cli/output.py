@@ -9,11 +9,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-
-import typer
 
 from cli.language import LANGUAGE, say
 from node.core.canonical import encode_json
@@ -21,6 +20,7 @@ from node.errors import InvalidInput, NodeError, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 REFUSED: Final = 1
 USAGE: Final = 2
@@ -34,7 +34,9 @@ def exit_code_of(error: NodeError) -> int:
     return USAGE if isinstance(error, InvalidInput) or error.code in _USAGE_CODES else REFUSED
 
 
-_USAGE_CODES: Final = frozenset({"file-missing", "config-missing", "network-missing", "passphrase-missing"})
+_USAGE_CODES: Final = frozenset(
+    {"file-missing", "file-access", "config-missing", "network-missing", "passphrase-missing"}
+)
 
 
 @contextmanager
@@ -43,14 +45,26 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except NodeError as error:
-        from node.core.texts import title_of
+        _tell(error, as_json=as_json)
+        raise SystemExit(exit_code_of(error)) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        refused = NotFound(
+            "file-access", f"{error.filename or 'file'}: {error.strerror or type(error).__name__}"
+        )
+        _tell(refused, as_json=as_json)
+        raise SystemExit(exit_code_of(refused)) from None
 
-        title = title_of(error.code, LANGUAGE)
-        if as_json:
-            print_json({"code": error.code, "detail": error.message, "title": title})
-        else:
-            sys.stderr.write(f"{title}\n  {error.message}\n  [{error.code}]\n")
-        raise typer.Exit(exit_code_of(error)) from None
+
+def _tell(error: NodeError, *, as_json: bool) -> None:
+    from node.core.texts import title_of
+
+    title = title_of(error.code, LANGUAGE)
+    if as_json:
+        print_json({"code": error.code, "detail": error.message, "title": title})
+    else:
+        sys.stderr.write(f"{title}\n  {error.message}\n  [{error.code}]\n")
 
 
 def print_json(value: Any) -> None:
@@ -81,14 +95,24 @@ def print_table(
     Console().print(table)
 
 
-def require_file(path: Any) -> bytes:
+def require_file(path: Path) -> bytes:
     """Read a file that the user named.
 
     Raises:
         NotFound: It is not there or cannot be read.
     """
     try:
-        data: bytes = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise NotFound("file-missing", f"{path}: {error.strerror}") from None
-    return data
+
+
+def require_writable(path: Path) -> None:
+    """Make sure, before anything is done, that its result can be written where the user wants it.
+
+    Raises:
+        NotFound: ``file-access``.
+    """
+    place = path if path.exists() else path.parent
+    if not os.access(place, os.W_OK):
+        raise NotFound("file-access", f"nothing can be written to {path}")

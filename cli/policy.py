@@ -10,7 +10,7 @@ import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, open_client
 from cli.language import LANGUAGE, say
-from cli.output import print_line, print_table, reported, require_file
+from cli.output import print_line, print_table, reported, require_file, require_writable
 from node.errors import Unavailable, Verification
 
 if TYPE_CHECKING:
@@ -45,15 +45,17 @@ def export(
     out: Annotated[Path | None, typer.Option("--out", "-o", help=say("输出文件", "file to write"))] = None,
 ) -> None:
     """Write a policy file."""
-    with reported():
-        policy = build_policy(home, nodes=node or [], level=level, rpc=rpc, require=require or [])
-        from node.evidence.policy import encode_policy
+    from node.evidence.policy import encode_policy
 
+    with reported():
+        if out is not None:
+            require_writable(out)
+        policy = build_policy(home, nodes=node or [], level=level, rpc=rpc, require=require or [])
         data = encode_policy(policy) + b"\n"
-    if out is None:
-        print_line(data.decode().rstrip())
-        return
-    out.write_bytes(data)
+        if out is None:
+            print_line(data.decode().rstrip())
+            return
+        out.write_bytes(data)
     print_line(
         say(
             f"策略已写入 {out}，请核对其中的密钥。",

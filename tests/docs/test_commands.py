@@ -17,7 +17,7 @@ PLACEHOLDER = re.compile(r"^(?:FILE|POLICY|LEAF|HOME|DIR|URL|…|[A-Z_]+)$")
 def program():
     import typer
 
-    from cli.main import app
+    from cli.app import app
 
     return typer.main.get_command(app)
 

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of ``ironcage``: one module a noun."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cli import chain, evidence, imports, init, logs, node, policy, records
+from cli.language import say
+
+app = typer.Typer(
+    name="ironcage",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=say(
+        "数据铁笼：记录留在本部门，留痕可证明。退出码：0 完成或验证通过，1 拒绝或未通过，2 用法错误，3 暂不可用",
+        "Ironcage: records stay at home, every look is provable. "
+        "Exit codes: 0 done or verified, 1 refused or not verified, 2 wrong usage, 3 unavailable, try again",
+    ),
+)
+app.command("init", help=say("建立节点主目录", "create a node's home directory"))(init.init)
+app.command("import", help=say("导入部门文件", "import a department's file"))(imports.import_file)
+app.add_typer(node.app, name="node")
+app.add_typer(records.app, name="record")
+app.add_typer(evidence.app, name="evidence")
+app.add_typer(policy.app, name="policy")
+app.add_typer(logs.app, name="log")
+app.add_typer(chain.app, name="chain")
+app.add_typer(chain.members, name="member")
+
+
+class Language(StrEnum):
+    """The languages that we speak."""
+
+    ZH = "zh"
+    EN = "en"
+
+
+@app.callback()
+def _options(
+    lang: Annotated[
+        Language | None,
+        typer.Option("--lang", help=say("语言，可放在任何位置", "language; may stand anywhere")),
+    ] = None,
+) -> None:
+    # cli.main has taken it out of the command line: the help texts depend on it. What comes here is refused.
+    del lang
