@@ -25,14 +25,13 @@ from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
 from node.core.types import MemberCode
 from node.crypto.ed25519 import Ed25519Signer
-from node.crypto.note import parse_vkey
 from node.errors import InvalidInput, NotFound
 from node.readers.opening import open_table
 from node.readers.table import Limits
 from node.records.catalogue import load_builtin_items, load_item
 from node.records.headers import find_header
-from node.service.assembly import LOG_NUMBERS, Keys, Ports, assemble, load_vkeys, open_readers
-from node.service.fsck import Checker, Finding
+from node.service.assembly import LOG_NUMBERS, Keys, Ports, assemble, open_readers
+from node.service.fsck.checker import Checker
 from node.service.layout import LogKind
 from node.service.publishing import LogKeys
 from node.service.services import Identity, Services
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from node.core.clock import Clock
     from node.ports import Rows, Store
     from node.records.catalogue import CatalogueItem
+    from node.service.fsck.findings import Finding
     from node.service.jobs import Job
 
 
@@ -187,8 +187,7 @@ def check_store(settings: Settings) -> tuple[list[Finding], dict[str, int]]:
     store = open_store(settings.path(settings.data_dir) / "store", f"{network.domain}/{member}".encode())
     try:
         readers = open_readers(store, network.domain, member)
-        vkeys = {log: [parse_vkey(text) for text in load_vkeys(store, log)] for log in LogKind}
-        checker = Checker(store, readers, DiskHeadFiles(settings.path(settings.head_dir)), vkeys)
+        checker = Checker(store, readers, DiskHeadFiles(settings.path(settings.head_dir)))
         return checker.run(), asdict(checker.counts)
     finally:
         store.close()

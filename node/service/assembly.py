@@ -104,12 +104,6 @@ def open_readers(reads: Reads, domain: str, member: str) -> dict[LogKind, LogRea
     }
 
 
-def load_vkeys(reads: Reads, log: LogKind) -> list[str]:
-    """Load the public keys of a log's checkpoints, which lie beside it so that a check needs no passphrase."""
-    stored = reads.get(layout.vkeys_key(log))
-    return stored.decode().split("\n") if stored else []
-
-
 def assemble(identity: Identity, keys: Keys, ports: Ports, items: Mapping[str, CatalogueItem]) -> Services:
     """Build the services of a node. A store that does not continue its head files is read-only from the start.
 
@@ -231,6 +225,7 @@ def _number_items(store: Store, sequencer: Sequencer, items: Mapping[str, Catalo
 
 
 def _store_vkeys(store: Store, sequencer: Sequencer, vkeys: Mapping[LogKind, tuple[str, str]]) -> None:
+    """Keep the public keys of a log's checkpoints beside it, so that a check needs no passphrase."""
     for log, texts in vkeys.items():
         key, value = layout.vkeys_key(log), "\n".join(texts).encode()
         if store.get(key) != value and sequencer.read_only is None:

@@ -26,7 +26,7 @@ from node.log.checkpoint import parse_origin
 from node.ports import Role
 from node.records.chunks import encode_chunk
 from node.service.assembly import Keys, Ports, assemble
-from node.service.fsck import Checker
+from node.service.fsck.checker import Checker
 from node.service.issuing import ChunkIssuer
 from node.service.layout import LogKind
 from node.service.looking import Purpose
@@ -442,8 +442,7 @@ class NodeWorld:
 
     def check(self):
         """Run fsck; the findings."""
-        vkeys = {log: list(map(parse_vkey, self.services.public_keys.logs[log])) for log in LogKind}
-        return Checker(self.store, self.services.readers, self.heads, vkeys).run()
+        return Checker(self.store, self.services.readers, self.heads).run()
 
 
 def penalty(number, **changes):

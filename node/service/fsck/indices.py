@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check everything that finds records again, and the reports and counters beside it, against the entries."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgpack
+
+from node.core.ids import parse_uuid7
+from node.records.status import INVALID
+from node.service import layout
+from node.service.fsck.findings import Finding, Marks, guarded
+from node.service.issuing import DIGEST_BYTES
+from node.service.jobs import DONE, parse_job
+from node.service.layout import LogKind
+from node.service.sending import Pending
+from node.service.status import current_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.ports import Reads
+    from node.service.fsck.findings import Tally
+    from node.service.reading import LogReader
+
+_LEAF_BYTES: Final = 16
+_INDEX_BYTES: Final = 8
+_OF_A_LOG: Final = tuple(bytes((byte,)) + log.value for byte in b"acetyz" for log in LogKind)
+_PREFIXES: Final = sorted((*_OF_A_LOG, *(bytes((byte,)) for byte in b"ADHJdhijkloqsuv")))
+"""What the keys of a node begin with (node.service.layout)."""
+
+
+class IndexCheck:
+    """Compares the indices of the records log with the tally of its entries."""
+
+    def __init__(self, reads: Reads, records: LogReader, tally: Tally) -> None:
+        self._reads = reads
+        self._records = records
+        self._tally = tally
+
+    def run(self) -> Iterator[Finding]:
+        """Check all of them."""
+        superseded = Marks(self._tally.records.size)
+        yield from guarded("records", self._check_leaves)
+        yield from guarded("records", lambda: self._check_superseded(superseded))
+        yield from guarded("identities", lambda: self._check_identities(superseded))
+        yield from guarded("subjects", self._check_subjects)
+        yield from guarded("imports", self._check_jobs)
+        yield from guarded("receipts", self._check_pairs)
+        yield from guarded("transaction under way", self._check_pending)
+        yield from self._check_keys()
+
+    def _check_leaves(self) -> Iterator[Finding]:
+        found = Marks(self._tally.records.size)
+        for key, value in self._reads.scan(b"l", layout.stop_of(b"l")):
+            place = f"look-up by leaf hash {key[1:].hex()}"
+            yield from guarded(place, partial(self._check_leaf, place, key, value, found))
+        yield from self._missing(found, "look-up by leaf hash does not find the record")
+
+    def _check_leaf(self, place: str, key: bytes, value: bytes, found: Marks) -> Iterator[Finding]:
+        index = layout.parse_u64(value)
+        fits = index in self._tally.records and self._records.leaf(index)[:_LEAF_BYTES] == key[1:]
+        if not fits or not found.add(index):
+            yield Finding("fsck-index", place, f"entry {index} is not the record with this leaf hash")
+
+    def _check_superseded(self, superseded: Marks) -> Iterator[Finding]:
+        for index, leaf in self._tally.supersedes:
+            place = f"records entry {index}"
+            yield from guarded(place, partial(self._check_old, place, leaf, superseded))
+
+    def _check_old(self, place: str, leaf: bytes, superseded: Marks) -> Iterator[Finding]:
+        old = self._records.index_of(leaf)
+        superseded.add(old)
+        if current_status(self._reads, self._records.row(old)) != INVALID:
+            yield Finding("fsck-status", place, f"record {old}, which it corrects, is not invalid")
+
+    def _check_identities(self, superseded: Marks) -> Iterator[Finding]:
+        found = Marks(self._tally.records.size)
+        for key, value in self._reads.scan(b"i", layout.stop_of(b"i")):
+            place = f"identity {key[1:].hex()}"
+            index = layout.parse_u64(value[:_INDEX_BYTES])
+            if len(key) != 1 + DIGEST_BYTES or len(value) != _INDEX_BYTES + DIGEST_BYTES:
+                yield Finding("fsck-index", place, "identity or what it leads to has the wrong length")
+            elif index not in self._tally.records or not found.add(index):
+                yield Finding("fsck-index", place, f"entry {index} is no record, or has two identities")
+        # A correction takes over the identity of the record that it corrects, unless it changed the identity.
+        for index in superseded:
+            found.add(index)
+        yield from self._missing(found, "no identity leads to the record")
+
+    def _check_subjects(self) -> Iterator[Finding]:
+        found = Marks(self._tally.records.size)
+        for key, value in self._reads.scan(b"s", layout.stop_of(b"s")):
+            place = f"subject {key[1:].hex()}"
+            index = layout.parse_u64(key[1 + DIGEST_BYTES :])
+            if value or index not in self._tally.records or not found.add(index):
+                yield Finding("fsck-index", place, f"entry {index} is no record, or has two subjects")
+        yield from self._missing(found, "no subject leads to the record")
+
+    def _missing(self, found: Marks, detail: str) -> Iterator[Finding]:
+        for index in self._tally.records:
+            if index not in found:
+                yield Finding("fsck-index", f"records entry {index}", detail)
+
+    def _check_jobs(self) -> Iterator[Finding]:
+        known = set()
+        for key, value in self._reads.scan(b"j", layout.stop_of(b"j")):
+            place = f"import {key[1:].hex()}"
+            known.add(key[1:])
+            yield from guarded(place, partial(_check_job, place, key, value))
+        for key, value in self._reads.scan(b"J", layout.stop_of(b"J")):
+            place = f"refusals {key[1:].hex()}"
+            rows = [refusal[0] for refusal in msgpack.unpackb(value)]
+            if key[1 : 1 + _LEAF_BYTES] not in known or layout.parse_u64(key[-_INDEX_BYTES:]) != min(rows):
+                yield Finding("fsck-import", place, "refused rows belong to no import, or to another place")
+
+    def _check_pairs(self) -> Iterator[Finding]:
+        pairs = self._reads.scan(layout.PAIR_KEY, layout.stop_of(layout.PAIR_KEY))
+        count = sum(layout.parse_u64(value) for _, value in pairs)
+        if count != self._tally.looks:
+            yield Finding("fsck-pairs", "receipts", f"{count} receipts are counted, want {self._tally.looks}")
+
+    def _check_pending(self) -> Iterator[Finding]:
+        stored = self._reads.get(layout.PENDING_TRANSACTION_KEY)
+        if stored is not None:
+            Pending(*msgpack.unpackb(stored))
+        return iter(())
+
+    def _check_keys(self) -> Iterator[Finding]:
+        """Look between the ranges of known keys."""
+        edge = b"\x01"
+        for prefix in (*_PREFIXES, None):
+            for key, _ in self._reads.scan(edge, prefix, limit=1):
+                yield Finding("fsck-key", f"key {key.hex()}", "no part of a node writes such a key")
+            edge = layout.stop_of(prefix) if prefix else b""
+
+
+def _check_job(place: str, key: bytes, value: bytes) -> Iterator[Finding]:
+    job = parse_job(value)
+    counted = job.accepted + job.duplicate + job.refused
+    if parse_uuid7(job.id) != key[1:] or (job.state == DONE and job.read != counted):
+        yield Finding("fsck-import", place, "report does not fit its import, or does not add up")
