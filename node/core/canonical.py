@@ -96,7 +96,7 @@ def parse_json(data: bytes | str, *, max_bytes: int, max_depth: int = 32, what: 
             ``json-number``, ``json-integer`` or ``json-surrogate``, one for each rule above.
     """
     text = _decode(data, max_bytes, what)
-    _check_depth(text, max_depth, what)
+    check_depth(text, max_depth, what)
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -139,7 +139,12 @@ def _decode(data: bytes | str, max_bytes: int, what: str) -> str:
     return text
 
 
-def _check_depth(text: str, max_depth: int, what: str) -> None:
+def check_depth(text: str, max_depth: int, what: str) -> None:
+    """Refuse JSON text that is nested too deep, before a parser that recurses sees it; linear in its length.
+
+    Raises:
+        InvalidInput: ``json-depth``.
+    """
     if text.count("[") + text.count("{") <= max_depth:
         return
     depth = 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from node.core.canonical import check_depth
 from node.errors import InvalidInput
 from node.readers.encodings import find_encoding
 from node.readers.table import FindHeader, Limits, Row, Table, pack_rows
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from node.records.values import Cell
 
 _REPLACEMENT = "\ufffd"
+_MAX_DEPTH = 32
 
 
 def open_ndjson(path: Path, *, find_header: FindHeader, limits: Limits, start_row: int) -> Table:
@@ -79,12 +81,14 @@ def _read_rows(lines: Iterator[str], names: dict[str, int], broken: frozenset[in
 def _parse_line(line: str) -> dict[str, Any] | None:
     """Parse a line, None when it is no JSON object of plain text or has a member twice."""
     try:
+        # The decoder recurses in C: where a library has raised Python's own limit, depth would end the process.
+        check_depth(line, _MAX_DEPTH, "line")
         value = _DECODER.decode(line)
         if type(value) is not dict:
             return None
         # A lone surrogate, which JSON can escape, is no text.
         "".join(text for pair in value.items() for text in pair if isinstance(text, str)).encode()
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, InvalidInput):
         return None
     return value
 

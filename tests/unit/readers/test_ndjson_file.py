@@ -83,6 +83,16 @@ def test_bad_lines_are_refused_alone(tmp_path, line, rule):
     assert isinstance(rows[3], list)
 
 
+def test_depth_is_refused_where_a_library_has_raised_the_limit_of_recursion(tmp_path):
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    try:
+        _, rows = read(tmp_path, f"{LINE}\n{'[' * 1_000_000}\n")
+    finally:
+        sys.setrecursionlimit(limit)
+    assert rows[2] == "row-json"
+
+
 def test_a_file_cut_inside_an_object(tmp_path):
     assert read(tmp_path, f"{LINE}\n{LINE[:40]}")[1][2] == "row-cut"
 
