@@ -53,7 +53,12 @@ def main() -> int:
     try:
         _run(world)
         print_line()
-        print_line(say(f"全部步骤完成，用时 {time.monotonic() - started:.0f} 秒。", f"All steps done in {time.monotonic() - started:.0f} seconds."))
+        print_line(
+            say(
+                f"全部步骤完成，用时 {time.monotonic() - started:.0f} 秒。",
+                f"All steps done in {time.monotonic() - started:.0f} seconds.",
+            )
+        )
         _say_what_next(world)
         if sys.stdin is not None and sys.stdin.isatty():
             print_line(say("节点继续运行，Ctrl-C 结束。", "The nodes go on running; Ctrl-C ends them."))
@@ -70,19 +75,31 @@ def main() -> int:
 
 
 def _run(world: World) -> None:
-    _heading(1, "建链、部署合约、建立三部门联盟、启动节点", "a chain, the contracts, a consortium of three departments, their nodes")
+    _heading(
+        1,
+        "建链、部署合约、建立三部门联盟、启动节点",
+        "a chain, the contracts, a consortium of three departments, their nodes",
+    )
     units = _start(world)
     _heading(2, "导入两个部门的（杂乱的）双公示文件", "import the two issuers' files, as messy as real ones")
-    samples = _import(world, units)
+    _import(world, units)
     _heading(3, "上链", "anchor")
     for name in ISSUERS:
         world.run("log", "anchor", "--home", str(world.home(name)))
-    _heading(4, "导出一份只披露四个字段的证据，在别处验证", "evidence that discloses four fields, verified elsewhere")
+    _heading(
+        4,
+        "导出一份只披露四个字段的证据，在别处验证",
+        "evidence that discloses four fields, verified elsewhere",
+    )
     leaf, folder = _prove(world)
-    _heading(5, "撤回该处罚，下次上链后再取同一证据", "withdraw that penalty; the same evidence after the next anchor says so")
+    _heading(
+        5,
+        "撤回该处罚，下次上链后再取同一证据",
+        "withdraw that penalty; the same evidence after the next anchor says so",
+    )
     _withdraw(world, leaf, folder)
     _heading(6, "三种看得懂的失败", "three failures a person can understand")
-    _fail(world, folder, samples)
+    _fail(world, folder)
 
 
 def _start(world: World) -> dict[str, Unit]:
@@ -119,7 +136,7 @@ def _start(world: World) -> dict[str, Unit]:
     return units
 
 
-def _import(world: World, units: dict[str, Unit]) -> list[SampleFile]:
+def _import(world: World, units: dict[str, Unit]) -> None:
     folder = world.directory / "files"
     folder.mkdir()
     today = date.fromisoformat(china_date(SystemClock().now_seconds()))
@@ -129,11 +146,10 @@ def _import(world: World, units: dict[str, Unit]) -> list[SampleFile]:
         home = str(world.home(homes[sample.issuer]))
         refused = str(sample.path.with_suffix(".refused.csv"))
         world.run("import", str(sample.path), "--item", sample.item, "--home", home, "--refusals", refused)
-        _compare(world, sample, home)
-    return samples
+        _compare(sample, home)
 
 
-def _compare(world: World, sample: SampleFile, home: str) -> None:
+def _compare(sample: SampleFile, home: str) -> None:
     with open_client(Path(home)) as client:
         job = client.get("/api/v1/imports", limit=1)[0]
         refusals = client.get(f"/api/v1/imports/{job['id']}/refusals", limit=10_000)
@@ -142,7 +158,9 @@ def _compare(world: World, sample: SampleFile, home: str) -> None:
     if found != (sample.accepted, sample.duplicates, sample.refused):
         raise StepFailedError(f"{sample.path.name}: the counts are not those that the generator put in")
     summary = ", ".join(f"{rule} × {count}" for rule, count in sample.refused_by_rule.items())
-    print_line(say(f"  与生成器预期一致；拒绝原因：{summary}", f"  as the generator expects; refused by: {summary}"))
+    print_line(
+        say(f"  与生成器预期一致；拒绝原因：{summary}", f"  as the generator expects; refused by: {summary}")
+    )
 
 
 def _prove(world: World) -> tuple[str, Path]:
@@ -175,16 +193,25 @@ def _withdraw(world: World, leaf: str, folder: Path) -> None:
     world.verify(folder, again.name, "--policy", "chain.policy.json", rpc=world.rpc, expect=1)
 
 
-def _fail(world: World, folder: Path, samples: list[SampleFile]) -> None:
-    del samples
+def _fail(world: World, folder: Path) -> None:
     market = world.home("market")
-    print_line(say("— 一：证据中一个字段改了一个字符", "— one: one character of one field of the evidence was changed"))
+    print_line(
+        say(
+            "— 一：证据中一个字段改了一个字符",
+            "— one: one character of one field of the evidence was changed",
+        )
+    )
     data, before, after = change_one_character((folder / "penalty.evidence.json").read_bytes(), "CF_JDRQ")
     (folder / "changed.evidence.json").write_bytes(data)
     print_line(f"  CF_JDRQ: {before} → {after}")
     world.verify(folder, "changed.evidence.json", "--policy", "offline.policy.json", rpc=None, expect=1)
 
-    print_line(say("— 二：改写历史的日志，绕过节点直接发给合约", "— two: a rewritten log, sent past the node's own guard to the contract"))
+    print_line(
+        say(
+            "— 二：改写历史的日志，绕过节点直接发给合约",
+            "— two: a rewritten log, sent past the node's own guard to the contract",
+        )
+    )
     with open_client(market) as client:
         log = next(log for log in client.get("/api/v1/node")["logs"] if log["kind"] == "records")
         outcome = send_rewritten_log(market, client, log["anchored"], victim=log["anchored"] // 2)
@@ -197,9 +224,13 @@ def _fail(world: World, folder: Path, samples: list[SampleFile]) -> None:
         )
     )
 
-    print_line(say("— 三：换成别的部门的策略", "— three: the policy of somebody who trusts another department only"))
+    print_line(
+        say("— 三：换成别的部门的策略", "— three: the policy of somebody who trusts another department only")
+    )
     wrong = folder / "wrong.policy.json"
-    world.run("policy", "export", "--home", str(world.home("transport")), "--level", "logged", "-o", str(wrong))
+    world.run(
+        "policy", "export", "--home", str(world.home("transport")), "--level", "logged", "-o", str(wrong)
+    )
     world.verify(folder, "penalty.evidence.json", "--policy", wrong.name, rpc=None, expect=1)
 
 
@@ -209,7 +240,10 @@ def _say_what_next(world: World) -> None:
         (say("看看节点", "look at a node"), f"ironcage node status --home {market}"),
         (say("列出记录", "list records"), f"ironcage record list --home {market}"),
         (say("被拒行", "refused rows"), f"{world.directory / 'files'}/*.refused.csv"),
-        (say("停止节点后核对整个存储", "check the whole store, with the node stopped"), f"ironcage log fsck --home {market}"),
+        (
+            say("停止节点后核对整个存储", "check the whole store, with the node stopped"),
+            f"ironcage log fsck --home {market}",
+        ),
         (say("说明", "documentation"), "README.md, docs/"),
     )
     print_line(say("接下来可以试试：", "What to try next:"))
@@ -231,7 +265,12 @@ def _fresh_directory(directory: Path) -> Path:
     marker = directory / MARKER
     if directory.exists():
         if not marker.is_file():
-            sys.exit(say(f"{directory} 不是演示目录，请先移走", f"{directory} is no demo directory; move it away first"))
+            sys.exit(
+                say(
+                    f"{directory} 不是演示目录，请先移走",
+                    f"{directory} is no demo directory; move it away first",
+                )
+            )
         shutil.rmtree(directory)
     directory.mkdir(mode=0o700)
     marker.write_text("made by `make demo`; may be deleted\n")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a command that cannot reach the nodes: no file of the demonstration but the verifier's own folder, and no
-connection but to the chain's RPC, when one is named.
+"""Run a command that cannot reach the nodes.
+
+It may open no file of the demonstration but those in the verifier's own folder, and connect to nothing but the
+chain's RPC, when one is named.
 
 ``python -m cli.demo.confined FORBIDDEN ALLOWED RPC|- ironcage-arguments…``
 
@@ -32,7 +34,9 @@ def build_hook(forbidden: Path, allowed: Path, rpc: str) -> Callable[[str, tuple
     place = (target.hostname, target.port)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in {"open", "os.listdir", "os.scandir"} and isinstance(arguments[0], str | bytes | os.PathLike):
+        if event in {"open", "os.listdir", "os.scandir"} and isinstance(
+            arguments[0], str | bytes | os.PathLike
+        ):
             path = Path(os.path.realpath(os.fsdecode(arguments[0])))
             if path.is_relative_to(forbidden) and not path.is_relative_to(allowed):
                 raise PermissionError("the verifier may not read what belongs to a node")

@@ -2,6 +2,7 @@
 """NDJSON: columns from all members, numbers kept as written, bad lines refused alone."""
 
 import json
+import sys
 from functools import partial
 
 import pytest
