@@ -13,10 +13,10 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -26,17 +26,17 @@ from consortium.anvil import start_anvil
 from consortium.deploy import ChainChoice, deploy_network
 from consortium.network import store_network
 from consortium.samples.codes import build_uscc
+from node.bootstrap import load_network, open_chain
 from node.chain.rpc import Rpc
 from node.chain.transport import HttpTransport
 from node.client.api import NodeClient
+from node.config import load_settings
 from node.core.clock import SystemClock
+from node.core.types import LogId
 from node.crypto.secp256k1 import OperatorKey
 from node.errors import NotFound, Unavailable
 from node.storage.keyfiles import load_private
 from tests.support.command_server import ROOT, CommandServer, Run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DOMAIN = "e2e.example"
 COMMAND = ("-c", "from cli.main import run; run()")
@@ -55,6 +55,23 @@ def real_chain(tmp_path_factory):
         yield anvil
 
 
+@dataclass(frozen=True)
+class Worker:
+    """A worker process of a node."""
+
+    pid: int
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+
+    def is_alive(self):
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return False
+        return state != "Z"
+
+
 @dataclass
 class RealNode:
     """One node: its home directory and, while it runs, its process."""
@@ -70,8 +87,8 @@ class RealNode:
     def log(self):
         return self.home / "node.log"
 
-    def start(self, *, mode="ready"):
-        """Start the node and wait until it listens and is in a mode; None waits for listening alone."""
+    def launch(self):
+        """Start the process and do not wait for anything."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *self.program, str(self.home)],
@@ -82,6 +99,10 @@ class RealNode:
                 env=os.environ | self.settings,
                 start_new_session=True,
             )
+
+    def start(self, *, mode="ready"):
+        """Start the node and wait until it listens and is in a mode; None waits for listening alone."""
+        self.launch()
         self.wait_listening()
         if mode is not None:
             self.wait_mode(mode)
@@ -127,6 +148,16 @@ class RealNode:
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(STOP_SECONDS + 20)
         return code, time.monotonic() - started
+
+    def workers(self):
+        """Give the processes that validate and sign."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            with suppress(OSError):
+                parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if parent == self.process.pid and b"spawn_main" in (folder / "cmdline").read_bytes():
+                    found.append(Worker(int(folder.name)))
+        return found
 
     def end(self):
         if self.process is not None and self.process.poll() is None:
@@ -282,3 +313,24 @@ def check_clean(node):
     assert done.code == 0, done
     assert done.json["findings"] == []
     return done.json["counts"]
+
+
+def check_against_chain(node):
+    """Compare a running node's anchors, one by one, with those of the chain; give how many there are of each log."""
+    settings = load_settings(node.home)
+    with node.client() as client:
+        described = client.get("/api/v1/node")["logs"]
+        listed = client.get("/api/v1/anchors", limit=1000)
+    counts = {}
+    with open_chain(settings, load_network(settings)) as chain:
+        for log in described:
+            log_id = LogId(bytes.fromhex(log["log_id"][2:]))
+            on_chain = [anchor for anchor, _ in chain.fetch_anchors(log_id, 1)]
+            head = chain.log_head(log_id)
+            assert [anchor.i for anchor in on_chain] == list(range(1, head.i + 1))
+            stored = {a["i"]: (a["size"], a["root"], a["block"]) for a in listed if a["log"] == log["kind"]}
+            assert stored == {a.i: (a.size, a.root.hex(), a.block) for a in on_chain}
+            assert (log["anchors"], log["anchored"]) == (head.i, head.size)
+            assert log["size"] >= log["published"] >= log["anchored"]
+            counts[log["kind"]] = head.i
+    return counts

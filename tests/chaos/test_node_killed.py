@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``kill -9`` of a node at work: what was acknowledged is there once, and log, head files and chain agree."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from node.errors import Unavailable
+from tests.support.chain_proxy import AFTER, BEFORE, ChainProxy
+from tests.support.penalty_files import store_penalties
+from tests.support.real_node import STOP_SECONDS, check_against_chain, check_clean, real_nodes, wait_until
+
+CHUNK = 1_000
+
+
+def all_leaves(node):
+    """Leaf hashes of all records, newest first."""
+    leaves, before = [], None
+    with node.client() as client:
+        while True:
+            body = {"limit": 1000} | ({} if before is None else {"before": before})
+            lines = client.post("/api/v1/records/search", body)
+            if not lines:
+                return leaves
+            leaves += [line["leaf"] for line in lines]
+            before = lines[-1]["index"]
+
+
+def wait_accepted(node, job, least):
+    """Wait until an import has acknowledged so many records, and give the leaf hashes that it acknowledged."""
+
+    def reached():
+        with node.client() as client:
+            found = client.get(f"/api/v1/imports/{job['id']}")
+        return found["accepted"] >= least or found["state"] == "done"
+
+    wait_until(reached, f"{least} records are in")
+    return all_leaves(node)
+
+
+def check_settled(node, rows):
+    """Check a node that has come to rest with so many records: anchored, agreeing with the chain, clean."""
+    node.anchor()
+    counts = check_against_chain(node)
+    code, seconds = node.stop()
+    assert code == 0
+    assert seconds < STOP_SECONDS
+    checked = check_clean(node)
+    assert checked["records"] == rows
+    assert checked["anchors"] == sum(counts.values())
+
+
+def import_through_kills(real_chain, tmp_path, rows, kills):
+    """Import a file while the node is killed whenever so many records are in; compare with an unhurt import."""
+    with real_nodes(real_chain.url, tmp_path) as (node,):
+        node.start()
+        path = store_penalties(tmp_path / "rows.csv", range(rows))
+        job = node.order(path)
+        seen = set()
+        for least, delay in kills:
+            acknowledged = wait_accepted(node, job, least)
+            time.sleep(delay)
+            node.kill()
+            seen.update(acknowledged)
+            node.start()
+            assert seen <= set(all_leaves(node)), "an acknowledged record is gone"
+        done = node.wait_job(job)
+        assert (done["state"], done["read"], done["accepted"]) == ("done", rows, rows)
+        assert (done["duplicate"], done["refused"]) == (0, 0)
+        leaves = all_leaves(node)
+        assert len(leaves) == len(set(leaves)) == rows
+        assert seen <= set(leaves)
+        again = node.wait_job(node.order(path))
+        assert (again["accepted"], again["duplicate"]) == (0, rows)
+        check_settled(node, rows)
+
+
+def test_killed_in_the_middle_of_an_import(real_chain, tmp_path):
+    import_through_kills(real_chain, tmp_path, 8 * CHUNK, [(CHUNK, 0.0)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.05])
+def test_killed_again_and_again_during_an_import(real_chain, tmp_path, delay):
+    kills = [(CHUNK * n, delay * n) for n in (0, 1, 2, 4, 6, 9, 12, 16)]
+    import_through_kills(real_chain, tmp_path, 20 * CHUNK, kills)
+
+
+@pytest.mark.slow
+def test_killed_between_upload_and_answer(real_chain, tmp_path):
+    """The order of an import is a write too: it is there as a whole or not at all, and never twice."""
+    with real_nodes(real_chain.url, tmp_path) as (node,):
+        path = store_penalties(tmp_path / "rows.csv", range(CHUNK))
+        answered = []
+        for delay in (0.0, 0.01, 0.02, 0.04, 0.08, 0.16):
+            node.start()
+            killer = threading.Timer(delay, node.process.kill)
+            killer.start()
+            with suppress(Unavailable):
+                answered.append(node.order(path)["id"])
+            killer.join()
+            node.process.wait()
+        node.start()
+        with node.client() as client:
+            jobs = [node.wait_job(job) for job in client.get("/api/v1/imports", limit=100)]
+        assert {job["state"] for job in jobs} == {"done"}
+        assert set(answered) <= {job["id"] for job in jobs}
+        assert sum(job["accepted"] for job in jobs) in (0, CHUNK)
+        assert list((node.home / "data" / "uploads").iterdir()) == []
+        check_settled(node, sum(job["accepted"] for job in jobs))
+
+
+class KilledAt:
+    """Kills a node at one call to the chain: the ``number``-th, or the next one of a method."""
+
+    def __init__(self, node, when, *, number=None, method=None):
+        self.node, self.when, self.number, self.method = node, when, number, method
+        self.done = threading.Event()
+
+    def __call__(self, number, method, when):
+        if self.done.is_set() or when != self.when or (self.number is not None and number != self.number):
+            return
+        if self.method is None or method == self.method:
+            self.done.set()
+            self.node.process.kill()
+            # Wait until it is gone: what is forwarded or answered from here on, it does not live to see.
+            self.node.process.wait()
+            if self.when == BEFORE:
+                raise ConnectionResetError
+
+
+def anchor_and_die(node, proxy, killed):
+    """Start a node, have it anchor, and give whether it died at the place meant for it."""
+    node.start()
+    proxy.calls.clear()
+    proxy.at = killed
+    try:
+        with suppress(Unavailable):
+            node.anchor()
+    finally:
+        proxy.at = lambda _number, _method, _when: None
+    if killed.done.is_set():
+        node.process.wait()
+    else:
+        assert node.stop()[0] == 0
+    return killed.done.is_set()
+
+
+def test_killed_before_and_after_a_transaction_is_sent(real_chain, tmp_path):
+    with ChainProxy(real_chain.port) as proxy, real_nodes(real_chain.url, tmp_path) as (node,):
+        node.settings["IRONCAGE_RPC_URL"] = proxy.url
+        node.start()
+        node.wait_job(node.order(store_penalties(tmp_path / "rows.csv", range(100))))
+        node.anchor()
+        assert node.stop()[0] == 0
+        for when in (BEFORE, AFTER):
+            assert anchor_and_die(node, proxy, KilledAt(node, when, method="eth_sendRawTransaction"))
+        node.start()
+        check_settled(node, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.timeout(1200)
+def test_killed_at_every_call_to_the_chain(real_chain, tmp_path, when):
+    """Each call of starting and anchoring is a place to die."""
+    with ChainProxy(real_chain.port) as proxy, real_nodes(real_chain.url, tmp_path) as (node,):
+        node.settings["IRONCAGE_RPC_URL"] = proxy.url
+        node.start()
+        node.wait_job(node.order(store_penalties(tmp_path / "rows.csv", range(100))))
+        node.anchor()
+        assert node.stop()[0] == 0
+        number = 0
+        while anchor_and_die(node, proxy, KilledAt(node, when, number=number)):
+            number += 1
+        assert number > 5
+        node.start()
+        check_settled(node, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.timeout(1200)
+def test_killed_at_every_call_while_it_joins(real_chain, tmp_path, when):
+    """A node that never came to its place on the chain takes it at last, once."""
+    with ChainProxy(real_chain.port) as proxy, real_nodes(real_chain.url, tmp_path) as (node,):
+        node.settings["IRONCAGE_RPC_URL"] = proxy.url
+        number = 0
+        while True:
+            killed = proxy.at = KilledAt(node, when, number=number)
+            proxy.calls.clear()
+            node.start(mode=None)
+            wait_until(
+                lambda n=node, k=killed: k.done.is_set() or n.state()["mode"] == "ready", "ready or dead"
+            )
+            if not killed.done.is_set():
+                break
+            node.process.wait()
+            number += 1
+        assert number > 5
+        node.wait_job(node.order(store_penalties(tmp_path / "rows.csv", range(10))))
+        check_settled(node, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_at_any_moment_with_an_anchor_every_second(real_chain, tmp_path):
+    with real_nodes(real_chain.url, tmp_path, anchor_period_seconds=1) as (node,):
+        path = store_penalties(tmp_path / "rows.csv", range(CHUNK))
+        for delay in (0.9, 1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.5, 2.1, 2.2):
+            node.start()
+            node.order(path)
+            time.sleep(delay)
+            node.kill()
+        node.start()
+        with node.client() as client:
+            jobs = [node.wait_job(job) for job in client.get("/api/v1/imports", limit=100)]
+        assert sum(job["accepted"] for job in jobs) == CHUNK
+        check_settled(node, CHUNK)
+
+
+def stop_in_order(node):
+    code, seconds = node.stop()
+    assert code == 0
+    assert seconds < STOP_SECONDS
+    assert not (node.home / "run" / "node.json").exists()
+
+
+@pytest.mark.slow
+def test_sigterm_in_the_middle_of_imports_and_anchors(real_chain, tmp_path):
+    rows = 20 * CHUNK
+    with real_nodes(real_chain.url, tmp_path, anchor_period_seconds=1) as (node,):
+        node.start()
+        job = node.order(store_penalties(tmp_path / "rows.csv", range(rows)))
+        for least in (0, 1, 3 * CHUNK, 8 * CHUNK, 12 * CHUNK):
+            acknowledged = set(wait_accepted(node, job, least))
+            stop_in_order(node)
+            node.start()
+            assert acknowledged <= set(all_leaves(node))
+        done = node.wait_job(job)
+        assert (done["read"], done["accepted"], done["duplicate"]) == (rows, rows, 0)
+        check_settled(node, rows)
+
+
+@pytest.mark.slow
+def test_sigterm_while_the_chain_gives_no_answer(real_chain, tmp_path):
+    """A chain that accepts calls and never answers does not keep the node from ending."""
+    release = threading.Event()
+    with ChainProxy(real_chain.port) as proxy, real_nodes(real_chain.url, tmp_path) as (node,):
+        node.settings["IRONCAGE_RPC_URL"] = proxy.url
+        node.start()
+        proxy.at = lambda _number, method, when: release.wait(60) if when == BEFORE else None
+
+        def ask():
+            with suppress(Unavailable):
+                node.anchor()
+
+        callers = [threading.Thread(target=ask) for _ in range(3)]
+        for caller in callers:
+            caller.start()
+        time.sleep(0.5)
+        stop_in_order(node)
+        proxy.at = lambda _number, _method, _when: None
+        release.set()
+        for caller in callers:
+            caller.join()
+        node.start()
+        check_settled(node, 0)
+
+
+@pytest.mark.slow
+def test_a_second_signal_changes_nothing(real_chain, tmp_path):
+    with real_nodes(real_chain.url, tmp_path, anchor_period_seconds=1) as (node,):
+        node.start()
+        node.order(store_penalties(tmp_path / "rows.csv", range(4 * CHUNK)))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+            node.process.send_signal(number)
+        stop_in_order(node)
+        node.start()
+        assert node.wait_job(node_job(node))["accepted"] == 4 * CHUNK
+        check_settled(node, 4 * CHUNK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.1, 0.5, 1.0, 1.5, 2.0])
+def test_sigterm_while_it_starts(real_chain, tmp_path, delay):
+    with real_nodes(real_chain.url, tmp_path) as (node,):
+        node.launch()
+        time.sleep(delay)
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(STOP_SECONDS) in (0, -signal.SIGTERM)
+        node.start()
+        check_settled(node, 0)
+
+
+def node_job(node):
+    with node.client() as client:
+        return client.get("/api/v1/imports", limit=1)[0]
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_during_an_import_is_replaced(real_chain, tmp_path):
+    rows = 20 * CHUNK
+    with real_nodes(real_chain.url, tmp_path) as (node,):
+        node.start()
+        job = node.order(store_penalties(tmp_path / "rows.csv", range(rows)))
+        for least in (1, 6 * CHUNK):
+            wait_accepted(node, job, least)
+            node.workers()[0].kill()
+        done = node.wait_job(job)
+        assert (done["state"], done["accepted"], done["duplicate"]) == ("done", rows, 0)
+        assert node.log.read_text().count("worker-died") >= 1
+        check_settled(node, rows)
+
+
+def test_workers_end_with_their_node(real_chain, tmp_path):
+    """They hold its keys."""
+    with real_nodes(real_chain.url, tmp_path) as (node,):
+        node.start()
+        workers = node.workers()
+        assert len(workers) == 2
+        node.kill()
+        wait_until(lambda: not any(worker.is_alive() for worker in workers), "the workers have ended", 5)
