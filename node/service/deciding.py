@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of the issued records of a chunk: new, duplicate or changed; and writing them.
+"""What becomes of the issued records of a chunk: new, duplicate, correction or refused; and writing them.
 
 Only the importer writes identities, and it holds its lock from the decision to the commit; so a decision made
 outside the writer still holds inside.
@@ -17,7 +17,7 @@ from node.service.layout import LogKind
 from node.service.status import change_status, mark_used, require_changeable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from node.ports import Reads
     from node.service.issuing import IssuedChunk
@@ -26,43 +26,62 @@ if TYPE_CHECKING:
     from node.service.transaction import Transaction
 
 INDEX_BYTES: Final = 8
+CHANGED: Final = "record-changed"
+WITHDRAWN: Final = "record-withdrawn"
 
 
 @dataclass(slots=True)
 class Decision:
-    """Which issued records of a chunk (by their number in it) are what.
+    """What becomes of the issued records of a chunk, by their number in it; each is in exactly one of these.
 
     Attributes:
         new: To be appended.
-        duplicates: In the log, or earlier in this chunk, with the same content.
-        changed: (record, index in the log) of the same identity with other content.
-        changed_here: Same identity as an earlier row of this chunk, with other content.
+        duplicates: The log, or an earlier row of this chunk that goes into it, says the same.
+        corrections: (record, index of the record in the log that it corrects).
+        refused: (record, rule).
     """
 
     new: list[int] = field(default_factory=list)
     duplicates: list[int] = field(default_factory=list)
-    changed: list[tuple[int, EntryIndex]] = field(default_factory=list)
-    changed_here: list[int] = field(default_factory=list)
+    corrections: list[tuple[int, EntryIndex]] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
 
 
-def decide(reads: Reads, chunk: IssuedChunk) -> Decision:
-    """Compare each issued record's identity and content with what the log has."""
+def decide(reads: Reads, chunk: IssuedChunk, judge: Callable[[EntryIndex], str | None]) -> Decision:
+    """Compare each issued record's identity and content with what the log has.
+
+    Args:
+        reads: The store.
+        chunk: What the worker issued.
+        judge: Asked about a record in the log with the identity of a row and other content: gives the rule by which
+            the row is refused, or None when the row corrects the record.
+    """
     decision = Decision()
     here: dict[bytes, bytes] = {}
     for n in range(len(chunk.rows)):
         at = slice(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)
         identity, content = chunk.identities[at], chunk.contents[at]
-        earlier = here.setdefault(identity, content)
-        if earlier is not content:
-            (decision.duplicates if earlier == content else decision.changed_here).append(n)
+        known = here.get(identity)
+        if known is not None:
+            if known == content:
+                decision.duplicates.append(n)
+            else:
+                decision.refused.append((n, CHANGED))
             continue
         stored = reads.get(layout.identity_key(identity))
         if stored is None:
             decision.new.append(n)
         elif stored[INDEX_BYTES:] == content:
             decision.duplicates.append(n)
+            continue
         else:
-            decision.changed.append((n, EntryIndex(layout.parse_u64(stored[:INDEX_BYTES]))))
+            index = EntryIndex(layout.parse_u64(stored[:INDEX_BYTES]))
+            rule = judge(index)
+            if rule is not None:
+                decision.refused.append((n, rule))
+                continue
+            decision.corrections.append((n, index))
+        here[identity] = content
     return decision
 
 

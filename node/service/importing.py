@@ -25,7 +25,7 @@ from node.records.chunks import CHUNK_ROWS, encode_chunk
 from node.records.chunks import parse_chunk as parse_row_chunk
 from node.records.headers import map_headers
 from node.records.status import INVALID
-from node.service.deciding import append_records, decide, supersede
+from node.service.deciding import CHANGED, WITHDRAWN, append_records, decide, supersede
 from node.service.issuing import IssueTask, encode_task, parse_chunk
 from node.service.jobs import DONE, FAILED, QUEUED, RUNNING, Job, failed, get_job, store_job, store_refusals
 from node.service.status import StatusChange, current_status
@@ -167,7 +167,9 @@ class Importer:
                 item = self._tools.items[job.item]
                 with self._tools.open_file(job, item) as table:
                     warnings = map_headers(item, table.header).warnings
-                    job = replace(job, state=RUNNING, warnings=tuple(_warning(w) for w in warnings))
+                    first = self._tools.reader.size() if job.state == QUEUED else job.first_index
+                    texts = tuple(_warning(w) for w in warnings)
+                    job = replace(job, state=RUNNING, first_index=first, warnings=texts)
                     return ImportRun(self._tools, job, table, self._stop).pump()
             except (InvalidInput, NotFound) as error:
                 return self.fail(job_id, error.code, error.message)
@@ -226,10 +228,10 @@ class Importer:
         if chunk.refusals:
             _, column, rule, value_class = chunk.refusals[0]
             raise InvalidInput("row-refused", f"column {column or '(row)'}: rule {rule}, got {value_class}")
-        decision = decide(tools.store, chunk)
+        decision = decide(tools.store, chunk, lambda _: None)
         if decision.duplicates:
             raise Conflict("record-duplicate", "the corrected row says the same as a record in the log")
-        if decision.changed and decision.changed[0][1] != old_index:
+        if decision.corrections and decision.corrections[0][1] != old_index:
             raise Conflict(
                 "identity-taken", "another record in the log has the identity of the corrected row"
             )
@@ -285,24 +287,29 @@ class ImportRun:
     def _commit_next(self) -> None:
         task, future = self._ahead[0]
         chunk = _result(future)
-        decision = decide(self._tools.store, chunk)
-        while not self._commit(task, chunk, decision):
-            pass
+        while True:
+            decision = decide(self._tools.store, chunk, self._judge)
+            if self._commit(task, chunk, decision):
+                break
         used = {chunk.rows[n] for n in decision.new}
         self._tools.allocator.give_back(place for n, place in enumerate(task.places) if n not in used)
         self._ahead.popleft()
 
+    def _judge(self, index: EntryIndex) -> str | None:
+        """Say why a row does not correct this record; None when it does."""
+        tools, job = self._tools, self._job
+        # Of two rows of one file that contradict each other the first one counts, however far apart they stand.
+        if not job.corrections or index >= job.first_index:
+            return CHANGED
+        return WITHDRAWN if current_status(tools.store, tools.reader.row(index)) == INVALID else None
+
     def _commit(self, task: IssueTask, chunk: IssuedChunk, decision: Decision) -> bool:
         """Commit a chunk; give False when a record was withdrawn while its correction was on its way."""
         tools, job = self._tools, self._job
-        refusals = chunk.refusals + [_refusal(chunk, n, "record-changed") for n in decision.changed_here]
-        correction = None
-        if job.corrections:
-            correction = self._issue_corrections(task, chunk, decision, refusals)
-        else:
-            refusals += [_refusal(chunk, n, "record-changed") for n, _ in decision.changed]
+        refusals = chunk.refusals + [_refusal(chunk, n, rule) for n, rule in decision.refused]
+        correction = self._issue_corrections(task, chunk, decision) if decision.corrections else None
         refusals.sort(key=lambda refusal: refusal[0])
-        done = _account(job, chunk, decision, refusals, corrected=len(correction.pairs) if correction else 0)
+        done = _account(job, chunk, decision, refusals)
         kind = tools.kinds[job.item]
 
         def write(transaction: Transaction) -> None:
@@ -320,27 +327,17 @@ class ImportRun:
             if correction is None:
                 raise
             tools.allocator.give_back(correction.places)
-            if error.code != "record-withdrawn":
+            if error.code != WITHDRAWN:
                 raise
             return False
         self._job = done
         return True
 
-    def _issue_corrections(
-        self, task: IssueTask, chunk: IssuedChunk, decision: Decision, refusals: list[list[Any]]
-    ) -> Correction | None:
-        """Issue the changed rows again, each naming the record it corrects; final records refuse theirs."""
+    def _issue_corrections(self, task: IssueTask, chunk: IssuedChunk, decision: Decision) -> Correction:
+        """Issue the changed rows again, each naming the record it corrects."""
         tools = self._tools
-        places: list[int] = []
-        old: list[EntryIndex] = []
-        for n, old_index in decision.changed:
-            if current_status(tools.store, tools.reader.row(old_index)) == INVALID:
-                refusals.append(_refusal(chunk, n, "record-withdrawn"))
-            else:
-                places.append(chunk.rows[n])
-                old.append(old_index)
-        if not old:
-            return None
+        old = [index for _, index in decision.corrections]
+        places = [chunk.rows[n] for n, _ in decision.corrections]
         rows = parse_row_chunk(task.chunk).rows
         changed = encode_chunk(1, [rows[place] for place in places])
         leaves = [tools.reader.leaf(index) for index in old]
@@ -385,16 +382,14 @@ def _account(
     chunk: IssuedChunk,
     decision: Decision,
     refusals: list[list[Any]],
-    *,
-    corrected: int,
 ) -> Job:
     accepted = {chunk.first_row + chunk.rows[n] for n in decision.new}
     return replace(
         job,
         last_row=chunk.last_row,
         read=job.read + chunk.read,
-        accepted=job.accepted + len(decision.new) + corrected,
-        corrected=job.corrected + corrected,
+        accepted=job.accepted + len(decision.new) + len(decision.corrections),
+        corrected=job.corrected + len(decision.corrections),
         duplicate=job.duplicate + len(decision.duplicates),
         refused=job.refused + len({refusal[0] for refusal in refusals}),
         flagged=job.flagged + len({flag[0] for flag in chunk.flags if flag[0] in accepted}),

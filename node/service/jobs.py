@@ -41,6 +41,7 @@ class Job:
         state: queued, running, done or failed.
         created_ms: When it was ordered, milliseconds.
         finished_ms: When it ended; 0 before.
+        first_index: Size of the records log when the import began; records from there on were issued since.
         last_row: Row number up to which everything is durable; the import resumes behind it.
         read: Data rows read.
         accepted: Records issued, corrections among them.
@@ -62,6 +63,7 @@ class Job:
     state: str
     created_ms: int
     finished_ms: int = 0
+    first_index: int = 0
     last_row: int = 0
     read: int = 0
     accepted: int = 0
