@@ -30,6 +30,7 @@ from node.api.models import (
 from node.api.problems import RESPONSES, language_of
 from node.api.state import services_of, state_of
 from node.core.texts import title_of
+from node.errors import Fatal, NodeError
 from node.records.rules import RULES
 from node.service.jobs import get_job, iterate_refusals, list_jobs
 from node.service.looking import Purpose
@@ -54,15 +55,23 @@ def order_import(
     importer.require_item(item)
     job_id = importer.new_job_id()
     stored = state.uploads.store(job_id, file.file)
-    job = importer.order(
-        job_id=job_id,
-        item=item,
-        file_name=(file.filename or "upload")[-MAX_NAME_CHARACTERS:],
-        file_digest=stored.digest,
-        file_bytes=stored.size_bytes,
-        officer=caller.name,
-        corrections=corrections,
-    )
+    try:
+        job = importer.order(
+            job_id=job_id,
+            item=item,
+            file_name=(file.filename or "upload")[-MAX_NAME_CHARACTERS:],
+            file_digest=stored.digest,
+            file_bytes=stored.size_bytes,
+            officer=caller.name,
+            corrections=corrections,
+        )
+    except Fatal:
+        # The job may be there; the next start finds out, and needs its file then.
+        raise
+    except NodeError:
+        # A file without a job holds personal data for nothing.
+        state.uploads.remove(job_id)
+        raise
     state.wake_imports()
     return job_view(job)
 

@@ -34,6 +34,10 @@ class UploadStore(Protocol):
         """Copy a file in, durably and whole."""
         ...
 
+    def remove(self, job_id: str) -> None:
+        """Remove a file again; an absent one is no error."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ApiState:

@@ -94,7 +94,9 @@ def check_continues(head: Head | None, size: int, root_at_head: RootHash | None)
             raise Conflict("log-head-missing", f"store holds {size} entries but its log has no head file")
     elif size < head.size:
         raise Conflict(
-            "log-behind", f"store holds {size} entries of {head.origin}, want at least {head.size}"
+            "log-behind",
+            f"store holds {size} entries of {head.origin}, want at least {head.size}: it was restored from an older "
+            "copy. Nothing will be signed on this log again",
         )
     elif root_at_head != head.root:
         raise Conflict(
