@@ -24,7 +24,7 @@ demo: setup-demo
 	@$(PY) -m cli.demo
 
 test: setup lint types imports contracts
-	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile
+	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile --max-worker-restart 0
 
 test-slow: setup
 	@$(PY) -m pytest -m slow
