@@ -139,20 +139,7 @@ class _Server(uvicorn.Server):
 
 
 def _serve(settings: Settings, node: RunningNode, gate: TokenGate, listener: socket.socket) -> None:
-    def ready_to_anchor() -> None:
-        services = node.services
-        blocking = services.sequencer.fatal or services.sequencer.read_only
-        if blocking is not None:
-            raise blocking
-        condition = services.condition
-        if not (condition.verified and condition.joined):
-            raise condition.chain or Unavailable(
-                "chain-not-compared", "the node is still comparing itself with the chain"
-            )
-
-    state = ApiState(
-        node.services, node.uploads, node.imports.wake, ready_to_anchor, sleep=node.chain_loop.sleep
-    )
+    state = ApiState(node.services, node.uploads, node.imports.wake, sleep=node.chain_loop.sleep)
     app = build_app(
         state,
         gate,

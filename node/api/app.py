@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
 
 from node.api import logs, records
-from node.api.problems import install
+from node.api.auth import OPERATORS, bearer_of
+from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, install, node_problem, problem
+from node.errors import AccessDenied
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES: Final = 1 << 20
 """Greatest body of any request but an upload; uploads have their own limit."""
+UPLOAD_PATH: Final = "/api/v1/imports"
+_MAX_DIGITS: Final = 20
 
 
 def build_app(
@@ -38,19 +44,43 @@ def build_app(
         description="One department's node: import and sign records, prove them, log every look.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.node = state
     app.state.gate = gate
     app.state.language = language
-    install(app)
     for router in (logs.api, records.router, logs.log, logs.health):
         app.include_router(router)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, max_upload_bytes=max_upload_bytes)
+    install(app)
+    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to change it
     return app
 
 
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """Build the OpenAPI description: as FastAPI does, but with the errors that we answer instead of its own."""
+    if app.openapi_schema is None:
+        described = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        for operations in described["paths"].values():
+            for operation in operations.values():
+                own = operation["responses"].get("422", {}).get("content", {})
+                if MEDIA_TYPE not in own:
+                    operation["responses"].pop("422", None)
+        schemas = described.setdefault("components", {}).setdefault("schemas", {})
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        schemas["Problem"] = Problem.model_json_schema()
+        app.openapi_schema = described
+    return app.openapi_schema
+
+
 class BodyLimit:
-    """Ends a request whose body is larger than its route allows, before it is read whole."""
+    """Ends a request whose body is larger than its route allows, before it is read whole.
+
+    The body of an upload is read only for callers who may import: what is read goes to the disk.
+    """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, max_upload_bytes: int) -> None:
         self._app = app
@@ -63,11 +93,18 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        upload = scope["path"] == "/api/v1/imports"
-        limit = self._max_upload_bytes if upload else self._max_bytes
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > limit:
-            await _refuse(send, limit)
+        request = Request(scope)
+        limit = self._max_bytes
+        if request.method == "POST" and scope["path"] == UPLOAD_PATH:
+            limit = self._max_upload_bytes
+            try:
+                request.app.state.gate.check(bearer_of(request), OPERATORS)
+            except AccessDenied as error:
+                await node_problem(request, error)(scope, receive, send)
+                return
+        detail = f"body is larger than {limit} bytes"
+        if _declared_bytes(request) > limit:
+            await problem(request, BODY_SIZE_STATUS, "body-size", detail)(scope, receive, send)
             return
         seen = 0
 
@@ -76,15 +113,13 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > limit:
-                return {"type": "http.disconnect"}
+                raise HTTPException(BODY_SIZE_STATUS, detail)
             return message
 
         await self._app(scope, bounded, send)
 
 
-async def _refuse(send: Send, limit: int) -> None:
-    body = b'{"code":"body-size","detail":"body is larger than %d bytes","status":413,' % limit
-    body += b'"title":"request body too large","type":"urn:ironcage:error:body-size"}'
-    headers: list[Any] = [(b"content-type", b"application/problem+json")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _declared_bytes(request: Request) -> int:
+    """Read the declared length; the server has refused what is no number, and what follows is counted anyway."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < _MAX_DIGITS else 0

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from node.core.canonical import check_members, encode_json, parse_json
-from node.core.encoding import encode_b64u
+from node.core.encoding import encode_b64u, parse_b64u
+from node.core.members import check_integer, check_list, check_text
 from node.errors import AccessDenied, InvalidInput
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 ROLES: Final = ("officer", "operator", "auditor", "administrator")
 PREFIX: Final = "ict_"
 MAX_TOKENS_BYTES: Final = 1 << 20
+MAX_TOKENS: Final = 4_096
+MAX_NAME_CHARS: Final = 200
+_DIGEST_BYTES: Final = 32
 _BEARER = HTTPBearer(auto_error=False, description="A token of this node, `ict_…`")
 
 
@@ -79,10 +84,22 @@ def parse_tokens(data: bytes) -> list[TokenEntry]:
         parse_json(data, max_bytes=MAX_TOKENS_BYTES, what="tokens"), "tokens", required=("v", "tokens")
     )
     entries = []
-    for item in members["tokens"]:
+    for item in check_list(members["tokens"], "tokens", max_items=MAX_TOKENS):
         token = check_members(item, "token", required=("digest", "expires", "name", "role"))
-        entries.append(TokenEntry(token["name"], token["role"], token["digest"], token["expires"]))
+        entries.append(_parse_token(token))
     return entries
+
+
+def _parse_token(token: dict[str, Any]) -> TokenEntry:
+    role, expires = check_text(token["role"], "role"), token["expires"]
+    if role not in ROLES:
+        raise InvalidInput("token-role", f"role is unknown: want one of {', '.join(ROLES)}")
+    parse_b64u(check_text(token["digest"], "digest"), length=_DIGEST_BYTES)
+    if expires is not None:
+        check_integer(expires, "expires")
+    return TokenEntry(
+        check_text(token["name"], "name", max_chars=MAX_NAME_CHARS), role, token["digest"], expires
+    )
 
 
 class TokenGate:
@@ -130,7 +147,14 @@ def require(*roles: str) -> Any:
     return Depends(check)
 
 
+def bearer_of(request: Request) -> str | None:
+    """Read the bearer token of a request, where no dependency can: before its body."""
+    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    return token if scheme.lower() == "bearer" and token else None
+
+
+OPERATORS: Final = ("operator",)
 Officer = Annotated[Caller, require("officer", "operator")]
-Operator = Annotated[Caller, require("operator")]
+Operator = Annotated[Caller, require(*OPERATORS)]
 Auditor = Annotated[Caller, require("auditor")]
 Staff = Annotated[Caller, require("officer", "operator", "auditor")]

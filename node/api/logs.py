@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from node.api.auth import Auditor, Operator, Staff
-from node.api.models import AnchorView, anchor_view
-from node.api.problems import RESPONSES
+from node.api.models import AnchorView, Number, anchor_view
+from node.api.problems import Responses, errors
 from node.api.state import services_of, state_of
 from node.errors import AccessDenied, InvalidInput, NotFound, Unavailable
 from node.log.tiles import BundleName, parse_tile_path
@@ -20,9 +20,16 @@ from node.service.looking import Purpose
 TEXT = "text/plain; charset=utf-8"
 BYTES = "application/octet-stream"
 IMMUTABLE = "public, max-age=31536000, immutable"
-api = APIRouter(prefix="/api/v1", responses=RESPONSES)
-log = APIRouter(tags=["log"], responses={404: RESPONSES[404]})
-health = APIRouter(tags=["health"])
+api = APIRouter(prefix="/api/v1", responses=errors(500, 503))
+log = APIRouter(tags=["log"], responses=errors(400, 404, 500, 503))
+health = APIRouter(tags=["health"], responses=errors(500))
+
+
+def _sends(media_type: str, what: str, more: Responses | None = None) -> dict[str, Any]:
+    """Describe a route whose answer is not JSON."""
+    plain = media_type.partition(";")[0]
+    sent: Responses = {200: {"description": what, "content": {plain: {"schema": {"type": "string"}}}}}
+    return {"response_class": Response, "responses": sent | (more or {})}
 
 
 @api.get("/node", tags=["node"])
@@ -31,32 +38,34 @@ def show_node(request: Request) -> dict[str, Any]:
     return services_of(request).describe()
 
 
-@api.post("/anchors", tags=["anchors"])
+@api.post("/anchors", tags=["anchors"], responses=errors(401, 403, 409, 413))
 def anchor_now(request: Request, caller: Operator) -> list[AnchorView]:
     """Publish and anchor both logs now, and wait until the chain has settled it."""
     del caller
     state = state_of(request)
-    state.ready_to_anchor()
+    state.services.require_ready_to_anchor()
     anchors = state.services.anchorer.anchor_now(sleep=state.sleep)
     return [anchor_view(kind.text, stored) for kind, stored in anchors.items()]
 
 
-@api.get("/anchors", tags=["anchors"])
-def list_anchors(request: Request, caller: Staff, limit: int = 20) -> list[AnchorView]:
+@api.get("/anchors", tags=["anchors"], responses=errors(400, 401, 403))
+def list_anchors(
+    request: Request, caller: Staff, limit: Annotated[Number, Query(ge=1, le=1000)] = 20
+) -> list[AnchorView]:
     """List the newest anchors of both logs."""
     del caller
     views = []
     for kind, reader in services_of(request).readers.items():
         newest = reader.find_anchor()
         last = newest.anchor.i if newest else 0
-        for i in range(last, max(0, last - max(1, min(limit, 1000))), -1):
+        for i in range(last, max(0, last - limit), -1):
             found = reader.find_anchor(i)
             if found is not None:
                 views.append(anchor_view(kind.text, found))
     return views
 
 
-@log.get("/log/{kind}/{number}/checkpoint")
+@log.get("/log/{kind}/{number}/checkpoint", **_sends(TEXT, "A signed note."))
 def show_checkpoint(request: Request, kind: str, number: str) -> Response:
     """The newest signed checkpoint (C2SP tlog-checkpoint). Open to all."""
     reader = _reader(request, kind, number)
@@ -66,8 +75,8 @@ def show_checkpoint(request: Request, kind: str, number: str) -> Response:
     return Response(found[1], media_type=TEXT, headers={"Cache-Control": "no-cache"})
 
 
-@log.get("/log/{kind}/{number}/proof/{index}")
-def show_proof(request: Request, kind: str, number: str, index: int) -> Response:
+@log.get("/log/{kind}/{number}/proof/{index}", **_sends(TEXT, "A tlog-proof."))
+def show_proof(request: Request, kind: str, number: str, index: Number) -> Response:
     """Inclusion proof of an entry under the first published checkpoint that covers it (C2SP tlog-proof). Open to all."""
     reader = _reader(request, kind, number)
     found = reader.first_checkpoint_over(index) if 0 <= index < reader.published_size() else None
@@ -76,7 +85,10 @@ def show_proof(request: Request, kind: str, number: str, index: int) -> Response
     return Response(reader.tlog_proof(index, found[0]), media_type=TEXT)
 
 
-@log.get("/log/{kind}/{number}/tile/entries/{path:path}")
+@log.get(
+    "/log/{kind}/{number}/tile/entries/{path:path}",
+    **_sends(BYTES, "Entries, each behind its length in two bytes.", errors(401, 403, 409)),
+)
 def show_entries(request: Request, kind: str, number: str, path: str, caller: Auditor) -> Response:
     """An entry bundle (C2SP tlog-tiles), for auditors; of an access log the fetch itself is logged."""
     reader = _reader(request, kind, number)
@@ -85,6 +97,7 @@ def show_entries(request: Request, kind: str, number: str, path: str, caller: Au
         raise InvalidInput("tile-path", "path is not that of an entry bundle")
     _require_published(reader.published_size(), name.index, name.width)
     if reader.kind is LogKind.ACCESS:
+        services_of(request).require_ready_to_sign()
         why = Purpose(officer=caller.name, purpose="audit")
         services_of(request).access.log_look("audit", why, [])
     return Response(
@@ -92,7 +105,7 @@ def show_entries(request: Request, kind: str, number: str, path: str, caller: Au
     )
 
 
-@log.get("/log/{kind}/{number}/tile/{path:path}")
+@log.get("/log/{kind}/{number}/tile/{path:path}", **_sends(BYTES, "Hashes of 32 bytes."))
 def show_tile(request: Request, kind: str, number: str, path: str) -> Response:
     """A tile of hashes (C2SP tlog-tiles). Open to all."""
     reader = _reader(request, kind, number)
@@ -105,7 +118,7 @@ def show_tile(request: Request, kind: str, number: str, path: str) -> Response:
     return Response(tile, media_type=BYTES, headers={"Cache-Control": IMMUTABLE})
 
 
-@health.get("/healthz")
+@health.get("/healthz", responses=errors(503))
 def healthz(request: Request) -> dict[str, str]:
     """Whether the process works. Open to all."""
     fatal = services_of(request).sequencer.fatal
@@ -114,7 +127,7 @@ def healthz(request: Request) -> dict[str, str]:
     return {"status": "ok"}
 
 
-@health.get("/readyz")
+@health.get("/readyz", responses=errors(503))
 def readyz(request: Request) -> dict[str, object]:
     """Whether the node takes work; the reason when it does not. Open to all."""
     state = services_of(request).state()
@@ -123,7 +136,7 @@ def readyz(request: Request) -> dict[str, object]:
     return state
 
 
-@health.get("/metrics")
+@health.get("/metrics", **_sends(CONTENT_TYPE_LATEST, "Prometheus text format."))
 def metrics(request: Request) -> Response:
     """Prometheus metrics: sizes and ages, no personal data. Open to all who reach the port."""
     services = services_of(request)

@@ -5,13 +5,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from node.core.encoding import MAX_SAFE_INTEGER, parse_decimal
 
 if TYPE_CHECKING:
     from node.service.jobs import Job, RefusedRow
     from node.service.reading import StoredAnchor
     from node.service.records import RecordLine, ShownRecord
 
+
+def _parse_number(value: object) -> object:
+    """Read numbers of paths and queries by our grammar; Python and pydantic read many that are none."""
+    return parse_decimal(value) if isinstance(value, str) else value
+
+
+Number = Annotated[int, BeforeValidator(_parse_number)]
+CellNumber = Annotated[int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
+CellFraction = Annotated[float, Field(allow_inf_nan=False)]
 LeafText = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -60,7 +71,7 @@ class WithdrawBody(Body):
 class CorrectBody(Body):
     """The whole corrected row."""
 
-    values: dict[str, str | int | float | None] = Field(
+    values: dict[str, str | CellNumber | CellFraction | None] = Field(
         max_length=500, description="Cells of the row by column name, as a file would have them."
     )
     ground: Annotated[str, StringConstraints(min_length=1, max_length=500)]

@@ -18,9 +18,14 @@ from node.core.texts import title_of
 from node.errors import AccessDenied, NodeError, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import FastAPI
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE: Final = "application/problem+json"
+PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
+BODY_SIZE_STATUS: Final = 413
 RETRY_AFTER_SECONDS: Final = 2
 _UNAUTHENTICATED: Final = frozenset({"token-missing", "token-unknown", "token-expired"})
 _OWN_NAME: Final = re.compile(r"[a-z_]{1,40}|[0-9]{1,6}")
@@ -37,7 +42,9 @@ class Problem(BaseModel):
     detail: str = Field(description="What was got and what was wanted; never personal data.")
 
 
-def problem(request: Request, status: int, code: str, detail: str) -> Response:
+def problem(
+    request: Request, status: int, code: str, detail: str, more_headers: Mapping[str, str] | None = None
+) -> Response:
     """Build the answer for an error."""
     body: dict[str, Any] = {
         "type": f"urn:ironcage:error:{code}",
@@ -46,12 +53,18 @@ def problem(request: Request, status: int, code: str, detail: str) -> Response:
         "code": code,
         "detail": detail,
     }
-    headers = {}
+    headers = dict(more_headers or {})
     if status == Unavailable.status:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status == 401:  # noqa: PLR2004 - RFC 9110 demands the header with this status
         headers["WWW-Authenticate"] = "Bearer"
     return Response(encode_json(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def node_problem(request: Request, error: NodeError) -> Response:
+    """Build the answer for one of our errors."""
+    unknown = isinstance(error, AccessDenied) and error.code in _UNAUTHENTICATED
+    return problem(request, 401 if unknown else error.status, error.code, error.message)
 
 
 def language_of(request: Request) -> str:
@@ -65,10 +78,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(NodeError)
     def on_node_error(request: Request, error: NodeError) -> Response:
-        status = error.status
-        if isinstance(error, AccessDenied) and error.code in _UNAUTHENTICATED:
-            status = 401
-        return problem(request, status, error.code, error.message)
+        return node_problem(request, error)
 
     @app.exception_handler(RequestValidationError)
     def on_shape(request: Request, error: RequestValidationError) -> Response:
@@ -79,25 +89,68 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def on_http(request: Request, error: HTTPException) -> Response:
-        return problem(request, error.status_code, f"http-{error.status_code}", str(error.detail))
+        if error.status_code == BODY_SIZE_STATUS:
+            return problem(request, error.status_code, "body-size", str(error.detail))
+        code = f"http-{error.status_code}"
+        return problem(request, error.status_code, code, str(error.detail), dict(error.headers or {}))
 
-    @app.exception_handler(Exception)
-    def on_fault(request: Request, error: Exception) -> Response:
-        # The traceback may show values of a request, so only the kind and the place of the fault are logged.
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-        _LOG.error("fault", kind=type(error).__name__, place=place, route=request.url.path)
-        return problem(request, 500, "fault", "an error of this node; its log says where")
+    app.add_middleware(FaultBarrier)
 
 
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"model": Problem, "description": "The input is not what its format or rule says."},
-    401: {"model": Problem, "description": "No token, an unknown or an expired one."},
-    403: {"model": Problem, "description": "The token's role may not do this."},
-    404: {"model": Problem, "description": "There is no such thing here."},
-    409: {"model": Problem, "description": "It contradicts what is already there, or the node is read-only."},
-    503: {"model": Problem, "description": "Not now; the same call may succeed later (Retry-After)."},
+class FaultBarrier:
+    """Answers whatever nobody foresaw, and lets no text of it out: not to the caller, not to the log of the server."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # noqa: BLE001 - this is the place where faults end
+            # The traceback may show values of a request, so only the kind and the place of the fault are logged.
+            _LOG.error("fault", kind=type(error).__name__, place=_place_of(error), route=_route_of(scope))
+            if not started and scope["type"] == "http":
+                answer = problem(Request(scope), 500, "fault", "an error of this node; its log says where")
+                await answer(scope, receive, send)
+
+
+def _place_of(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+
+
+def _route_of(scope: Scope) -> str:
+    """Name the route by its pattern; a path could hold what a caller typed."""
+    return str(getattr(scope.get("route"), "path", "?"))
+
+
+_MEANINGS: Final = {
+    400: "The input is not what its format or rule says.",
+    401: "No token, an unknown or an expired one.",
+    403: "The token's role may not do this.",
+    404: "There is no such thing here.",
+    409: "It contradicts what is already there, or the node is read-only.",
+    413: "The body is larger than this route takes.",
+    422: "What is stored is not what was signed; nothing is shown.",
+    500: "An error of this node, or its own state is unknown.",
+    503: "Not now; the same call may succeed later (Retry-After).",
 }
-"""What every route with a token may answer beside its result."""
+Responses = dict[int | str, dict[str, Any]]
+
+
+def errors(*statuses: int) -> Responses:
+    """Describe the errors that a route may answer, all of them problems."""
+    return {
+        status: {"description": _MEANINGS[status], "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
+        for status in statuses
+    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
 
 from node.api.auth import Caller, Officer, Operator
@@ -15,6 +16,7 @@ from node.api.models import (
     EvidenceView,
     JobView,
     LeafText,
+    Number,
     RecordView,
     RefusalView,
     SearchBody,
@@ -27,7 +29,7 @@ from node.api.models import (
     row_of,
     shown_view,
 )
-from node.api.problems import RESPONSES, language_of
+from node.api.problems import errors, language_of
 from node.api.state import services_of, state_of
 from node.core.texts import title_of
 from node.errors import Fatal, NodeError
@@ -36,11 +38,25 @@ from node.service.jobs import get_job, iterate_refusals, list_jobs
 from node.service.looking import Purpose
 
 MAX_NAME_CHARACTERS = 200
-router = APIRouter(prefix="/api/v1", responses=RESPONSES)
+FORM_FIELDS = frozenset({"file", "item", "corrections"})
+router = APIRouter(prefix="/api/v1", responses=errors(400, 401, 403, 500, 503))
 ItemText = Annotated[str, StringConstraints(max_length=65)]
 
 
-@router.post("/imports", status_code=202, tags=["imports"])
+async def known_form(request: Request) -> None:
+    """Refuse form fields that no import has; a misspelt one would be passed over in silence."""
+    for name in set(await request.form()) - FORM_FIELDS:
+        fault = {"type": "extra_forbidden", "loc": ("body", name), "msg": "Extra inputs are not permitted"}
+        raise RequestValidationError([fault])
+
+
+@router.post(
+    "/imports",
+    status_code=202,
+    tags=["imports"],
+    responses=errors(404, 409, 413),
+    dependencies=[Depends(known_form)],
+)
 def order_import(
     request: Request,
     file: Annotated[UploadFile, File(description="The department's file: xlsx, xls, csv or ndjson.")],
@@ -52,6 +68,7 @@ def order_import(
     """Store a file and queue its import. Ask for the job to see how it goes."""
     state = state_of(request)
     importer = state.services.importer
+    state.services.sequencer.require_writable()
     importer.require_item(item)
     job_id = importer.new_job_id()
     stored = state.uploads.store(job_id, file.file)
@@ -77,27 +94,30 @@ def order_import(
 
 
 @router.get("/imports", tags=["imports"])
-def list_imports(request: Request, caller: Operator, limit: int = 20) -> list[JobView]:
+def list_imports(
+    request: Request, caller: Operator, limit: Annotated[Number, Query(ge=1, le=1000)] = 20
+) -> list[JobView]:
     """List the newest imports."""
     del caller
-    return [job_view(job) for job in list_jobs(services_of(request).store, limit=max(1, min(limit, 1000)))]
+    return [job_view(job) for job in list_jobs(services_of(request).store, limit=limit)]
 
 
-@router.get("/imports/{job_id}", tags=["imports"])
+@router.get("/imports/{job_id}", tags=["imports"], responses=errors(404))
 def show_import(request: Request, job_id: str, caller: Operator) -> JobView:
     """Show how an import goes, or how it ended."""
     del caller
     return job_view(get_job(services_of(request).store, job_id))
 
 
-@router.get("/imports/{job_id}/refusals", tags=["imports"])
+@router.get("/imports/{job_id}/refusals", tags=["imports"], responses=errors(404))
 def show_refusals(
-    request: Request, job_id: str, caller: Operator, limit: int = 1000, after: int = 0
+    request: Request,
+    job_id: str,
+    caller: Operator,
+    limit: Annotated[Number, Query(ge=1, le=10_000)] = 1000,
+    after: Annotated[Number, Query(description="Continue behind this row number.")] = 0,
 ) -> list[RefusalView]:
-    """List refused rows with column, rule and class of value, in the order of the file.
-
-    `after` continues behind a row number.
-    """
+    """List refused rows with column, rule and class of value, in the order of the file."""
     del caller
     store = services_of(request).store
     get_job(store, job_id)
@@ -105,13 +125,13 @@ def show_refusals(
     views: list[RefusalView] = []
     for refusal in iterate_refusals(store, job_id):
         if refusal.row > after:
-            if len(views) >= max(1, min(limit, 10_000)) and refusal.row != views[-1].row:
+            if len(views) >= limit and refusal.row != views[-1].row:
                 break
             views.append(refusal_view(refusal, _reason(refusal.rule, language)))
     return views
 
 
-@router.post("/records/search", tags=["records"])
+@router.post("/records/search", tags=["records"], responses=errors(413))
 def search_records(request: Request, body: SearchBody, caller: Officer) -> list[RecordView]:
     """List records: newest first, or all about one subject. Shows nothing of their content."""
     del caller
@@ -123,30 +143,33 @@ def search_records(request: Request, body: SearchBody, caller: Officer) -> list[
     return [record_view(line) for line in lines]
 
 
-@router.post("/records/{leaf}/show", tags=["records"])
+@router.post("/records/{leaf}/show", tags=["records"], responses=errors(404, 409, 413, 422))
 def show_record(request: Request, leaf: LeafText, body: WhyBody, caller: Officer) -> ShownRecordView:
     """Show all fields of a record. The look is in the access log before anything is opened."""
-    return shown_view(services_of(request).records.show(bytes.fromhex(leaf), _why(body, caller)))
+    services = services_of(request)
+    services.require_ready_to_sign()
+    return shown_view(services.records.show(bytes.fromhex(leaf), _why(body, caller)))
 
 
-@router.post("/records/{leaf}/evidence", tags=["records"])
+@router.post("/records/{leaf}/evidence", tags=["records"], responses=errors(404, 409, 413, 422))
 def export_evidence(request: Request, leaf: LeafText, body: EvidenceBody, caller: Officer) -> EvidenceView:
     """Build an evidence file that discloses some fields. The look is in the access log before."""
-    exporter = services_of(request).exporter
-    exported = exporter.export(bytes.fromhex(leaf), set(body.disclose), _why(body, caller))
+    services = services_of(request)
+    services.require_ready_to_sign()
+    exported = services.exporter.export(bytes.fromhex(leaf), set(body.disclose), _why(body, caller))
     return EvidenceView(
         name=exported.name, stage=exported.stage, evidence=exported.data.decode(), receipt=exported.receipt
     )
 
 
-@router.post("/records/{leaf}/withdraw", tags=["records"])
+@router.post("/records/{leaf}/withdraw", tags=["records"], responses=errors(404, 409, 413))
 def withdraw_record(request: Request, leaf: LeafText, body: WithdrawBody, caller: Operator) -> RecordView:
     """Withdraw a record. Final; evidence says so from the next anchor on."""
     records = services_of(request).records
     return record_view(records.withdraw(bytes.fromhex(leaf), officer=caller.name, ground=body.ground))
 
 
-@router.post("/records/{leaf}/correct", tags=["records"])
+@router.post("/records/{leaf}/correct", tags=["records"], responses=errors(404, 409, 413))
 def correct_record(request: Request, leaf: LeafText, body: CorrectBody, caller: Operator) -> RecordView:
     """Issue a record that supersedes another; the old one becomes invalid in the same commit."""
     services = services_of(request)

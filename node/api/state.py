@@ -47,14 +47,12 @@ class ApiState:
         services: The node.
         uploads: Takes files for import.
         wake_imports: Tells the import loop that there is work.
-        ready_to_anchor: Raises while the node has not compared itself with the chain.
         sleep: Waits some seconds for the chain; raises when the node is stopping.
     """
 
     services: Services
     uploads: UploadStore
     wake_imports: Callable[[], None]
-    ready_to_anchor: Callable[[], None]
     sleep: Callable[[float], None]
 
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from node.core.encoding import encode_b64u, encode_hex
+from node.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +89,18 @@ class Condition:
     verified: bool = False
     last_error: NodeError | None = None
 
+    def require_compared(self) -> None:
+        """Refuse to sign before it is known that the store continues what is anchored.
+
+        Raises:
+            Unavailable: ``chain-not-compared``.
+        """
+        if not self.verified:
+            raise Unavailable(
+                "chain-not-compared",
+                "nothing is signed, receipts of looks among it, until the chain was asked whether this store continues it",
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -148,6 +162,31 @@ class Services:
             "reason": reason.message if reason else None,
             "unanchored_seconds": self._unanchored_seconds(),
         }
+
+    def require_ready_to_sign(self) -> None:
+        """Refuse while it is not known whether this store continues what was signed before: receipts are promises too.
+
+        Raises:
+            Conflict, Fatal: The node is read-only or stopped.
+            Unavailable: ``chain-not-compared``.
+        """
+        self.sequencer.require_writable()
+        self.condition.require_compared()
+
+    def require_ready_to_anchor(self) -> None:
+        """Refuse while the node has not compared itself with the chain and joined it.
+
+        Raises:
+            Conflict, Fatal: The node is read-only or stopped.
+            Unavailable: The chain is away, or the comparison goes on.
+        """
+        self.sequencer.require_writable()
+        condition = self.condition
+        if condition.chain is not None and not (condition.verified and condition.joined):
+            raise copy(condition.chain)
+        condition.require_compared()
+        if not condition.joined:
+            raise Unavailable("chain-not-joined", "the node is still taking its place on the chain")
 
     def _describe_log(self, log: LogKind) -> dict[str, object]:
         reader = self.readers[log]
