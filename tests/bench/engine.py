@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log engine alone: ready entries in, durable answers out; proofs out of the store; start of a node."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from hashlib import sha256
+
+from node.core.types import RootHash
+from node.log.merkle import verify_consistency, verify_inclusion
+from node.log.tree import TreeWriter, build_consistency_proof, build_inclusion_path, root_at
+from node.ports import Batch
+from node.service import layout
+from node.service.assembly import LOG_NUMBERS, open_readers
+from node.service.layout import LogKind
+from node.service.sequencer import Sequencer
+from node.storage.heads import DiskHeadFiles
+from node.storage.opening import open_store
+from tests.bench.homes import MEMBER
+from tests.bench.processes import measured
+
+DOMAIN = "bench.example"
+LOG = LogKind.ACCESS
+WARM_UP = 50
+LEAVES_A_COMMIT = 50_000
+PROOFS_CHECKED = 20
+
+
+def measure_engine(scratch, *, alone, entries, callers, entry_bytes):
+    """Measure one caller by itself, then many who wait for their answers at the same time.
+
+    Args:
+        scratch: Where the store goes.
+        alone: Entries of the one caller.
+        entries: Entries of the many.
+        callers: How many of them; each hands in its next entry when the last one is durable.
+        entry_bytes: Size of an entry.
+    """
+    store = open_store(scratch / f"engine-{entry_bytes}", b"bench", create=True)
+    heads = DiskHeadFiles(scratch / f"engine-{entry_bytes}-heads")
+    origins = {log: reader.origin for log, reader in open_readers(store, DOMAIN, MEMBER).items()}
+    sequencer = Sequencer(store, heads, origins, LOG_NUMBERS)
+    try:
+        ready = os.urandom(entry_bytes + 4_096)
+        one = _call_alone(sequencer, ready, alone, entry_bytes, promise=False)
+        promised = _call_alone(sequencer, ready, alone // 4, entry_bytes, promise=True)
+        with measured() as usage:
+            _call_together(sequencer, ready, entries, callers, entry_bytes)
+        return {
+            "entry_bytes": entry_bytes,
+            "one_caller": one,
+            "one_caller_with_head_file": promised,
+            "callers": callers,
+            "entries": entries,
+            "entries_per_second": round(entries / usage.wall_seconds),
+            "cpu_us_per_entry": round(usage.cpu_seconds / entries * 1e6, 2),
+        }
+    finally:
+        sequencer.close()
+        store.close()
+
+
+def _call_alone(sequencer, ready, count, entry_bytes, *, promise):
+    def append(transaction):
+        transaction.append(LOG, entry)
+        if promise:
+            transaction.promise(LOG)
+
+    seconds = []
+    for number in range(count + WARM_UP):
+        entry = _entry(ready, number, entry_bytes)
+        start = time.perf_counter()
+        sequencer.run(append)
+        seconds.append(time.perf_counter() - start)
+    return milliseconds(seconds[WARM_UP:])
+
+
+def _call_together(sequencer, ready, entries, callers, entry_bytes):
+    left = iter(range(entries))
+    answered = threading.Semaphore(0)
+
+    def call():
+        number = next(left, None)
+        if number is None:
+            answered.release()
+            return
+        entry = _entry(ready, number, entry_bytes)
+        sequencer.submit(lambda transaction: transaction.append(LOG, entry)).add_done_callback(done)
+
+    def done(future):
+        future.result()
+        call()
+
+    for _ in range(callers):
+        call()
+    for _ in range(callers):
+        answered.acquire()
+
+
+def _entry(ready, number, entry_bytes):
+    """A ready entry, another one each time, without the cost of making one."""
+    return ready[number & 4_095 : (number & 4_095) + entry_bytes]
+
+
+def measure_proofs(scratch, size, *, proofs):
+    """Measure proofs from a stored tree of ``size`` entries whose leaf hashes are made up."""
+    store = open_store(scratch / f"proofs-{size}", b"bench", create=True)
+    try:
+        build = _grow(store, size)
+        tiles = open_readers(store, DOMAIN, MEMBER)[LOG].tiles
+        places = [_draw(size, number) for number in range(proofs)]
+        _check(tiles, size, places[:PROOFS_CHECKED])
+        return {
+            "size": size,
+            "leaves_per_second": round(size / build),
+            "inclusion": milliseconds(
+                [_seconds(build_inclusion_path, tiles, place, size) for place in places]
+            ),
+            "consistency": milliseconds(
+                [_seconds(build_consistency_proof, tiles, place + 1, size) for place in places]
+            ),
+        }
+    finally:
+        store.close()
+
+
+def _grow(store, size):
+    tree, start = TreeWriter(), time.perf_counter()
+    while tree.size < size:
+        batch = Batch()
+        for write in tree.extend(os.urandom(32 * min(LEAVES_A_COMMIT, size - tree.size))):
+            batch.put(layout.tile_key(LOG, write.level, write.index), write.data)
+        batch.put(layout.size_key(LOG), layout.u64(tree.size))
+        store.commit(batch)
+    return time.perf_counter() - start
+
+
+def _check(tiles, size, places):
+    """See that what is measured are proofs."""
+    root = root_at(tiles, size)
+    for place in places:
+        leaf = tiles.read_tile(0, place // 256)[place % 256 * 32 :][:32]
+        verify_inclusion(place, size, leaf, build_inclusion_path(tiles, place, size), root)
+        old = RootHash(root_at(tiles, place + 1))
+        verify_consistency(place + 1, size, old, root, build_consistency_proof(tiles, place + 1, size))
+
+
+def _draw(bound, number):
+    return int.from_bytes(sha256(b"%d" % number).digest()[:8], "big") % bound
+
+
+def _seconds(call, *arguments):
+    start = time.perf_counter()
+    call(*arguments)
+    return time.perf_counter() - start
+
+
+def milliseconds(seconds):
+    """The middle of a set of times, and what 99 of 100 stay below."""
+    ordered = sorted(seconds)
+    return {
+        "p50_ms": round(ordered[len(ordered) // 2] * 1e3, 3),
+        "p99_ms": round(ordered[len(ordered) * 99 // 100] * 1e3, 3),
+    }

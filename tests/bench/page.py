@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of docs/performance.md, put between their markers; the text around them is written by hand."""
+
+from __future__ import annotations
+
+import re
+
+MARKER = re.compile(r"(<!-- bench:([a-z]+) -->\n).*?(<!-- bench -->)", re.DOTALL)
+
+
+def rewrite(page, figures):
+    """Put the figures into a page; a table whose group was not measured stays as it is."""
+    named = {name for _, name, _ in MARKER.findall(page)}
+    assert named == set(TABLES), f"markers of the page: {sorted(named)}, want {sorted(TABLES)}"
+
+    def fill(match):
+        head, name, end = match.groups()
+        group, build = TABLES[name]
+        if group is None:
+            return f"{head}{build(figures)}\n{end}"
+        return f"{head}{build(figures[group])}\n{end}" if group in figures else match[0]
+
+    return MARKER.sub(fill, page)
+
+
+def _table(head, rows):
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _conditions(figures):
+    groups = {name: group["conditions"] for name, group in figures.items()}
+    machines = {
+        (
+            f"{c['cpu']}, {c['cores']} cores, {c['memory_mib'] / 1024:.0f} GiB, Linux {c['kernel']}, {c['python']} "
+            f"({'' if c['python_optimised'] else 'not '}built with --enable-optimizations), {c['file_system']}"
+        )
+        for c in groups.values()
+    }
+    rows = [
+        [
+            name,
+            c["date"],
+            c["commit"] + ("+" if c["changed"] else ""),
+            f"{c['load_before']:.1f} → {c['load_after']:.1f}",
+            f"{c['sign_us']:.0f}",
+            f"{c['loop_us']:.0f}",
+            f"{c['sync_ms']:.2f}",
+            f"{c['seconds']:.0f}",
+        ]
+        for name, c in groups.items()
+    ]
+    head = ["group", "date", "commit", "load", "signature µs", "loop µs", "sync ms", "took s"]
+    return "\n".join(f"* {machine}" for machine in sorted(machines)) + "\n\n" + _table(head, rows)
+
+
+def _import(group):
+    csv, xlsx, cores = group["csv"], group["xlsx"], group["conditions"]["cores"]
+
+    def line(what, budget, form):
+        return [what, budget, form(csv), form(xlsx)]
+
+    return _table(
+        [f"import of {csv['rows']:,} rows of 30 fields", "budget", "CSV", "xlsx"],
+        [
+            line(
+                "rows/s, file to durable and acknowledged",
+                "≥ 15,000 · 10,000; aim 20,000 · 16,000",
+                lambda i: f"{i['rows_per_second']:,}",
+            ),
+            line("CPU µs a row, all processes", "", lambda i: f"{i['cpu_us_per_row']:.0f}"),
+            line("of that in the node's own process", "", lambda i: f"{i['node_cpu_us_per_row']:.0f}"),
+            line(
+                f"rows/s that this CPU time allows on {cores} cores",
+                "",
+                lambda i: f"{cores * i['rows_per_cpu_second']:,}",
+            ),
+            line("anonymous memory of all processes, peak MiB", "≤ 1,024", lambda i: i["anonymous_mib"]),
+            line("disk, bytes a record", "", lambda i: f"{i['disk_bytes_per_record']:,}"),
+        ],
+    )
+
+
+STAGES = (
+    ("unpack", "worker: take the rows out of their chunk"),
+    ("validate", "worker: validate"),
+    ("issue", "worker: issue (salts, digests, JWT)"),
+    ("sign", "of that the Ed25519 signature"),
+    ("seal", "worker: seal the values, wrap the secret"),
+    ("worker", "worker, all of it"),
+)
+
+
+def _stages(group):
+    stages, read = group["stages"], group["read_us"]
+    rows = [
+        ["read CSV: encoding, lines, cells, chunks", f"{read['csv']:.1f}", ""],
+        ["read xlsx, in its own process", f"{read['xlsx']:.1f}", ""],
+        *[
+            [text, f"{stages[name]['best_us']:.1f}", f"{stages[name]['median_us']:.1f}"]
+            for name, text in STAGES
+        ],
+        ["node: decide, append, commit, LevelDB's own thread included", f"{stages['write_cpu_us']:.1f}", ""],
+        [
+            "the same by the clock, synced",
+            f"{stages['write']['best_us']:.1f}",
+            f"{stages['write']['median_us']:.1f}",
+        ],
+    ]
+    return _table(["stage, alone", "best chunk", "median chunk"], rows)
+
+
+def _log(group):
+    rows = []
+    for engine in group["engines"]:
+        size = f"entries of {engine['entry_bytes']:,} bytes"
+        short = engine["entry_bytes"] == group["engines"][0]["entry_bytes"]
+        one, head = engine["one_caller"], engine["one_caller_with_head_file"]
+        rows += [
+            [
+                f"{size}: one caller, ms",
+                "p50 ≤ 1" if short else "",
+                f"{one['p50_ms']:.2f}",
+                f"{one['p99_ms']:.2f}",
+            ],
+            [f"{size}: one caller, head file too, ms", "", f"{head['p50_ms']:.2f}", f"{head['p99_ms']:.2f}"],
+            [
+                f"{size}: {engine['callers']:,} waiting callers, entries/s",
+                "≥ 120,000" if short else "",
+                f"{engine['entries_per_second']:,}",
+                "",
+            ],
+            [f"{size}: CPU µs an entry", "", f"{engine['cpu_us_per_entry']:.1f}", ""],
+        ]
+    return _table(["log engine, durable", "budget", "p50", "p99"], rows)
+
+
+def _proofs(group):
+    rows = [
+        [
+            f"{tree['size']:,}",
+            *[f"{tree[kind][p]:.3f}" for kind in ("inclusion", "consistency") for p in ("p50_ms", "p99_ms")],
+            f"{tree['leaves_per_second']:,}",
+        ]
+        for tree in group["trees"]
+    ]
+    head = ["entries", "inclusion p50 ms", "p99", "consistency p50 ms", "p99", "leaves/s into tiles"]
+    return _table(head, rows)
+
+
+def _evidence(group):
+    rows = [
+        [
+            f"evidence at {group['log_size']:,} entries, without the status list, bytes",
+            "≤ 16,384",
+            f"{group['bytes_without_status']:,}",
+            "",
+        ],
+        ["the same with status", "", f"{group['bytes_with_status']:,}", ""],
+        ["verify in process, CPU ms", "≤ 2", *_best(group["verify_cpu_ms"])],
+        ["`ironcage evidence verify`, cold, ms by the clock", "≤ 200", *_best(group["command_ms"])],
+        ["the same, CPU ms", "", *_best(group["command_cpu_ms"])],
+        ["of that: Python itself", "", *_best(group["bare_python_cpu_ms"])],
+        ["of that: importing the verifier", "", *_best(group["import_cpu_ms"])],
+    ]
+    return _table(["evidence", "budget", "best", "p50"], rows)
+
+
+def _best(spread):
+    return f"{spread['best']:.1f}", f"{spread['p50']:.1f}"
+
+
+def _anchors(group):
+    rows = [
+        [
+            f"{row['size']:,}",
+            f"{row['growth']:,}",
+            f"{row['gas']:,}",
+            f"{row['calldata_gas']:,}",
+            f"{row['execution_gas']:,}",
+            row["proof_hashes"],
+        ]
+        for row in group["rows"]
+    ]
+    first = group["first"]
+    rows.append(
+        [
+            f"first anchor, {first['size']:,}",
+            "",
+            f"{first['gas']:,}",
+            f"{first['calldata_gas']:,}",
+            f"{first['execution_gas']:,}",
+            0,
+        ]
+    )
+    head = ["log size", "growth", "gas", "of that calldata", "of that execution", "hashes in the proof"]
+    return _table(head, rows)
+
+
+def _restart(group):
+    return _table(
+        ["start of a node", "budget", "s"],
+        [
+            [
+                f"{group['entries']:,} entries: cold command to first answer",
+                "≤ 3 at 10,000,000",
+                f"{group['seconds']:.1f}",
+            ]
+        ],
+    )
+
+
+TABLES = {
+    "conditions": (None, _conditions),
+    "import": ("import", _import),
+    "stages": ("import", _stages),
+    "log": ("log", _log),
+    "proofs": ("proofs", _proofs),
+    "evidence": ("evidence", _evidence),
+    "anchors": ("anchors", _anchors),
+    "restart": ("restart", _restart),
+}

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark runs and its page has a place for every figure; what it measures is asserted nowhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.bench.groups import GROUPS
+from tests.bench.page import MARKER, TABLES
+from tests.support.project import ROOT
+
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def test_a_quick_run_measures_every_group_and_fills_every_table(tmp_path):
+    out, page = tmp_path / "bench.json", tmp_path / "performance.md"
+    page.write_text(MARKER.sub(r"\g<1>\g<3>", PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--quick", "--out", str(out), "--page", str(page)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    figures = json.loads(out.read_bytes())
+    assert set(figures) == set(GROUPS)
+    assert figures["import"]["csv"]["rows"] == figures["import"]["xlsx"]["rows"] == 1_000
+    filled = page.read_text(encoding="utf-8")
+    tables = {name: found for found, name, _ in (match.group(0, 2, 3) for match in MARKER.finditer(filled))}
+    assert set(tables) == set(TABLES)
+    assert all(table.count("\n|") >= 3 for table in tables.values())
+
+
+def test_the_page_has_figures():
+    assert all(match[0].count("\n|") >= 3 for match in MARKER.finditer(PAGE.read_text(encoding="utf-8")))
