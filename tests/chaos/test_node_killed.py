@@ -13,22 +13,16 @@ import pytest
 from node.errors import Unavailable
 from tests.support.chain_proxy import AFTER, BEFORE, ChainProxy
 from tests.support.penalty_files import store_penalties
-from tests.support.real_node import STOP_SECONDS, check_against_chain, check_clean, real_nodes, wait_until
+from tests.support.real_node import (
+    STOP_SECONDS,
+    all_leaves,
+    check_against_chain,
+    check_clean,
+    real_nodes,
+    wait_until,
+)
 
 CHUNK = 1_000
-
-
-def all_leaves(node):
-    """Leaf hashes of all records, newest first."""
-    leaves, before = [], None
-    with node.client() as client:
-        while True:
-            body = {"limit": 1000} | ({} if before is None else {"before": before})
-            lines = client.post("/api/v1/records/search", body)
-            if not lines:
-                return leaves
-            leaves += [line["leaf"] for line in lines]
-            before = lines[-1]["index"]
 
 
 def wait_accepted(node, job, least):

@@ -315,6 +315,19 @@ def check_clean(node):
     return done.json["counts"]
 
 
+def all_leaves(node):
+    """Leaf hashes of all records, newest first."""
+    leaves, before = [], None
+    with node.client() as client:
+        while True:
+            body = {"limit": 1000} | ({} if before is None else {"before": before})
+            lines = client.post("/api/v1/records/search", body)
+            if not lines:
+                return leaves
+            leaves += [line["leaf"] for line in lines]
+            before = lines[-1]["index"]
+
+
 def check_against_chain(node):
     """Compare a running node's anchors, one by one, with those of the chain; give how many there are of each log."""
     settings = load_settings(node.home)
