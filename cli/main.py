@@ -15,16 +15,24 @@ _INTERRUPTED = 130
 def run() -> None:
     """Run the command line."""
     try:
-        _, arguments = split_language(sys.argv[1:])
-        wanted = parse_plain(arguments)
-        if wanted is not None:
-            sys.exit(verify_files(wanted))
-        from cli.app import app
-
-        app(arguments, prog_name="ironcage")
+        try:
+            _run(sys.argv[1:])
+        finally:
+            # Where output is buffered a reader that has left shows only now; at exit it would be too late to handle.
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+
+
+def _run(words: list[str]) -> None:
+    _, arguments = split_language(words)
+    wanted = parse_plain(arguments)
+    if wanted is not None:
+        sys.exit(verify_files(wanted))
+    from cli.app import app
+
+    app(arguments, prog_name="ironcage")

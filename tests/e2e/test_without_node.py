@@ -220,15 +220,16 @@ def test_output_goes_where_it_can_be_written_or_nothing_is_done(home, tmp_path):
         assert (done.code, "[file-access]" in done.err) == (2, True), done
 
 
-def test_a_reader_that_leaves_is_no_error(evidence):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_error(evidence, unbuffered):
     file, policy = evidence
-    program = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, *COMMAND, "evidence", "verify", str(file), "--policy", str(policy)],
         cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    program.stdout.close()
-    assert program.wait() == 1
-    assert program.stderr.read() == b""
-    program.stderr.close()
+    ) as program:
+        program.stdout.close()
+        assert program.wait() == 1
+        assert program.stderr.read() == b""
