@@ -83,6 +83,7 @@ def parse_tokens(data: bytes) -> list[TokenEntry]:
     members = check_members(
         parse_json(data, max_bytes=MAX_TOKENS_BYTES, what="tokens"), "tokens", required=("v", "tokens")
     )
+    check_integer(members["v"], "v", least=1, most=1)
     entries = []
     for item in check_list(members["tokens"], "tokens", max_items=MAX_TOKENS):
         token = check_members(item, "token", required=("digest", "expires", "name", "role"))

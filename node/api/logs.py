@@ -6,10 +6,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as PathParameter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from node.api.auth import Auditor, Operator, Staff
-from node.api.models import AnchorView, Number, anchor_view
+from node.api.models import DECIMAL, AnchorView, anchor_view
 from node.api.problems import Responses, errors
 from node.api.state import services_of, state_of
 from node.errors import AccessDenied, InvalidInput, NotFound, Unavailable
@@ -50,7 +51,7 @@ def anchor_now(request: Request, caller: Operator) -> list[AnchorView]:
 
 @api.get("/anchors", tags=["anchors"], responses=errors(400, 401, 403))
 def list_anchors(
-    request: Request, caller: Staff, limit: Annotated[Number, Query(ge=1, le=1000)] = 20
+    request: Request, caller: Staff, limit: Annotated[int, Query(ge=1, le=1000), DECIMAL] = 20
 ) -> list[AnchorView]:
     """List the newest anchors of both logs."""
     del caller
@@ -76,7 +77,9 @@ def show_checkpoint(request: Request, kind: str, number: str) -> Response:
 
 
 @log.get("/log/{kind}/{number}/proof/{index}", **_sends(TEXT, "A tlog-proof."))
-def show_proof(request: Request, kind: str, number: str, index: Number) -> Response:
+def show_proof(
+    request: Request, kind: str, number: str, index: Annotated[int, PathParameter(ge=0), DECIMAL]
+) -> Response:
     """Inclusion proof of an entry under the first published checkpoint that covers it (C2SP tlog-proof). Open to all."""
     reader = _reader(request, kind, number)
     found = reader.first_checkpoint_over(index) if 0 <= index < reader.published_size() else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from node.core.encoding import MAX_SAFE_INTEGER, parse_decimal
+from node.records.sealed import MAX_VALUE_CHARACTERS
 
 if TYPE_CHECKING:
     from node.service.jobs import Job, RefusedRow
@@ -20,8 +21,10 @@ def _parse_number(value: object) -> object:
     return parse_decimal(value) if isinstance(value, str) else value
 
 
-Number = Annotated[int, BeforeValidator(_parse_number)]
+DECIMAL = BeforeValidator(_parse_number)
+"""Stands last among the annotations of a number of a path or query."""
 CellNumber = Annotated[int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
+CellText = Annotated[str, StringConstraints(max_length=MAX_VALUE_CHARACTERS)]
 CellFraction = Annotated[float, Field(allow_inf_nan=False)]
 LeafText = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -71,7 +74,7 @@ class WithdrawBody(Body):
 class CorrectBody(Body):
     """The whole corrected row."""
 
-    values: dict[str, str | CellNumber | CellFraction | None] = Field(
+    values: dict[ShortText, CellText | CellNumber | CellFraction | None] = Field(
         max_length=500, description="Cells of the row by column name, as a file would have them."
     )
     ground: Annotated[str, StringConstraints(min_length=1, max_length=500)]

@@ -11,12 +11,12 @@ from pydantic import StringConstraints
 
 from node.api.auth import Caller, Officer, Operator
 from node.api.models import (
+    DECIMAL,
     CorrectBody,
     EvidenceBody,
     EvidenceView,
     JobView,
     LeafText,
-    Number,
     RecordView,
     RefusalView,
     SearchBody,
@@ -95,7 +95,7 @@ def order_import(
 
 @router.get("/imports", tags=["imports"])
 def list_imports(
-    request: Request, caller: Operator, limit: Annotated[Number, Query(ge=1, le=1000)] = 20
+    request: Request, caller: Operator, limit: Annotated[int, Query(ge=1, le=1000), DECIMAL] = 20
 ) -> list[JobView]:
     """List the newest imports."""
     del caller
@@ -114,8 +114,8 @@ def show_refusals(
     request: Request,
     job_id: str,
     caller: Operator,
-    limit: Annotated[Number, Query(ge=1, le=10_000)] = 1000,
-    after: Annotated[Number, Query(description="Continue behind this row number.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000), DECIMAL] = 1000,
+    after: Annotated[int, Query(ge=0, description="Continue behind this row number."), DECIMAL] = 0,
 ) -> list[RefusalView]:
     """List refused rows with column, rule and class of value, in the order of the file."""
     del caller

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may call what: every route of the application, with every token that does not fit."""
+
+import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+
+from node.api.auth import PREFIX, ROLES, TokenGate, encode_tokens, new_token, parse_tokens
+from node.core.canonical import encode_json
+from node.errors import AccessDenied, NodeError
+from tests.support.api_world import WHY, ApiWorld, csv_of
+from tests.support.clock import ManualClock
+from tests.support.errors import raises_code
+from tests.support.node_world import FixedRandom, penalty
+from tests.support.rows import PENALTY
+
+OPEN = None
+OFFICERS = {"officer", "operator"}
+OPERATORS = {"operator"}
+AUDITORS = {"auditor"}
+STAFF = {"officer", "operator", "auditor"}
+
+# Every route: who is let in (an administrator always is), and a call that is well formed.
+ROUTES = {
+    ("GET", "/openapi.json"): (OPEN, {}),
+    ("GET", "/api/v1/node"): (OPEN, {}),
+    ("POST", "/api/v1/anchors"): (OPERATORS, {}),
+    ("GET", "/api/v1/anchors"): (STAFF, {}),
+    ("POST", "/api/v1/imports"): (
+        OPERATORS,
+        {"files": {"file": ("a.csv", b"x")}, "data": {"item": "penalty:2018"}},
+    ),
+    ("GET", "/api/v1/imports"): (OPERATORS, {}),
+    ("GET", "/api/v1/imports/{job_id}"): (OPERATORS, {}),
+    ("GET", "/api/v1/imports/{job_id}/refusals"): (OPERATORS, {}),
+    ("POST", "/api/v1/records/search"): (OFFICERS, {"json": {}}),
+    ("POST", "/api/v1/records/{leaf}/show"): (OFFICERS, {"json": WHY}),
+    ("POST", "/api/v1/records/{leaf}/evidence"): (OFFICERS, {"json": WHY | {"disclose": ["subject"]}}),
+    ("POST", "/api/v1/records/{leaf}/withdraw"): (OPERATORS, {"json": {"ground": "g"}}),
+    ("POST", "/api/v1/records/{leaf}/correct"): (OPERATORS, {"json": {"values": {"a": "b"}, "ground": "g"}}),
+    ("GET", "/log/{kind}/{number}/checkpoint"): (OPEN, {}),
+    ("GET", "/log/{kind}/{number}/proof/{index}"): (OPEN, {}),
+    ("GET", "/log/{kind}/{number}/tile/entries/{path:path}"): (AUDITORS, {}),
+    ("GET", "/log/{kind}/{number}/tile/{path:path}"): (OPEN, {}),
+    ("GET", "/healthz"): (OPEN, {}),
+    ("GET", "/readyz"): (OPEN, {}),
+    ("GET", "/metrics"): (OPEN, {}),
+}
+CLOSED = [(method, path) for (method, path), (roles, _) in ROUTES.items() if roles is not OPEN]
+UNANSWERED = {"token-missing", "token-unknown", "token-expired", "role-insufficient"}
+
+
+def all_routes(app):
+    """Every route that the application serves, whether OpenAPI shows it or not."""
+    found = set()
+    for route in app.routes:
+        # An included router stands for its routes.
+        inner = getattr(route, "original_router", None)
+        for each in inner.routes if inner is not None else [route]:
+            assert isinstance(each, APIRoute | Route), each
+            found |= {(method, each.path) for method in each.methods - {"HEAD"}}
+    return found
+
+
+@pytest.fixture
+def filled(world):
+    """A node with an import, records and an anchor, and the path of every route in it."""
+    job = world.import_csv(csv_of([penalty(n) for n in range(3)], PENALTY.field_codes))
+    assert job.accepted == 3
+    world.node.anchor()
+
+    def path_of(pattern):
+        values = {
+            "{job_id}": job.id,
+            "{leaf}": world.leaves()[0],
+            "{kind}": "records",
+            "{number}": "0",
+            "{index}": "1",
+            "entries/{path:path}": "entries/000.p/4",
+            "{path:path}": "0/000.p/4",
+        }
+        for name, value in values.items():
+            pattern = pattern.replace(name, value)
+        return pattern
+
+    world.path_of = path_of
+    return world
+
+
+def test_every_route_is_in_the_table(world):
+    """A new route fails here until somebody has said who may call it."""
+    assert all_routes(world.app) == ROUTES.keys()
+
+
+def test_open_routes_answer_everybody(filled):
+    for (method, pattern), (roles, arguments) in ROUTES.items():
+        if roles is OPEN:
+            assert filled.call(method, filled.path_of(pattern), **arguments).status_code == 200, pattern
+
+
+@pytest.mark.parametrize(("method", "pattern"), CLOSED)
+def test_closed_routes_refuse_whoever_does_not_fit(filled, method, pattern):
+    roles, arguments = ROUTES[method, pattern]
+    path = filled.path_of(pattern)
+    before = (filled.node.store.commits, filled.node.sizes(), filled.woken)
+
+    def refused(status, code, **who):
+        answer = filled.call(method, path, **who, **arguments)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+    refused(401, "token-missing")
+    refused(401, "token-unknown", token=PREFIX + "A" * 43)
+    refused(401, "token-unknown", token="x")
+    refused(401, "token-unknown", token=filled.tokens["administrator"][:-1])
+    refused(401, "token-expired", role="expired")
+    for role in sorted(set(ROLES) - roles - {"administrator"}):
+        refused(403, "role-insufficient", role=role)
+    for scheme in ("Basic", "bearer x", ""):
+        headers = {"Authorization": f"{scheme} {filled.tokens['administrator']}"}
+        answer = filled.call(method, path, headers=headers, **arguments)
+        assert answer.status_code == 401
+    # Nothing was written, logged, stored or started by any of it.
+    assert (filled.node.store.commits, filled.node.sizes(), filled.woken) == before
+    assert filled.stored_uploads() == []
+
+
+@pytest.mark.parametrize(("method", "pattern"), CLOSED)
+def test_closed_routes_let_in_whoever_fits(filled, method, pattern):
+    roles, arguments = ROUTES[method, pattern]
+    for role in [*sorted(roles), "administrator"]:
+        answer = filled.call(method, filled.path_of(pattern), role, **arguments)
+        code = answer.json().get("code") if answer.status_code >= 400 else None
+        assert code not in UNANSWERED, (pattern, role)
+
+
+def test_the_scheme_is_named_on_closed_routes_only(world):
+    for path, operations in world.described["paths"].items():
+        for method, operation in operations.items():
+            key = next(k for k in ROUTES if k[0].lower() == method and k[1].replace(":path", "") == path)
+            closed = ROUTES[key][0] is not OPEN
+            assert operation.get("security", []) == ([{"HTTPBearer": []}] if closed else []), path
+            assert {"401", "403"} <= operation["responses"].keys() if closed else True
+            assert closed or not {"401", "403"} & operation["responses"].keys()
+
+
+def test_a_caller_is_known_by_the_name_of_the_token(filled):
+    leaf = filled.leaves()[0]
+    filled.post(f"/api/v1/records/{leaf}/withdraw", "operator", {"ground": "撤销处罚"})
+    shown = filled.post(f"/api/v1/records/{leaf}/show", "officer", WHY).json()
+    assert shown["history"][0]["officer"] == "operator-name"
+
+
+# ---- tokens
+
+
+def gate(*entries, now=1_800_000_000):
+    return TokenGate(entries, ManualClock(now))
+
+
+def test_a_token_is_its_secret_and_only_its_digest_is_kept():
+    text, entry = new_token("li", "officer", None, FixedRandom())
+    assert text.startswith(PREFIX)
+    assert text not in encode_tokens([entry]).decode()
+    caller = gate(entry).check(text, ("officer",))
+    assert (caller.name, caller.role) == ("li", "officer")
+
+
+def test_tokens_survive_their_file():
+    entries = [new_token(f"n{n}", role, n or None, FixedRandom(role))[1] for n, role in enumerate(ROLES)]
+    assert parse_tokens(encode_tokens(entries)) == entries
+
+
+@pytest.mark.parametrize("expires", [1, 1_799_999_999, 1_800_000_000])
+def test_a_token_ends_on_the_second(expires):
+    text, entry = new_token("li", "officer", expires, FixedRandom())
+    with raises_code(AccessDenied, "token-expired"):
+        gate(entry).check(text, ("officer",))
+    assert gate(entry, now=expires - 1).check(text, ("officer",)).name == "li"
+
+
+def test_an_unknown_role_gets_no_token():
+    with pytest.raises(NodeError):
+        new_token("li", "root", None, FixedRandom())
+
+
+GOOD = {"digest": "A" * 43, "expires": None, "name": "li", "role": "officer"}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        GOOD | {"role": "root"},
+        GOOD | {"role": 1},
+        GOOD | {"digest": "A" * 42},
+        GOOD | {"digest": "é" * 43},
+        GOOD | {"expires": "tomorrow"},
+        GOOD | {"expires": -1},
+        GOOD | {"name": None},
+        GOOD | {"more": 1},
+        {"digest": "A" * 43},
+        [],
+    ],
+)
+def test_a_token_file_that_is_none_is_refused(token):
+    assert parse_tokens(encode_json({"tokens": [GOOD], "v": 1}))
+    for file in ({"tokens": [token], "v": 1}, {"tokens": [GOOD], "v": 2}, {"tokens": GOOD, "v": 1}):
+        with pytest.raises(NodeError):
+            parse_tokens(encode_json(file))
+
+
+def test_the_world_is_closed_by_default(tmp_path):
+    """A node without tokens answers the open routes only."""
+    with ApiWorld(tmp_path) as world:
+        world.app.state.gate = TokenGate([], world.node.clock)
+        assert world.get("/api/v1/node").status_code == 200
+        assert world.get("/api/v1/imports", "administrator").status_code == 401
