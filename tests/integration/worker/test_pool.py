@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Worker processes: what they answer, what their death costs, and how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import BrokenExecutor, wait
+from pathlib import Path
+
+import pytest
+
+from node.errors import InvalidInput, Unavailable
+from node.records.chunks import encode_chunk
+from node.service.issuing import IssueTask, encode_task, parse_chunk
+from node.worker.pool import IssuerSetup, IssuingPool
+from tests.support.errors import raises_code
+from tests.support.rows import ISSUER, PENALTY, build_row
+
+ROWS = 500
+HEADER = list(PENALTY.field_codes)
+SETUP = IssuerSetup("zj.example", ISSUER, bytes(32), bytes(32), bytes(32), {})
+
+
+def task(rows=ROWS, *, header=HEADER, item=PENALTY.key):
+    row = build_row()
+    cells = [[*row] for _ in range(rows)]
+    places = [(0, place) for place in range(rows)]
+    return encode_task(
+        IssueTask(item, header, encode_chunk(2, cells), places, [], "2026-12-31", 1_790_000_000_000)
+    )
+
+
+@pytest.fixture
+def pool():
+    pool = IssuingPool(SETUP, 2)
+    yield pool
+    pool.close()
+
+
+def pids(pool):
+    return [worker._process.pid for worker in pool._workers]
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+    while (lines := status(pid)) and not any(line.startswith("State:\tZ") for line in lines):
+        time.sleep(0.01)
+
+
+def status(pid):
+    try:
+        return Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def test_answers_come_back_whole(pool):
+    pool.warm()
+    futures = [pool.issue(task(rows)) for rows in (1, ROWS, 7)]
+    assert [len(parse_chunk(future.result(60)).entries) for future in futures] == [1, ROWS, 7]
+
+
+def test_an_idle_worker_that_died_is_replaced_unnoticed(pool):
+    pool.warm()
+    for pid in pids(pool):
+        kill(pid)
+    assert len(parse_chunk(pool.issue(task(3)).result(60)).entries) == 3
+
+
+def test_a_worker_that_dies_at_work_fails_its_chunk_alone(pool):
+    pool.warm()
+    futures = [pool.issue(task()) for _ in range(12)]
+    kill(pids(pool)[0])
+    wait(futures, 60)
+    failed = [future.exception() for future in futures if future.exception() is not None]
+    assert len(failed) <= 1
+    assert all(isinstance(error, BrokenExecutor) for error in failed)
+    assert len(parse_chunk(pool.issue(task(3)).result(60)).entries) == 3
+
+
+def test_what_a_worker_refuses_is_told(pool):
+    with raises_code(InvalidInput, "header-missing"):
+        pool.issue(task(1, header=["no", "such", "header"])).result(60)
+    with pytest.raises(KeyError):
+        pool.issue(task(1, item="no:item")).result(60)
+    assert len(parse_chunk(pool.issue(task(1)).result(60)).entries) == 1
+
+
+def test_a_closed_pool_takes_nothing_and_drops_what_waits():
+    pool = IssuingPool(SETUP, 1)
+    pool.warm()
+    futures = [pool.issue(task()) for _ in range(10)]
+    (pid,) = pids(pool)
+    pool.close()
+    assert all(future.cancelled() or future.result() for future in futures)
+    assert any(future.cancelled() for future in futures)
+    assert status(pid) == []
+    with raises_code(Unavailable, "stopping"):
+        pool.issue(task())
+
+
+def test_setup_prints_no_keys():
+    assert repr(SETUP) == "IssuerSetup(…)"
