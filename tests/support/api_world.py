@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from functools import partial
+from functools import cache, partial
 from urllib.parse import unquote
 
 import httpx
@@ -23,6 +23,17 @@ from tests.support.node_world import NodeWorld
 
 MAX_UPLOAD_BYTES = 1 << 16
 WHY = {"purpose": "own-records", "basis": "条例第九条", "case": "2026-17"}
+
+
+def new_app():
+    """Build an application that serves no node yet."""
+    return build_app(None, None, language="zh", max_upload_bytes=MAX_UPLOAD_BYTES, version="0")
+
+
+@cache
+def shared_app():
+    """The application of all worlds, one after the other: to build and describe it takes longer than most tests."""
+    return new_app()
 
 
 class StoredFiles:
@@ -56,14 +67,18 @@ class ApiWorld:
             role = name if name in ROLES else "administrator"
             self.tokens[name], entry = new_token(f"{name}-name", role, expires, self.node.random)
             entries.append(entry)
-        self.app = self.build(TokenGate(entries, self.node.clock))
-        self.described = self.app.openapi()
+        self.gate = TokenGate(entries, self.node.clock)
+        self.bare_app = shared_app()
+        self.described = self.bare_app.openapi()
 
-    def build(self, gate):
+    @property
+    def app(self):
+        """The application, serving this node from now on."""
         state = ApiState(
             self.node.services, self.files.uploads, wake_imports=self._wake, sleep=self.node.sleep
         )
-        return build_app(state, gate, language="zh", max_upload_bytes=MAX_UPLOAD_BYTES, version="0")
+        self.bare_app.state.node, self.bare_app.state.gate = state, self.gate
+        return self.bare_app
 
     def _wake(self):
         self.woken += 1

@@ -211,6 +211,6 @@ def test_a_token_file_that_is_none_is_refused(token):
 def test_the_world_is_closed_by_default(tmp_path):
     """A node without tokens answers the open routes only."""
     with ApiWorld(tmp_path) as world:
-        world.app.state.gate = TokenGate([], world.node.clock)
+        world.gate = TokenGate([], world.node.clock)
         assert world.get("/api/v1/node").status_code == 200
         assert world.get("/api/v1/imports", "administrator").status_code == 401
