@@ -8,6 +8,8 @@ outside the writer still holds inside.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 from node.core.types import EntryIndex
@@ -15,6 +17,7 @@ from node.service import layout
 from node.service.issuing import DIGEST_BYTES, KEY_BYTES
 from node.service.layout import LogKind
 from node.service.status import change_status, mark_used, require_changeable
+from node.service.transaction import Appended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,27 +100,32 @@ def append_records(
         places: Status place of each row of the chunk.
         kind: Kind number of the catalogue item.
     """
-    mark_used(transaction, [places[chunk.rows[n]] for n in records])
-    append, put, put_secret = transaction.append, transaction.put, transaction.put_secret
-    for n in records:
-        at = slice(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)
-        leaf = chunk.leaves[n]
-        place = places[chunk.rows[n]]
-        index = append(
-            LogKind.RECORDS,
-            chunk.entries[n],
-            key=chunk.jtis[n * KEY_BYTES : (n + 1) * KEY_BYTES],
-            values=chunk.values[n],
-            status=(place[0], place[1]),
-            kind=kind,
-            disclosure=chunk.disclosures[n],
-            leaf=leaf,
-        )
-        encoded = layout.u64(index)
-        put(layout.leaf_key(leaf), encoded)
-        put(layout.identity_key(chunk.identities[at]), encoded + chunk.contents[at])
-        put(layout.subject_key(chunk.subjects[at], index), b"")
-        put_secret(layout.secret_key(LogKind.RECORDS, index), chunk.secrets[n])
+    taken = [places[chunk.rows[n]] for n in records]
+    mark_used(transaction, taken)
+
+    def column(digests: bytes) -> list[bytes]:
+        return [digests[n * DIGEST_BYTES : (n + 1) * DIGEST_BYTES] for n in records]
+
+    leaves = [chunk.leaves[n] for n in records]
+    appended = Appended(
+        entries=[chunk.entries[n] for n in records],
+        keys=[chunk.jtis[n * KEY_BYTES : (n + 1) * KEY_BYTES] for n in records],
+        values=[chunk.values[n] for n in records],
+        statuses=taken,
+        kind=kind,
+        disclosures=bytes([chunk.disclosures[n] for n in records]),
+        leaves=leaves,
+    )
+    indices = transaction.append_all(LogKind.RECORDS, appended)
+    encoded = list(map(layout.u64, indices))
+    transaction.put_all(zip(map(layout.leaf_key, leaves), encoded, strict=True))
+    found = map(add, encoded, column(chunk.contents))
+    transaction.put_all(zip(map(layout.identity_key, column(chunk.identities)), found, strict=True))
+    subjects = map(layout.subject_key, column(chunk.subjects), indices)
+    transaction.put_all(zip(subjects, repeat(b""), strict=False))
+    secrets = [chunk.secrets[n] for n in records]
+    secret_keys = map(layout.secret_key, repeat(LogKind.RECORDS), indices)
+    transaction.put_all_secrets(zip(secret_keys, secrets, strict=True))
 
 
 def supersede(

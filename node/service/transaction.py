@@ -9,6 +9,7 @@ that, because a half-done operation inside a commit could not be taken out again
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from node.core.types import EntryIndex, LeafHash
@@ -20,7 +21,7 @@ from node.service import layout
 from node.service.layout import NO_LIST, ROW, LogKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from node.log.tree import TreeWriter
     from node.ports import Store
@@ -42,6 +43,29 @@ class LogTail:
     def size(self) -> int:
         """Number of entries."""
         return self.tree.size
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Entries to append together, one element of each column an entry.
+
+    Attributes:
+        entries: Their bytes, 1 to 65,535 each.
+        keys: 16 bytes naming the secret's owner (``jti`` or ``rid``).
+        values: Positions and sealed values, as they go to the values stream; may be empty.
+        statuses: Status list and index; (NO_LIST, 0) for entries without.
+        kind: Number of the catalogue item of all of them; 0 when they are no records.
+        disclosures: Place of the disclosure class in DISCLOSURES, one byte each.
+        leaves: RFC 6962 leaf hashes.
+    """
+
+    entries: Sequence[bytes]
+    keys: Sequence[bytes]
+    values: Sequence[bytes]
+    statuses: Sequence[tuple[int, int]]
+    kind: int
+    disclosures: bytes
+    leaves: Sequence[bytes]
 
 
 @dataclass(slots=True)
@@ -94,6 +118,16 @@ class Transaction:
         self._secret_puts[key] = value
         self.writes += 1
 
+    def put_all(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write many values."""
+        self._puts.update(pairs)
+        self.writes += 1
+
+    def put_all_secrets(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write many wrapped secrets."""
+        self._secret_puts.update(pairs)
+        self.writes += 1
+
     def size(self, log: LogKind) -> int:
         """Number of entries of a log as this commit will leave it, so far."""
         growth = self._growth.get(log)
@@ -135,25 +169,12 @@ class Transaction:
         """
         length = len(entry)
         if not 0 < length <= MAX_ENTRY:
-            raise InvalidInput("entry-size", f"log entry has {length} bytes, want 1 to {MAX_ENTRY}")
-        tail = self._tails[log]
-        growth = self._growth.get(log)
-        if growth is None:
-            growth = self._growth[log] = _Growth()
-        growth.rows.append(
-            ROW.pack(
-                key,
-                tail.entries_length + growth.entries_bytes + LENGTH_PREFIX_BYTES,
-                length,
-                tail.values_length + growth.values_bytes,
-                len(values),
-                *status,
-                kind,
-                disclosure,
-            )
-        )
-        growth.entries.append(length.to_bytes(LENGTH_PREFIX_BYTES, "big"))
-        growth.entries.append(entry)
+            raise _wrong_size(length)
+        tail, growth = self._tails[log], self._growth_of(log)
+        entry_at = tail.entries_length + growth.entries_bytes + LENGTH_PREFIX_BYTES
+        values_at = tail.values_length + growth.values_bytes
+        growth.rows.append(ROW.pack(key, entry_at, length, values_at, len(values), *status, kind, disclosure))
+        growth.entries += (length.to_bytes(LENGTH_PREFIX_BYTES, "big"), entry)
         growth.entries_bytes += LENGTH_PREFIX_BYTES + length
         if values:
             growth.values.append(values)
@@ -162,6 +183,45 @@ class Transaction:
         growth.count += 1
         self.writes += 1
         return EntryIndex(tail.size + growth.count - 1)
+
+    def append_all(self, log: LogKind, appended: Appended) -> range:
+        """Append many entries in half the time that as many calls of ``append`` take.
+
+        Returns:
+            The indices that the entries have once the commit is durable.
+
+        Raises:
+            InvalidInput: An entry is empty or longer than a C2SP bundle can hold; nothing is appended.
+        """
+        entries = appended.entries
+        if not entries:
+            return range(self.size(log), self.size(log))
+        lengths = list(map(len, entries))
+        for length in lengths:
+            if not 0 < length <= MAX_ENTRY:
+                raise _wrong_size(length)
+        tail, growth = self._tails[log], self._growth_of(log)
+        entry_at = tail.entries_length + growth.entries_bytes + LENGTH_PREFIX_BYTES
+        values_at = tail.values_length + growth.values_bytes
+        rows, kind = [], appended.kind
+        for key, length, values, (number, place), disclosure in zip(
+            appended.keys, lengths, appended.values, appended.statuses, appended.disclosures, strict=True
+        ):
+            size = len(values)
+            rows.append(ROW.pack(key, entry_at, length, values_at, size, number, place, kind, disclosure))
+            entry_at += LENGTH_PREFIX_BYTES + length
+            values_at += size
+        prefixes = [length.to_bytes(LENGTH_PREFIX_BYTES, "big") for length in lengths]
+        growth.rows += rows
+        growth.entries += chain.from_iterable(zip(prefixes, entries, strict=True))
+        growth.entries_bytes = entry_at - tail.entries_length - LENGTH_PREFIX_BYTES
+        growth.values += appended.values
+        growth.values_bytes = values_at - tail.values_length
+        growth.leaves += appended.leaves
+        first = tail.size + growth.count
+        growth.count += len(entries)
+        self.writes += 1
+        return range(first, first + len(entries))
 
     def leaf(self, log: LogKind, index: int) -> LeafHash:
         """Give the leaf hash of an entry that this commit adds."""
@@ -185,6 +245,12 @@ class Transaction:
                 batch.put_secret(key, value)
         return batch, tails
 
+    def _growth_of(self, log: LogKind) -> _Growth:
+        growth = self._growth.get(log)
+        if growth is None:
+            growth = self._growth[log] = _Growth()
+        return growth
+
     def _grow(self, batch: Batch, log: LogKind, growth: _Growth) -> LogTail:
         old = self._tails[log]
         tree = old.tree.copy()
@@ -193,7 +259,7 @@ class Transaction:
         batch.put(layout.rows_key(log, old.size), _join(growth.rows))
         batch.put(layout.size_key(log), layout.u64(tree.size))
         batch.append(layout.entries_stream(log, old.number), _join(growth.entries))
-        if growth.values:
+        if growth.values_bytes:
             batch.append(layout.values_stream(log, old.number), _join(growth.values))
         return LogTail(
             log,
@@ -202,6 +268,10 @@ class Transaction:
             old.entries_length + growth.entries_bytes,
             old.values_length + growth.values_bytes,
         )
+
+
+def _wrong_size(length: int) -> InvalidInput:
+    return InvalidInput("entry-size", f"log entry has {length} bytes, want 1 to {MAX_ENTRY}")
 
 
 def _join(parts: Sequence[bytes]) -> bytes:
