@@ -89,6 +89,8 @@ class ImportLoop:
                 return self._retry_or_give_up(job, error.code, error.message)
             return isinstance(error, Unavailable)
         except Exception as error:  # noqa: BLE001 - one file must not end the imports of all others
+            if self._stopping:
+                return False
             # The text of the error may hold values of the file, so only its kind and place are told.
             kind = type(error).__name__
             _LOG.error("import fault", job=job.id, kind=kind, place=_place_of(error))
