@@ -21,4 +21,8 @@ def normalise_document_number(text: str) -> str:
     Args:
         text: The number as printed.
     """
-    return _YEAR.sub(r"〔\1〕", _INVISIBLE.sub("", fold_width(text)))
+    return _YEAR.sub(_bracket, _INVISIBLE.sub("", fold_width(text)))
+
+
+def _bracket(year: re.Match[str]) -> str:
+    return f"〔{year[1]}〕"
