@@ -19,6 +19,7 @@ from node.core.members import check_list, check_text
 from node.errors import InvalidInput
 from node.records.fields import DISCLOSURE_CLASSES, Field, parse_field, parse_values, texts
 from node.records.headers import HeaderTable, build_header_table
+from node.records.issue import MAX_DISCLOSURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,8 @@ MAX_ITEM_BYTES = 262_144
 REFUSED = "refused"
 """In place of a class: natural persons are recognised and refused."""
 
-MAX_FIELDS = 249
-"""Most fields of an item; with the subject they make 250 disclosures, whose places fit one byte."""
+MAX_FIELDS = MAX_DISCLOSURES - 1
+"""Most fields of an item; with the subject they make the most disclosures that a record holds."""
 
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 _CODE_TYPES = ("uscc", "org", "reg", "rid")

@@ -80,6 +80,10 @@ RULES: dict[str, tuple[str, str]] = {
     "enum-other-unnamed": ("其他类别未注明名称", "the kind 其他 is not named"),
     # subject and record
     "natural-person-refused": ("该目录不接受自然人", "the item takes no natural persons"),
+    "record-form": (
+        "该行无法制成记录（如总长超限）",
+        "the row makes no record: together its values are too long, or one of them has no valid form",
+    ),
     "record-changed": (
         "同一记录内容已变，须作为更正报送",
         "the record is there with other content: send it as a correction",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -31,7 +32,7 @@ from node.service.jobs import DONE, FAILED, QUEUED, RUNNING, Job, failed, get_jo
 from node.service.status import StatusChange, current_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from node.core.clock import Clock
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 CHUNKS_AHEAD: Final = 6
 """Chunks in the pipeline at once: enough to keep the workers busy, few enough to bound memory."""
 CORRECTION_GROUND: Final = "corrected by import"
+CORRECTION_WAIT_SECONDS: Final = 2.0
+"""How long a single correction waits for a running import to end."""
 
 
 class Workers(Protocol):
@@ -205,14 +208,19 @@ class Importer:
             Leaf hash of the new record.
 
         Raises:
-            InvalidInput: The row is refused; the message names column and rule.
+            InvalidInput: The row is refused, or a column is none that would go in; the message names it.
             NotFound: There is no such record or item.
+            Unavailable: ``import-running``: an import holds the way in for longer than this call waits.
             Conflict: The old record is withdrawn or superseded, or the row is a duplicate, or another record has
                 this identity.
         """
         self.require_item(item)
         tools = self._tools
-        with self._lock:
+        # An import warns of columns that it leaves out; a correction names its own, so none may be lost.
+        warnings = map_headers(tools.items[item], header).warnings
+        if warnings:
+            raise InvalidInput("column-not-taken", "; ".join(map(_warning, warnings)))
+        with self._lock_for_one():
             old_index = tools.reader.index_of(supersedes)
             task = tools.task(item, header, encode_chunk(1, [list(cells)]), [supersedes], rows=1)
             change = StatusChange(INVALID, tools.clock.now_ms(), officer, ground)
@@ -221,6 +229,15 @@ class Importer:
             except NodeError:
                 tools.allocator.give_back(task.places)
                 raise
+
+    @contextmanager
+    def _lock_for_one(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=CORRECTION_WAIT_SECONDS):
+            raise Unavailable("import-running", "an import is running: try again when it has ended")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _commit_correction(self, task: IssueTask, old_index: EntryIndex, change: StatusChange) -> bytes:
         tools = self._tools

@@ -16,6 +16,7 @@ import msgpack
 from node.core.ids import build_uuid7_many, parse_uuid7
 from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.wrap import wrap_secret
+from node.errors import InvalidInput
 from node.log.merkle import leaf_hash
 from node.records.chunks import parse_chunk as parse_row_chunk
 from node.records.headers import map_headers
@@ -40,6 +41,9 @@ NONCE_BYTES: Final = 12
 DIGEST_BYTES: Final = 16
 KEY_BYTES: Final = 16
 NO_NUMBER: Final = "record-without-number"
+NO_RECORD: Final = "record-form"
+# Codes that speak of what the row holds; any other one is of this program and ends the import.
+_ROW_CODES: Final = frozenset({"record-values", "record-value", "record-subject"})
 
 
 def subject_digest(index_key: bytes, subject_type: str, subject_id: str) -> bytes:
@@ -183,7 +187,8 @@ class ChunkIssuer:
         validator = self._validator(item, task)
         chunk = parse_row_chunk(task.chunk)
         valid, refusals = _validate(validator, chunk)
-        records = self._issue_rows(item, task, valid)
+        valid, records, unfit = self._issue_rows(item, task, valid)
+        refusals += [[chunk.first_row + place, None, NO_RECORD, ""] for place in unfit]
         flags = [[chunk.first_row + place, NO_NUMBER] for place, row in valid if not row.numbered]
         read = sum(1 for row in chunk.rows if row)
         last_row = chunk.first_row + len(chunk.rows) - 1
@@ -204,7 +209,8 @@ class ChunkIssuer:
 
     def _issue_rows(
         self, item: CatalogueItem, task: IssueTask, valid: Sequence[tuple[int, ValidRow]]
-    ) -> list[Any]:
+    ) -> tuple[list[tuple[int, ValidRow]], list[Any], list[int]]:
+        """Issue valid rows; give those that became records, the records, and the places of those that cannot."""
         issuer = self._issuer(item)
         count = len(valid)
         jtis = build_uuid7_many(task.now_ms, count, self._random)
@@ -215,38 +221,49 @@ class ChunkIssuer:
         leaves: list[bytes] = []
         values: list[bytes] = []
         wrapped: list[bytes] = []
+        fit: list[int] = []
+        unfit: list[int] = []
         for n, (place, row) in enumerate(valid):
             jti, secret = jtis[n], secrets[n * SECRET_BYTES : (n + 1) * SECRET_BYTES]
             list_number, list_index = task.places[place]
             subject = Subject(row.subject_type, row.subject_id)
-            issued = issuer.issue(
-                subject=subject,
-                values=row.values,
-                jti=jti,
-                status_uri=self._uri(list_number),
-                status_idx=list_index,
-                iat=iat,
-                secret=secret,
-                supersedes=task.supersedes[place] if task.supersedes else None,
-            )
+            try:
+                issued = issuer.issue(
+                    subject=subject,
+                    values=row.values,
+                    jti=jti,
+                    status_uri=self._uri(list_number),
+                    status_idx=list_index,
+                    iat=iat,
+                    secret=secret,
+                    supersedes=task.supersedes[place] if task.supersedes else None,
+                )
+                sealed = seal_values(secret, jti, subject, row.values)
+            except InvalidInput as error:
+                if error.code not in _ROW_CODES:
+                    raise
+                unfit.append(place)
+                continue
+            fit.append(n)
             entries.append(issued.jwt)
             leaves.append(leaf_hash(issued.jwt))
-            sealed = seal_values(secret, jti, subject, row.values)
             values.append(bytes((len(issued.positions),)) + issued.positions + sealed)
             nonce = nonces[n * NONCE_BYTES : (n + 1) * NONCE_BYTES]
             wrapped.append(wrap_secret(self._wrapping_key, secret, jti, nonce))
-        rows = [row for _, row in valid]
-        return [
+        done = [valid[n] for n in fit]
+        rows = [row for _, row in done]
+        records = [
             entries,
             leaves,
             values,
             wrapped,
-            b"".join(map(parse_uuid7, jtis)),
+            b"".join(parse_uuid7(jtis[n]) for n in fit),
             b"".join(identity_digest(self._index_key, row.identity) for row in rows),
             b"".join(content_digest(self._index_key, row.content) for row in rows),
             b"".join(subject_digest(self._index_key, row.subject_type, row.subject_id) for row in rows),
             bytes(DISCLOSURES.index(row.disclosure) for row in rows),
         ]
+        return done, records, unfit
 
     def _issuer(self, item: CatalogueItem) -> Issuer:
         if item.key not in self._issuers:

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from node.core.canonical import encode_json
+from node.crypto.ed25519 import Ed25519Signer
 from node.errors import InvalidInput
-from node.records.catalogue import load_builtin_items, load_item
+from node.records.catalogue import MAX_FIELDS, load_builtin_items, load_item
+from node.records.issue import Issuer
+from node.records.names import Vct
 from tests.support.errors import raises_code
 from tests.support.shared import shared_path
 
@@ -206,12 +209,22 @@ def test_a_field_is_not_wider_than_its_item():
         load_item(json.dumps(item).encode())
 
 
-def test_an_item_has_at_most_249_fields():
+def test_an_item_has_at_most_247_fields():
     item = copy.deepcopy(SMALL)
     item["fields"] += [
-        {"code": f"F{number}", "zh": f"项{number}", "en": "x", "type": "text"} for number in range(249 - 8)
+        {"code": f"F{number}", "zh": f"项{number}", "en": "x", "type": "text"}
+        for number in range(MAX_FIELDS - 8)
     ]
-    assert len(load_item(json.dumps(item).encode()).fields) == 249
+    assert len(load_item(json.dumps(item).encode()).fields) == MAX_FIELDS == 247
     item["fields"].append({"code": "MORE", "zh": "更多", "en": "x", "type": "text"})
     with raises_code(InvalidInput, "json-list"):
         load_item(json.dumps(item).encode())
+
+
+def test_an_item_of_the_most_fields_can_be_issued():
+    """The bound of the catalogue and the bound of a record are one."""
+    codes = [f"F{number}" for number in range(MAX_FIELDS)]
+    vct = Vct("zj.example", "most", "1")
+    assert Issuer("91520100MA0000170J", vct, codes, Ed25519Signer(bytes(32)))
+    with pytest.raises(InvalidInput, match="at most 247"):
+        Issuer("91520100MA0000170J", vct, [*codes, "ONE_MORE"], Ed25519Signer(bytes(32)))

@@ -5,7 +5,7 @@ import pytest
 
 from node.errors import Conflict, InvalidInput, NotFound, Unavailable
 from node.records.record import parse_record
-from node.service import layout
+from node.service import importing, layout
 from node.service.status import StatusAllocator, parse_history
 from tests.support.errors import raises_code
 from tests.support.imports import WRONG_CODE, counts, refusals, statuses
@@ -189,3 +189,40 @@ def test_a_wrong_allocator_is_noticed_before_a_place_is_used_twice(world):
         correct(world, world.leaf(), CF_WSH="云市监罚〔2026〕7号")
     assert world.services.sequencer.fatal is None
     assert StatusAllocator(world.store, FixedRandom()).take(131_071).count((0, used)) == 0
+
+
+@pytest.mark.parametrize("name", ["CF_NR_FKX", "违法事实说明"])
+def test_a_correction_with_a_column_that_would_be_left_out_is_refused(world, name):
+    world.import_penalties([1])
+    size, tasks = world.records.size(), world.workers.tasks
+    header = [*PENALTY.field_codes, name]
+    with raises_code(InvalidInput, "column-not-taken") as caught:
+        world.services.importer.correct(
+            item="penalty:2018",
+            header=header,
+            cells=[*build_row({}), "x"],
+            supersedes=world.leaf(),
+            officer="w",
+            ground="g",
+        )
+    assert name in caught.value.message
+    assert (world.records.size(), world.workers.tasks) == (size, tasks)
+
+
+def test_a_correction_does_not_wait_for_a_whole_import(world, monkeypatch):
+    monkeypatch.setattr(importing, "CORRECTION_WAIT_SECONDS", 0.05)
+    world.import_penalties([1])
+    leaf, said = world.leaf(), []
+
+    def correct_meanwhile(task):
+        del task
+        world.workers.before = None
+        with raises_code(Unavailable, "import-running"):
+            correct(world, leaf, CF_WSH="云市监罚〔2026〕7号")
+        said.append(True)
+
+    world.workers.before = correct_meanwhile
+    job = world.import_penalties([2])
+    assert said == [True]
+    assert counts(job) == ("done", 1, 1, 0, 0, 0)
+    assert correct(world, leaf, CF_WSH="云市监罚〔2026〕7号")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Imports: what goes in, what is refused and why, and what a stop, a crash or a dead worker leaves behind."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -18,12 +19,27 @@ from tests.support.imports import WRONG_CODE, counts, refusals, statuses
 from tests.support.node_world import WHY, NodeWorld, penalty
 from tests.support.rows import PENALTY, PERSON, RESIDENT_ID, build_row
 
-NFRA = load_item((Path(__file__).parents[2] / "support" / "items" / "nfra-penalty.json").read_bytes())
+NFRA_BYTES = (Path(__file__).parents[2] / "support" / "items" / "nfra-penalty.json").read_bytes()
+NFRA = load_item(NFRA_BYTES)
+
+
+def wide_item():
+    """An item whose fields together hold more than a record may."""
+    members = json.loads(NFRA_BYTES)
+    members["item"] = "wide"
+    members["fields"] += [
+        {"code": f"T{n}", "zh": f"说明{n}", "en": f"note {n}", "type": "text", "required": False}
+        for n in range(14)
+    ]
+    return load_item(json.dumps(members).encode())
+
+
+WIDE = wide_item()
 
 
 @pytest.fixture
 def world():
-    with NodeWorld(items=[NFRA]) as made:
+    with NodeWorld(items=[NFRA, WIDE]) as made:
         yield made
 
 
@@ -114,6 +130,18 @@ def test_a_row_without_a_number_is_flagged_and_known_by_its_content(world):
     assert job.flagged == 2
     again = world.import_rows(rows, item=NFRA.key)
     assert counts(again) == ("done", 3, 0, 0, 3, 0)
+
+
+def test_a_row_too_large_for_a_record_costs_only_itself(world):
+    short = [row_without_number(fine) + ["x"] * 14 for fine in ("0.5", "0.7")]
+    large = row_without_number("0.6") + ["x" * 32_000] * 14
+    job = world.import_rows([short[0], large, short[1]], item=WIDE.key, header=list(WIDE.field_codes))
+    assert counts(job) == ("done", 3, 2, 0, 0, 1)
+    assert job.flagged == 2
+    assert refusals(world, job) == [(3, None, "record-form")]
+    fines = [world.services.records.show(line.leaf, WHY).opened.values["FINE"] for line in world.lines()]
+    assert sorted(fines) == ["0.5", "0.7"]
+    assert world.check() == []
 
 
 def test_a_natural_person_is_not_open(world):
