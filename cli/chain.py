@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,6 +36,8 @@ def dev(
     """Run a development chain with its state kept in a directory."""
     from consortium.anvil import start_anvil
 
+    # The chain is a process of its own: whoever ends this one, however politely, must not leave that one behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with reported():
         anvil = start_anvil(directory, port=port or None)
     with anvil:

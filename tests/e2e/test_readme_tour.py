@@ -127,6 +127,7 @@ class Reader:
             if process.poll() is None:
                 process.terminate()
                 process.wait(timeout=30)
+        assert not self.chain_listens(), "the chain was left behind"
 
 
 def free_port():
