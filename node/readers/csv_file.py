@@ -11,13 +11,13 @@ from __future__ import annotations
 import csv
 import sys
 from collections import deque
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, TYPE_CHECKING
 
 from node.errors import InvalidInput
 from node.readers.encodings import find_encoding
 from node.readers.table import FindHeader, Limits, Row, Table, pack_rows
-from node.records.chunks import CHUNK_ROWS
+from node.records.chunks import CHUNK_ROWS, MAX_LINE, Part, PlainLines
 from node.records.headers import MAX_TITLE_ROWS
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def open_csv(path: Path, *, find_header: FindHeader, limits: Limits, start_row: 
         raise InvalidInput("file-columns", f"file has {len(header)} columns: want at most {limits.columns}")
     file = path.open(encoding=encoding.name, errors=errors, newline="")
     lines = _Lines(file, encoding.broken_lines)
-    rows = islice(_read_rows(lines, delimiter, (_width_of(header), len(header))), place.data, None)
+    parts = _read_parts(lines, delimiter, (_width_of(header), len(header)))
     return Table(
         format="csv",
         encoding=encoding.name,
         header=header,
         header_row=place.header + 1,
         date1904=False,
-        chunks=pack_rows(rows, place.data + 1, start_row),
+        chunks=pack_rows(parts, 1, max(start_row, place.data + 1)),
         close=file.close,
     )
 
@@ -74,7 +74,10 @@ def _find_dialect(
     failure: InvalidInput | None = None
     for delimiter in _DELIMITERS:
         with path.open(encoding=encoding, errors=errors, newline="") as file:
-            rows = _read_rows(_Lines(file, frozenset()), delimiter, None)
+            parts = _read_parts(_Lines(file, frozenset()), delimiter, None)
+            rows = chain.from_iterable(
+                part.read_rows() if isinstance(part, PlainLines) else (part,) for part in parts
+            )
             head: list[list[Cell]] = [
                 [] if isinstance(row, str) else list(row) for row in islice(rows, MAX_TITLE_ROWS + 1)
             ]
@@ -122,7 +125,7 @@ class _Lines:
         return line
 
     def take_plain(self) -> list[str]:
-        """Take lines that are whole records for sure: without quotation marks, undamaged, ended by a newline.
+        """Take lines that are whole records for sure: without quotation marks, undamaged, not too long, ended.
 
         Returns:
             At most 500 lines; none when the next line needs care.
@@ -134,15 +137,11 @@ class _Lines:
             line = self._waiting.popleft()[0] if self._waiting else next(self._file, "")
             if not line:
                 break
-            if _QUOTE in line or line[-1] not in _NEWLINES:
+            if _QUOTE in line or line[-1] not in _NEWLINES or len(line) > MAX_LINE:
                 self._waiting.appendleft((line, False))
                 break
             plain.append(line)
         return plain
-
-    def put_back_plain(self, plain: list[str]) -> None:
-        """Give back lines that turned out to need care."""
-        self._waiting.extendleft((line, False) for line in reversed(plain))
 
     def put_back(self) -> None:
         """Give back all lines of the record at hand but the first."""
@@ -160,20 +159,13 @@ class _Lines:
         return not self._waiting and not self.taken[-1][0].endswith(("\n", "\r"))
 
 
-def _read_rows(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -> Iterator[Row]:
+def _read_parts(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -> Iterator[Part]:
     """Read rows; with least and greatest width, take back records that span lines and fit neither."""
     broken = 0
     while True:
         plain = lines.take_plain()
-        try:
-            # One call for many lines is twice as fast as a record at a time.
-            rows = list(csv.reader(plain, delimiter=delimiter, strict=True))
-        except csv.Error:
-            lines.put_back_plain(plain)
-            rows = []
-        for row in rows:
-            yield row if row and (row[0].strip() or "".join(row).strip()) else []
-        if rows:
+        if plain:
+            yield PlainLines(delimiter, plain)
             continue
         found = _read_record(lines, delimiter, widths)
         if found is None:

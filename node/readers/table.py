@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from node.records.chunks import CHUNK_ROWS, encode_chunk
+from node.records.chunks import CHUNK_ROWS, Part, PlainLines, encode_chunk
 from node.records.headers import HeaderPlace
 from node.records.values import Cell
 
@@ -77,11 +77,11 @@ class Table:
         self.close()
 
 
-def pack_rows(rows: Iterator[Row], first_row: int, start_row: int) -> Iterator[bytes]:
+def pack_rows(parts: Iterable[Part], first_row: int, start_row: int) -> Iterator[bytes]:
     """Pack rows into chunks.
 
     Args:
-        rows: Consecutive rows.
+        parts: Consecutive rows, or lines of them.
         first_row: Number of the first of them.
         start_row: Rows with smaller numbers are passed over, for an import that goes on where it stopped.
 
@@ -89,20 +89,33 @@ def pack_rows(rows: Iterator[Row], first_row: int, start_row: int) -> Iterator[b
         Chunks of at most 500 rows; stretches of blank rows are left out.
     """
     number = first_row
-    held: list[Row] = []
-    held_from = number
+    held: list[Part] = []
+    held_from = size = 0
     filled = False
-    for row in rows:
-        if number >= start_row:
+    for part in parts:
+        count = len(part.lines) if isinstance(part, PlainLines) else 1
+        begin = max(0, start_row - number)
+        while begin < count:
             if not held:
-                held_from = number
-            held.append(row)
-            filled = filled or bool(row)
-            if len(held) == CHUNK_ROWS:
+                held_from = number + begin
+            end = min(count, begin + CHUNK_ROWS - size)
+            piece = (
+                PlainLines(part.delimiter, part.lines[begin:end]) if isinstance(part, PlainLines) else part
+            )
+            held.append(piece)
+            filled = filled or _is_filled(piece)
+            size += end - begin
+            begin = end
+            if size == CHUNK_ROWS:
                 if filled:
                     yield encode_chunk(held_from, held)
-                held = []
-                filled = False
-        number += 1
+                held, size, filled = [], 0, False
+        number += count
     if filled:
         yield encode_chunk(held_from, held)
+
+
+def _is_filled(part: Part) -> bool:
+    if isinstance(part, PlainLines):
+        return any(line.replace(part.delimiter, "").strip() for line in part.lines)
+    return bool(part)

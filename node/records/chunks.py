@@ -6,17 +6,38 @@ They travel as msgpack, so that the process between passes them on without looki
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import csv
+import io
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgpack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from node.records.values import Cell
 
 CHUNK_ROWS = 500
 """Most rows of one chunk."""
+
+MAX_LINE = 131_072
+"""Longest plain line: what csv takes for one field."""
+
+
+class PlainLines(NamedTuple):
+    """Consecutive lines of separated text, each of them one row, not yet cut into cells.
+
+    Args:
+        delimiter: What parts the cells.
+        lines: At most MAX_LINE characters each, without quotation marks, ended by a newline.
+    """
+
+    delimiter: str
+    lines: list[str]
+
+    def read_rows(self) -> list[list[Cell]]:
+        """Cut the lines into cells; a blank row is empty."""
+        return _cut(self.delimiter, self.lines)
 
 
 class RowChunk(NamedTuple):
@@ -32,13 +53,39 @@ class RowChunk(NamedTuple):
     rows: list[list[Cell] | str]
 
 
-def encode_chunk(first_row: int, rows: Sequence[Sequence[Cell] | str]) -> bytes:
-    """Encode a chunk; cells are text, numbers or None."""
-    packed: bytes = msgpack.packb((first_row, rows))
+Part: TypeAlias = "Sequence[Cell] | str | PlainLines"
+"""A row as in ``RowChunk``, or many that are still lines."""
+
+
+def encode_chunk(first_row: int, parts: Sequence[Part]) -> bytes:
+    """Encode a chunk; cells are text, numbers or None. Lines go as they are: whoever parses the chunk cuts them."""
+    packed: bytes = msgpack.packb(
+        (
+            first_row,
+            [
+                f"{part.delimiter}{''.join(part.lines)}".encode() if isinstance(part, PlainLines) else part
+                for part in parts
+            ],
+        )
+    )
     return packed
 
 
 def parse_chunk(data: bytes) -> RowChunk:
     """Parse a chunk that :func:`encode_chunk` wrote in this program, in another process of it."""
-    first_row, rows = msgpack.unpackb(data)
+    first_row, parts = msgpack.unpackb(data)
+    if not any(isinstance(part, bytes) for part in parts):
+        return RowChunk(first_row, parts)
+    rows: list[list[Cell] | str] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            text = part.decode()
+            rows.extend(_cut(text[0], io.StringIO(text[1:], newline="")))
+        else:
+            rows.append(part)
     return RowChunk(first_row, rows)
+
+
+def _cut(delimiter: str, lines: Iterable[str]) -> list[list[Cell]]:
+    rows: Iterable[list[Any]] = csv.reader(lines, delimiter=delimiter, strict=True)
+    return [row if row and (row[0].strip() or "".join(row).strip()) else [] for row in rows]
