@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -70,13 +71,24 @@ def run_import(client: NodeClient, file: Path, item: str, *, corrections: bool, 
         show: Whether to show progress.
     """
     fields = {"item": item, "corrections": "true" if corrections else "false"}
+    told = None
     job: dict[str, Any] = client.upload("/api/v1/imports", file, fields)
     with _progress(enabled=show) as tell:
         while job["state"] in {"queued", "running"}:
             time.sleep(POLL_SECONDS)
             job = client.get(f"/api/v1/imports/{job['id']}")
             tell(job)
+            if job["waiting_code"] != told:
+                told = job["waiting_code"]
+                _tell_waiting(job)
     return job
+
+
+def _tell_waiting(job: dict[str, Any]) -> None:
+    """Say on standard error that an import waits, and for what; it goes on by itself."""
+    if job["waiting_code"] is not None:
+        waits = say("导入暂停，条件恢复后自动继续", "the import waits and goes on by itself")
+        sys.stderr.write(f"{waits}: {job['waiting']} [{job['waiting_code']}]\n")
 
 
 def fetch_refusals(client: NodeClient, job_id: str) -> list[dict[str, Any]]:

@@ -9,8 +9,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from node.core.encoding import MAX_SAFE_INTEGER, parse_decimal
 from node.records.sealed import MAX_VALUE_CHARACTERS
+from node.service.jobs import UNFINISHED
 
 if TYPE_CHECKING:
+    from node.errors import NodeError
     from node.service.jobs import Job, RefusedRow
     from node.service.reading import StoredAnchor
     from node.service.records import RecordLine, ShownRecord
@@ -106,10 +108,13 @@ class JobView(BaseModel):
     warnings: list[str]
     error_code: str | None
     error: str | None
+    waiting_code: str | None = Field(None, description="Why it does not go on now, when it does not.")
+    waiting: str | None = None
 
 
-def job_view(job: Job) -> JobView:
-    """Show an import."""
+def job_view(job: Job, waiting: NodeError | None = None) -> JobView:
+    """Show an import, and why imports wait, if they do."""
+    unfinished = waiting if job.state in UNFINISHED else None
     return JobView(
         id=job.id,
         item=job.item,
@@ -131,6 +136,8 @@ def job_view(job: Job) -> JobView:
         warnings=list(job.warnings),
         error_code=job.error[0] if job.error else None,
         error=job.error[1] if job.error else None,
+        waiting_code=unfinished.code if unfinished else None,
+        waiting=unfinished.message if unfinished else None,
     )
 
 

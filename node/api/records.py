@@ -106,7 +106,8 @@ def list_imports(
 def show_import(request: Request, job_id: str, caller: Operator) -> JobView:
     """Show how an import goes, or how it ended."""
     del caller
-    return job_view(get_job(services_of(request).store, job_id))
+    services = services_of(request)
+    return job_view(get_job(services.store, job_id), services.condition.imports)
 
 
 @router.get("/imports/{job_id}/refusals", tags=["imports"], responses=errors(404))
@@ -123,11 +124,10 @@ def show_refusals(
     get_job(store, job_id)
     language = language_of(request)
     views: list[RefusalView] = []
-    for refusal in iterate_refusals(store, job_id):
-        if refusal.row > after:
-            if len(views) >= limit and refusal.row != views[-1].row:
-                break
-            views.append(refusal_view(refusal, _reason(refusal.rule, language)))
+    for refusal in iterate_refusals(store, job_id, after=after):
+        if len(views) >= limit and refusal.row != views[-1].row:
+            break
+        views.append(refusal_view(refusal, _reason(refusal.rule, language)))
     return views
 
 

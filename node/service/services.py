@@ -82,12 +82,14 @@ class Condition:
         joined: Whether keys and logs are known to stand on the chain.
         verified: Whether the store was compared with the chain since the start.
         last_error: The newest error of a background loop.
+        imports: Why imports wait.
     """
 
     chain: NodeError | None = None
     joined: bool = False
     verified: bool = False
     last_error: NodeError | None = None
+    imports: NodeError | None = None
 
     def require_compared(self) -> None:
         """Refuse to sign before it is known that the store continues what is anchored.

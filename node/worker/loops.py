@@ -84,7 +84,7 @@ class ImportLoop:
         except NodeError as error:
             if self._stopping:
                 return False
-            _LOG.warning("import interrupted", job=job.id, code=error.code, reason=error.message)
+            self._tell(job, error)
             if error.code == "worker-died":
                 return self._retry_or_give_up(job, error.code, error.message)
             return isinstance(error, Unavailable)
@@ -95,6 +95,7 @@ class ImportLoop:
             kind = type(error).__name__
             _LOG.error("import fault", job=job.id, kind=kind, place=_place_of(error))
             return self._retry_or_give_up(job, "fault", f"an error of this node: {kind}")
+        self._services.condition.imports = None
         self._attempts.pop(job.id, None)
         if done.state not in UNFINISHED:
             self._uploads.remove(job.id)
@@ -102,6 +103,12 @@ class ImportLoop:
                 "import ended", job=job.id, state=done.state, accepted=done.accepted, refused=done.refused
             )
         return False
+
+    def _tell(self, job: Job, error: NodeError) -> None:
+        """Keep why imports wait, and log it when it is new: a full disk is tried every two seconds."""
+        told, self._services.condition.imports = self._services.condition.imports, error
+        if told is None or told.code != error.code:
+            _LOG.warning("import interrupted", job=job.id, code=error.code, reason=error.message)
 
     def _retry_or_give_up(self, job: Job, code: str, message: str) -> bool:
         """Try a job again, but not for ever at the same row."""
@@ -116,7 +123,7 @@ class ImportLoop:
             reason = f"{message}; {attempts} times behind row {now.last_row}"
             services.importer.fail(job.id, code, reason)
         except NodeError as error:
-            _LOG.warning("import interrupted", job=job.id, code=error.code, reason=error.message)
+            self._tell(job, error)
             return isinstance(error, Unavailable) and not self._stopping
         del self._attempts[job.id]
         self._uploads.remove(job.id)
