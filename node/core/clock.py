@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
+MAX_TIME: Final = 253_402_300_799
+"""Greatest time in seconds since 1970 that a calendar shows: the last second of the year 9999."""
 _NS_PER_SECOND = 1_000_000_000
 _NS_PER_MS = 1_000_000
 

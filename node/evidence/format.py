@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from node.core.canonical import check_members, encode_json, parse_json
+from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64, encode_b64u, encode_hex, parse_b64, parse_b64u, parse_hex
 from node.core.members import check_integer, check_list, check_text
 from node.core.types import LogId, RootHash, TreeSize
 from node.errors import InvalidInput
-from node.evidence.policy import MAX_TIME, parse_address
+from node.evidence.policy import parse_address
 from node.log.anchor import Anchor
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from node.core.canonical import check_members, encode_json, parse_json
+from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64u, encode_hex, parse_b64u, parse_hex
 from node.core.members import check_integer, check_list, check_text
 from node.core.uscc import parse_uscc
@@ -30,8 +31,6 @@ MAX_POLICY_BYTES: Final = 4 * 1024 * 1024
 
 DEFAULT_AGE_SECONDS: Final = 86_400
 DEFAULT_MIN_VALIDATORS: Final = 4
-MAX_TIME: Final = 253_402_300_799
-"""Greatest time in seconds since 1970 that a calendar shows: the last second of the year 9999."""
 
 ENGINES: Final = ("anvil", "clique", "qbft")
 REQUIREMENTS: Final = ("certificate", "ml-dsa-44")

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from node.core.canonical import encode_json
+from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64u
-from node.evidence.policy import MAX_TIME
 from node.evidence.steps import Outcome, Step, Words
 
 if TYPE_CHECKING:

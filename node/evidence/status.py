@@ -18,7 +18,7 @@ from node.records.names import encode_status_uri
 from node.records.status import VALID, verify_status_head, verify_status_path, verify_status_token
 
 if TYPE_CHECKING:
-    from node.core.types import MemberCode
+    from node.core.types import EntryIndex, MemberCode
     from node.evidence.chain import AskedChain
     from node.evidence.checks import SignedEntry
     from node.evidence.format import AnchorReference, Evidence, StatusPart
@@ -96,22 +96,38 @@ def check_head(status: SignedList, presentation: Presentation, policy: Policy) -
 
 
 def check_logged(
-    status: SignedList, _head: SignedHead, presentation: Presentation, policy: Policy
+    status: SignedList,
+    _head: SignedHead,
+    presentation: Presentation,
+    policy: Policy,
+    record_place: tuple[SignedEntry, EntryIndex],
 ) -> Found[SignedEntry]:
-    """Verify that the head stands in a records log of the issuer, under a signed checkpoint.
+    """Verify that the head stands in a records log of the issuer, under a signed checkpoint, behind the record.
+
+    A head from before the record says nothing about it: the record's place in the list was not used yet.
 
     Args:
         status: The status part.
         _head: The verified head; asking for it makes this step depend on it.
         presentation: The record, its signature verified.
         policy: The verifier's policy.
+        record_place: The record's own verified entry and index.
 
     Raises:
+        Refuted: ``status-head-older``.
         Refuted, InvalidInput, Verification: as steps 6 to 8 of the record itself.
     """
     part = status.file
     entry = check_checkpoint(check_origin(part.inclusion, presentation, policy).value, policy.demand).value
     found = check_inclusion(entry, part.head.encode("ascii"))
+    record_entry, record_index = record_place
+    if (entry.log.origin.n, found.value) <= (record_entry.log.origin.n, record_index):
+        raise Refuted(
+            "status-head-older",
+            f"状态首部（第 {found.value} 条）早于记录（第 {record_index} 条），不能说明其状态",
+            f"the status head, entry {found.value}, is older than the record, entry {record_index}, "
+            "and says nothing about it",
+        )
     return Found(entry, f"{entry.log.text}，{found.zh}", f"{entry.log.text}: {found.en}")
 
 

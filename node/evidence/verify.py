@@ -73,7 +73,10 @@ def verify_evidence(
     part = check("status-list", lambda: on_status.check_list(file.value, signed.value, policy))
     head = check("status-head", lambda: on_status.check_head(part.value, signed.value, policy))
     place = check(
-        "status-logged", lambda: on_status.check_logged(part.value, head.value, signed.value, policy)
+        "status-logged",
+        lambda: on_status.check_logged(
+            part.value, head.value, signed.value, policy, (entry.value, index.value)
+        ),
     )
     dated = check("status-anchor", lambda: checks.check_anchor(part.value.file.anchor, place.value, policy))
     check("status-commitment", lambda: on_status.check_commitment(asked.value, dated.value, head.value))

@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.canonical import check_members, encode_json
+from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64u, parse_b64u
 from node.core.ids import parse_uuid7
 from node.core.members import check_integer, check_list, check_text
@@ -268,7 +269,7 @@ def _parse_claims(payload: Mapping[str, Any]) -> RecordClaims:
         supersedes = parse_b64u(check_text(supersedes, "supersedes"), length=32)
     return RecordClaims(
         iss=iss,
-        iat=check_integer(payload["iat"], "iat"),
+        iat=check_integer(payload["iat"], "iat", most=MAX_TIME),
         jti=jti,
         vct=vct,
         item=item,

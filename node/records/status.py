@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.canonical import check_members
+from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64u, parse_b64u
 from node.core.members import check_integer, check_text
 from node.core.types import RootHash
@@ -222,7 +223,10 @@ def verify_status_token(token: str, find_key: Callable[[str, MemberCode], bytes]
     if uri.member != iss:
         raise InvalidInput("status-owner", "status list is named after another member than its issuer")
     return StatusToken(
-        uri, check_integer(payload["iat"], "iat"), _parse_list(payload["status_list"]), token_digest(token)
+        uri,
+        check_integer(payload["iat"], "iat", most=MAX_TIME),
+        _parse_list(payload["status_list"]),
+        token_digest(token),
     )
 
 
@@ -286,7 +290,7 @@ def verify_status_head(head: str | bytes, find_key: Callable[[str, MemberCode], 
     verify_jws(jws, find_key(jws.header["kid"], iss))
     return StatusHead(
         iss=iss,
-        iat=check_integer(payload["iat"], "iat"),
+        iat=check_integer(payload["iat"], "iat", most=MAX_TIME),
         seq=check_integer(payload["seq"], "seq"),
         lists=check_integer(payload["lists"], "lists", most=MAX_LISTS),
         root=RootHash(parse_b64u(check_text(payload["root"], "root"), length=HASH_BYTES)),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from node.core.types import LogId
-    from node.ports import AnchorChain, TransactionOutcome
+    from node.ports import AnchorChain, HeadFiles, TransactionOutcome
     from node.service.layout import LogKind
     from node.service.publishing import Published, Publisher
     from node.service.reading import LogReader
@@ -48,7 +48,9 @@ class Anchorer:
         sequencer: Sequencer,
         readers: Mapping[LogKind, LogReader],
         log_ids: Mapping[LogKind, LogId],
+        heads: HeadFiles,
     ) -> None:
+        self._heads = heads
         self._chain = chain
         self._sender = sender
         self._publisher = publisher
@@ -85,7 +87,14 @@ class Anchorer:
         pending = self._sender.pending()
         under_way = pending.tx_hash if pending else None
         try:
-            check_chain(self._chain, self._sequencer, self._readers, self._log_ids, under_way=under_way)
+            check_chain(
+                self._chain,
+                self._heads,
+                self._sequencer,
+                self._readers,
+                self._log_ids,
+                under_way=under_way,
+            )
         except Conflict as error:
             self._sequencer.set_read_only(error)
             raise

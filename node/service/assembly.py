@@ -153,6 +153,7 @@ def _wire(
         clock=clock,
         random=random,
         anchor_limit_seconds=identity.anchor_limit_seconds,
+        find_anchored_at=readers[LogKind.ACCESS].find_anchored_at,
     )
     vault = Vault(records, _items_by_vct(identity.domain, items), keys.wrapping)
     status = StatusPublisher(store, keys.record, identity.domain, identity.member)
@@ -185,12 +186,20 @@ def _wire(
         access=access,
         importer=importer,
         records=Records(
-            store, records, sequencer, vault, access, clock, item_names=item_names, index_key=keys.index
+            store,
+            records,
+            sequencer,
+            vault,
+            access,
+            clock,
+            item_names=item_names,
+            index_key=keys.index,
+            random=random,
         ),
         exporter=EvidenceExporter(
             records, vault, access, status, chain_id=identity.chain_id, contract=identity.contract
         ),
-        anchorer=Anchorer(ports.chain, sender, publisher, sequencer, readers, log_ids),
+        anchorer=Anchorer(ports.chain, sender, publisher, sequencer, readers, log_ids, ports.heads),
         joiner=Joiner(
             ports.chain, sender, sequencer, identity.member, _registrations(keys), log_ids, LOG_NUMBERS
         ),

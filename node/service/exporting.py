@@ -71,7 +71,7 @@ class EvidenceExporter:
         anchor = self._reader.first_anchor_over(index)
         size = anchor.anchor.size if anchor else self._published_size(index)
         inclusion = self._reader.tlog_proof(index, size)
-        status = self._status_part(row)
+        status = self._status_part(index, row)
         release = self._vault.plan_release(index, names)
         # Whatever can be refused has been by now: a look in the log is one that was had.
         look = self._access.log_look("export", why, [release])
@@ -102,10 +102,10 @@ class EvidenceExporter:
             tx=stored.transaction,
         )
 
-    def _status_part(self, row: Row) -> StatusPart | None:
-        """Take the newest anchored status head; None when it does not cover the record's list yet."""
+    def _status_part(self, index: EntryIndex, row: Row) -> StatusPart | None:
+        """Take the newest anchored status head; None when it is not behind the record, and so says nothing of it."""
         head = self._status.newest(below_index=self._reader.anchored_size())
-        if head is None or row.status_list >= head.lists:
+        if head is None or head.index <= index or row.status_list >= head.lists:
             return None
         head_anchor = self._reader.first_anchor_over(head.index)
         if head_anchor is None:

@@ -23,7 +23,7 @@ from node.access.event import SALTED_NAMES, build_event, event_salts
 from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
 from node.crypto.wrap import unwrap_secret, wrap_secret
-from node.errors import AccessDenied, Fatal, InvalidInput, NotFound
+from node.errors import AccessDenied, Fatal, InvalidInput, NotFound, Unavailable
 from node.records.disclosure import digest_of
 from node.records.issue import ABSENT
 from node.records.record import SUBJECT, parse_record, present_record, released_digests
@@ -112,8 +112,10 @@ class AccessLog:
         clock: Clock,
         random: Callable[[int], bytes],
         anchor_limit_seconds: int,
+        find_anchored_at: Callable[[], int | None],
     ) -> None:
         self._sequencer = sequencer
+        self._find_anchored_at = find_anchored_at
         self._member = member
         self._origin = origin
         self._node_key = node_key
@@ -134,8 +136,11 @@ class AccessLog:
             rule: The rule that allows it.
 
         Raises:
-            Unavailable, Conflict, Fatal: The log did not take the event; nothing may be shown.
+            Unavailable: ``anchor-limit`` when the log's last anchor is older than the network allows (protocol
+                section 2: past it a node gives no receipt); or the log did not take the event.
+            Conflict, Fatal: The log did not take the event; nothing may be shown.
         """
+        self._require_young_anchor()
         rid = self._random(16)
         secret = self._random(32)
         salted: dict[str, Any] = dict.fromkeys(SALTED_NAMES)
@@ -161,7 +166,6 @@ class AccessLog:
             pair_key = layout.PAIR_KEY + self._member.encode()
             pair = layout.parse_u64(transaction.get(pair_key) or bytes(8)) + 1
             transaction.put(pair_key, layout.u64(pair))
-            transaction.promise(LogKind.ACCESS)
             return index, transaction.leaf(LogKind.ACCESS, index), pair
 
         index, leaf, pair = self._sequencer.run(append)
@@ -179,6 +183,17 @@ class AccessLog:
         )
         covered = MappingProxyType({release.index: release for release in releases})
         return Look(index, receipt, tuple(event.disclosures), covered, _MINT)
+
+    def _require_young_anchor(self) -> None:
+        anchored_at = self._find_anchored_at()
+        if anchored_at is None:
+            return
+        age = self._clock.now_seconds() - anchored_at
+        if age > self._anchor_limit_seconds:
+            raise Unavailable(
+                "anchor-limit",
+                f"the access log was last anchored {age} seconds ago: want at most {self._anchor_limit_seconds}",
+            )
 
 
 def _seal_event(secret: bytes, rid_text: str, salted: Mapping[str, Any]) -> bytes:

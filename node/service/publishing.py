@@ -93,8 +93,6 @@ class Publisher:
                 raise
 
     def _close_period(self, transaction: Transaction) -> dict[LogKind, TreeSize]:
-        for log in LogKind:
-            transaction.promise(log)
         self._status.append_head(transaction, self._clock.now_seconds())
         transaction.append(LogKind.ACCESS, build_heartbeat(self._clock.now_ms(), rejects=0, unwraps=None))
         while transaction.size(LogKind.ACCESS) % ACCESS_STEP:

@@ -200,6 +200,11 @@ class LogReader:
             return parse_stored_anchor(data)
         return None
 
+    def find_anchored_at(self) -> int | None:
+        """Find the chain time of the newest anchor, in seconds; None while there is none."""
+        newest = self.find_anchor()
+        return None if newest is None else newest.anchor.time
+
     def anchored_size(self) -> TreeSize:
         """Size of the newest anchor; 0 when there is none."""
         newest = self.find_anchor()

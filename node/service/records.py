@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from unicodedata import normalize
 
+from node.access.event import build_pad
 from node.core.types import EntryIndex
 from node.core.uscc import fold_identifier
 from node.errors import InvalidInput, NotFound
@@ -14,11 +15,11 @@ from node.records.sealed import check_subject
 from node.records.status import INVALID, REPAIRED, SUSPENDED, VALID
 from node.service import layout
 from node.service.issuing import subject_digest
-from node.service.layout import DISCLOSURES, NO_LIST
+from node.service.layout import DISCLOSURES, NO_LIST, LogKind
 from node.service.status import StatusChange, change_status, current_status, parse_history
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from node.core.clock import Clock
     from node.core.types import LeafHash
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from node.service.looking import AccessLog, Opened, Purpose, Vault
     from node.service.reading import LogReader
     from node.service.sequencer import Sequencer
+    from node.service.transaction import Transaction
 
 STATUS_WORDS: Final = {VALID: "valid", INVALID: "invalid", SUSPENDED: "suspended", REPAIRED: "repaired"}
 MAX_GROUND_CHARACTERS: Final = 500
+PAD_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,9 @@ class Records:
         *,
         item_names: Mapping[int, str],
         index_key: bytes,
+        random: Callable[[int], bytes],
     ) -> None:
+        self._random = random
         self._reads = reads
         self._reader = reader
         self._sequencer = sequencer
@@ -145,7 +150,15 @@ class Records:
             )
         index = self._reader.index_of(leaf)
         change = StatusChange(INVALID, self._clock.now_ms(), officer, ground)
-        self._sequencer.run(lambda t: change_status(t, self._reader, index, change), entries=0)
+        pad = build_pad(self._random(PAD_BYTES))
+
+        def write(transaction: Transaction) -> None:
+            change_status(transaction, self._reader, index, change)
+            # The change is in no log before the next status head. The padding makes a log grow, so that its head file
+            # convicts a copy of the store from before this.
+            transaction.append(LogKind.ACCESS, pad)
+
+        self._sequencer.run(write)
         return self._line(index, self._record_row(index))
 
     def line(self, leaf: bytes) -> RecordLine:

@@ -7,7 +7,7 @@ Order of one turn, and what a failure at each step means:
     2. run the operations on one transaction                      an operation that refuses is answered; others go on
     3. store.commit                                               refused (disk full): nothing written, callers are
                                                                   told; failed: state unknown, Fatal, the writer stops
-    4. head files of the logs for which something was promised    any failure: nothing signed leaves, Fatal, stops
+    4. head files of the logs that grew                           any failure: nothing signed leaves, Fatal, stops
     5. the new tails become visible, the callers are answered
 
 A commit starts as soon as the one before it ends; there is no waiting time to gather more. Sequenced and
@@ -197,9 +197,9 @@ class Sequencer:
                 if refusal is not None:
                     _fail([future for future, _ in answers], refusal)
                     return
-                for kind in transaction.promised:
-                    tree = tails[kind].tree
-                    self._heads.store(Head(self._origins[kind], tree.size, tree.root()))
+                for kind, tail in tails.items():
+                    if tail.size != self._tails[kind].size:
+                        self._heads.store(Head(self._origins[kind], tail.size, tail.tree.root()))
                 self._tails = tails
         except Exception as error:  # noqa: BLE001 - whatever it was, our state is unknown now
             self._stop_for_good(error, group)

@@ -6,13 +6,17 @@ Two witnesses are asked, and a store that does not continue both is read-only:
     head file   size and root that this node promised last; lies outside the data directory and its backups
     chain       size and root of the last anchor
 
+A store that is behind its last anchor gets that anchor as its head file, so that the verdict outlives a restart with
+the chain away. A log that the chain has closed, or whose keys are others there, is read-only as well.
+
 The chain may be away at start: sequencing goes on, but nothing is signed until it has been asked. Anchors that the
 chain accepted and the store does not know (it is a copy from before they came back) are fetched and stored. Those of
-the transaction under way are left to whoever settles it, since their block may not be final yet.
+the transaction under way are left to whoever settles it, and those in blocks that are not final wait.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -60,6 +64,7 @@ def check_heads(heads: HeadFiles, readers: Mapping[LogKind, LogReader]) -> None:
 
 def check_chain(
     chain: AnchorChain,
+    heads: HeadFiles,
     sequencer: Sequencer,
     readers: Mapping[LogKind, LogReader],
     log_ids: Mapping[LogKind, LogId],
@@ -70,6 +75,7 @@ def check_chain(
 
     Args:
         chain: The chain.
+        heads: The head files.
         sequencer: Writes the anchors.
         readers: The logs.
         log_ids: Their names on the chain.
@@ -77,14 +83,21 @@ def check_chain(
 
     Raises:
         Unavailable: The chain cannot be asked now.
-        Conflict: The chain holds an anchor that this store does not continue.
+        Conflict: The chain holds an anchor that this store does not continue, or has closed a log.
     """
     for log, reader in readers.items():
+        info = chain.log_info(log_ids[log])
+        if info is not None and info.closed:
+            raise Conflict(
+                "log-closed", f"the chain has closed log {reader.origin}; it goes on under a successor log"
+            )
         head = chain.log_head(log_ids[log])
         if head is None or head.i == 0:
             continue
         size = reader.size()
         if head.size > size:
+            with suppress(Conflict):
+                heads.store(Head(reader.origin, head.size, head.root))
             raise Conflict(
                 "behind-anchor",
                 f"log {reader.origin} has {size} entries, but the chain has anchored {head.size}: this store was "
@@ -112,7 +125,10 @@ def _fetch(
     for anchor, transaction in chain.fetch_anchors(log_id, first):
         if transaction == under_way:
             return
-        stored = encode_stored_anchor(StoredAnchor(anchor, transaction, 0))
+        outcome = chain.find_outcome(transaction)
+        if outcome is None or not outcome.final:
+            return
+        stored = encode_stored_anchor(StoredAnchor(anchor, transaction, outcome.gas_used))
         key = layout.anchor_key(reader.kind, anchor.i)
         sequencer.run(partial(_put, key, stored), entries=0)
 

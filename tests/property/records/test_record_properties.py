@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from node.core.clock import MAX_TIME
 from node.errors import NodeError
 from node.records.names import StatusUri, encode_status_uri, encode_vct
 from node.records.record import Subject, parse_record, present_record, released_digests, verify_record
@@ -52,7 +53,7 @@ def _records(draw):
         "jti": draw(JTIS),
         "status_uri": encode_status_uri(StatusUri(DOMAIN, MEMBER, draw(st.integers(0, 10**9)))),
         "status_idx": draw(st.integers(0, 131_071)),
-        "iat": draw(st.integers(0, 2**53 - 1)),
+        "iat": draw(st.integers(0, MAX_TIME)),
         "secret": draw(BYTES32),
         "supersedes": draw(st.none() | BYTES32),
     }

@@ -220,6 +220,20 @@ class TestStatus:
         assert report.verdict is Verdict.REFUSED
         assert "future" in report.unmet[0].en
 
+    def test_a_head_from_before_the_record_says_nothing_about_it(self):
+        world = build_world()
+        before = world.statuses[-1]
+        late = world.issue()
+        world.set_status(late, 1)
+        world.close_period()
+        honest = parse_evidence(world.export(late).data)
+        assert code(verify(world, data=encode_evidence(honest)), "in-force") == "status-withdrawn"
+        mixed = encode_evidence(honest._replace(status=world.status_part(before)))
+        report = verify(world, data=mixed)
+        assert report.verdict is Verdict.REFUSED
+        assert code(report, "status-logged") == "status-head-older"
+        assert report.status is None
+
     def test_a_head_may_stand_in_a_successor_log(self):
         world = build_world()
         successor = EvidenceWorld(number=1, chain=world.chain)

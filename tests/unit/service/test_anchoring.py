@@ -205,7 +205,7 @@ def test_anchors_that_a_copy_of_the_store_lacks_are_fetched(world):
     world.restart()
     world.join()
     assert [anchor.i for anchor in anchors_of(world.records)] == [1]
-    assert world.records.find_anchor().gas_used == 0
+    assert world.records.find_anchor().gas_used > 0
     world.anchor()
     assert_sound(world)
 
@@ -337,16 +337,49 @@ def test_an_anchor_in_a_block_that_goes_away_is_pending_again(lose, restarted):
         assert_sound(world)
 
 
+def replace_operator(world):
+    """Give the member another operator key on the chain, so that the contract refuses ours; return how to undo it."""
+    members = world.chain.state.members
+    code = world.services.identity.member
+    before = members[code]
+    members[code] = replace(before, operator="0x" + "1" * 40)
+    return lambda: world.chain.state.members.__setitem__(code, before)
+
+
+@pytest.mark.parametrize("log", [RECORDS, ACCESS])
+def test_a_log_that_the_chain_has_closed_is_read_only(world, log):
+    world.anchor()
+    sizes = world.sizes()
+    closed = world.chain.state.logs[world.services.log_ids[log]]
+    closed.info = replace(closed.info, closed=True)
+    with raises_code(Conflict, "log-closed"):
+        world.anchor()
+    assert world.sizes() == sizes, "nothing was signed"
+    assert world.services.state()["mode"] == "read-only"
+
+
+def test_the_verdict_on_a_store_behind_its_anchor_outlives_a_start_with_the_chain_away(world):
+    world.import_penalties(range(3))
+    copy, heads = world.store.copy(), dict(world.heads._heads)
+    world.anchor()
+    world.store, world.heads._heads = copy, heads
+    world.restart()
+    with raises_code(Conflict, "behind-anchor"):
+        world.join()
+    world.chain.away = True
+    world.restart()
+    assert world.services.state()["mode"] == "read-only"
+    assert world.services.state()["code"] == "log-behind"
+
+
 def test_a_refused_anchor_is_reported_and_can_be_tried_again(world):
     world.anchor()
-    log = world.chain.state.logs[world.services.log_ids[RECORDS]]
-    log.info = replace(log.info, closed=True)
+    restore = replace_operator(world)
     with raises_code(Conflict, "anchor-reverted") as caught:
         world.anchor()
-    assert "LogIsClosed" in caught.value.message
+    assert "NotAuthorised" in caught.value.message
     assert pending(world) is None
-    log = world.chain.state.logs[world.services.log_ids[RECORDS]]
-    log.info = replace(log.info, closed=False)
+    restore()
     world.anchor()
     assert [anchor.i for anchor in anchors_of(world.records)] == [1, 2]
     assert_sound(world)
@@ -467,8 +500,7 @@ def test_the_loop_anchors_every_period(world):
     world.chain.away = False
     world.loop._turn()
     assert world.services.state()["mode"] == "ready"
-    log = world.chain.state.logs[world.services.log_ids[ACCESS]]
-    log.info = replace(log.info, closed=True)
+    replace_operator(world)
     # A refusal is final for the moment: trying again at once would only make the logs longer.
     assert world.loop._turn() == PERIOD_SECONDS
     assert world.services.state()["code"] == "anchor-reverted"

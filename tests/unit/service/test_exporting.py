@@ -86,8 +86,8 @@ def test_a_record_behind_the_last_anchor_waits_as_published(world):
     exported = export(world, 5)
     assert exported.stage == "published"
     assert world.verify(exported.data, level=Level.LOGGED, **NEVER).satisfied
-    # Its list stood in the anchored head already, so its status is told.
-    assert parse_evidence(exported.data).status is not None
+    # Its list stood in the anchored head already, but a head from before the record says nothing about it.
+    assert parse_evidence(exported.data).status is None
 
 
 def test_a_withdrawal_shows_from_the_next_anchor_on_with_its_age(world):

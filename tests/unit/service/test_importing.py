@@ -11,7 +11,7 @@ from node.core.encoding import encode_b64u
 from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable
 from node.records.catalogue import load_item
 from node.records.record import parse_record
-from node.service import layout
+from node.service import jobs, layout
 from node.service.jobs import get_job, iterate_refusals, list_jobs, unfinished_jobs
 from node.service.layout import LogKind
 from tests.support.errors import raises_code
@@ -105,6 +105,23 @@ def test_a_bad_row_costs_only_itself(world):
         (5, "CF_NR_FK", "decimal-format"),
     ]
     assert [n.split("〕")[1] for n in numbers(world)] == ["1号", "3号"]
+
+
+def test_refusals_behind_a_row_are_read_from_its_chunk_on(world, monkeypatch):
+    world.uploads.chunk_rows = 4
+    wrong = {n: {"CF_XDR_SHXYM": WRONG_CODE} for n in range(20) if n % 3}
+    job = world.import_rows([penalty(n, **wrong.get(n, {})) for n in range(20)])
+    rows = [refusal.row for refusal in iterate_refusals(world.store, job.id)]
+    assert len(rows) == 13
+    for after in range(rows[-1] + 3):
+        behind = [refusal.row for refusal in iterate_refusals(world.store, job.id, after=after)]
+        assert behind == [row for row in rows if row > after]
+    unpacked = []
+    unpackb = jobs.msgpack.unpackb
+    monkeypatch.setattr(jobs.msgpack, "unpackb", lambda data: unpacked.append(data) or unpackb(data))
+    assert list(iterate_refusals(world.store, job.id, after=rows[-2]))
+    assert len(unpacked) == 1
+    assert list(iterate_refusals(world.store, job.id, after=1 << 63)) == []
 
 
 def test_refusals_name_the_class_of_a_value_never_the_value(world):

@@ -79,14 +79,6 @@ def write_then(error, log=RECORDS):
     return operation
 
 
-def promise(entry, log=ACCESS):
-    def operation(transaction):
-        transaction.promise(log)
-        return transaction.append(log, entry)
-
-    return operation
-
-
 def test_what_is_answered_is_in_the_store(writer):
     assert writer.sequencer.run(append(b"one")) == 0
     assert writer.entries() == [b"one"]
@@ -196,7 +188,7 @@ def test_a_commit_that_wrote_nothing_is_answered_and_the_writer_goes_on(writer, 
             future.result(10)
     with raises_code(NotFound, "record-unknown"):
         futures[2].result(10)
-    assert writer.sequencer.run(promise(b"two", RECORDS)) == 1
+    assert writer.sequencer.run(append(b"two", RECORDS)) == 1
     assert writer.entries() == [b"one", b"two"]
     assert writer.sequencer.root(RECORDS)[1] == root_of([leaf_hash(b"one"), leaf_hash(b"two")])
     assert writer.heads.stored[-1].size == 2
@@ -225,9 +217,9 @@ def test_an_unexpected_error_of_the_store_stops_everything(writer):
     assert "a bug" not in writer.sequencer.fatal.message
 
 
-def test_a_promise_is_in_the_head_file_before_its_caller_is_answered(writer):
+def test_the_head_file_is_stored_before_a_caller_is_answered(writer):
     heads = []
-    future = writer.sequencer.submit(promise(b"look"))
+    future = writer.sequencer.submit(append(b"look", ACCESS))
     future.add_done_callback(lambda _: heads.append(writer.heads.load(ORIGINS[ACCESS])))
     assert future.result(10) == 0
     writer.sequencer.close()
@@ -235,10 +227,12 @@ def test_a_promise_is_in_the_head_file_before_its_caller_is_answered(writer):
     assert writer.heads.load(ORIGINS[RECORDS]).size == 0
 
 
-def test_what_was_not_promised_needs_no_head_file(writer):
+def test_a_commit_that_adds_no_entry_needs_no_head_file(writer):
     stored = len(writer.heads.stored)
-    writer.sequencer.run(append(b"record"))
+    writer.sequencer.run(lambda transaction: transaction.put(b"j", b"report"))
     assert len(writer.heads.stored) == stored
+    writer.sequencer.run(append(b"record"))
+    assert len(writer.heads.stored) == stored + 1
 
 
 @pytest.mark.parametrize(
@@ -253,12 +247,12 @@ def test_a_head_file_that_fails_behind_the_commit_point_stops_everything(writer,
     """The entry is stored, so to go on as if it were not would give its index to another one."""
     writer.heads.fault = error
     with pytest.raises(Fatal):
-        writer.sequencer.run(promise(b"look"))
+        writer.sequencer.run(append(b"look", ACCESS))
     with pytest.raises(Fatal):
-        writer.sequencer.run(promise(b"other look"))
+        writer.sequencer.run(append(b"other look", ACCESS))
     assert writer.entries(ACCESS) == [b"look"]
     again = writer.reopen()
-    assert again.sequencer.run(promise(b"third look")) == 1
+    assert again.sequencer.run(append(b"third look", ACCESS)) == 1
     assert again.entries(ACCESS) == [b"look", b"third look"]
     assert again.heads.load(ORIGINS[ACCESS]).size == 2
     again.sequencer.close()
