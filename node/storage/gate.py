@@ -52,7 +52,12 @@ class Gate:
             if self._shut:
                 return False
             self._shut = True
-            # Asking moves both counters by one, so it does not change their difference.
-            while next(self._entered) != next(self._left):
+            # Asking moves both counters by one, so it does not change their difference. Those who left are asked for
+            # first: whoever is turned away between the two questions then makes this wait longer. The other way
+            # round its leaving would stand in for that of a call which is still inside.
+            while True:
+                left = next(self._left)
+                if next(self._entered) == left:
+                    break
                 threading.Event().wait(_POLL_SECONDS)
             return True

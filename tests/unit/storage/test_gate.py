@@ -40,6 +40,50 @@ def test_shut_waits_for_those_inside():
     assert not closer.is_alive()
 
 
+class Interrupted:
+    """A counter that lets something happen right behind its first step by one thread."""
+
+    def __init__(self, counter, thread_name, happen):
+        self._counter = counter
+        self._thread_name = thread_name
+        self._happen = happen
+
+    def __next__(self):
+        number = next(self._counter)
+        if threading.current_thread().name == self._thread_name:
+            self._happen()
+        return number
+
+
+def test_who_is_turned_away_does_not_stand_in_for_who_is_inside():
+    """Somebody comes too late between the two questions of the one who shuts."""
+    gate = Gate()
+    came = []
+
+    def come_late():
+        if not came:
+            came.append(True)
+            visitor = threading.Thread(target=try_to_enter)
+            visitor.start()
+            visitor.join(10)
+
+    def try_to_enter():
+        with pytest.raises(Unavailable):
+            gate.enter()
+
+    gate._entered = Interrupted(gate._entered, "closer", come_late)
+    gate._left = Interrupted(gate._left, "closer", come_late)
+    gate.enter()
+    closer = threading.Thread(target=gate.shut, name="closer")
+    closer.start()
+    closer.join(0.1)
+    assert came
+    assert closer.is_alive()
+    gate.leave()
+    closer.join(10)
+    assert not closer.is_alive()
+
+
 def test_store_closes_under_running_readers(tmp_path):
     """LevelDB would crash the process if it were closed under a read."""
     store = open_store(tmp_path / "store", b"me", create=True)
