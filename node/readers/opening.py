@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zipfile
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from node.errors import InvalidInput, NotFound
@@ -22,6 +23,15 @@ _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # Name of the stream that holds an encrypted .xlsx, as a directory entry of a compound file writes it.
 _ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
 _DIRECTORY_BYTES = 2**20
+# Ends of an archive (APPNOTE.TXT 4.3.14 to 4.3.16): of each, the number of entries and the size of the directory.
+_END = Struct("<10xHI6x")
+_LARGE_END = Struct("<32xQQ8x")
+_LARGE_MARK = b"PK\x06\x06"
+_LOCATOR = b"PK\x06\x07"
+_LOCATOR_BYTES = 20
+_TAIL_BYTES = _END.size + 2**16 + _LOCATOR_BYTES + _LARGE_END.size
+_MAX_PARTS = 10_000
+_MAX_DIRECTORY_BYTES = 4 * 2**20
 _KNOWN_OTHERS = {
     b"%PDF": "a PDF",
     b"{\\rtf": "an RTF text",
@@ -62,7 +72,7 @@ def find_format(path: Path, limits: Limits) -> str:
     Raises:
         NotFound: ``file-missing``.
         InvalidInput: ``file-empty``, ``file-too-large``, ``file-markup``, ``file-format``, ``workbook-cut``,
-            ``workbook-encrypted``.
+            ``workbook-too-large``, ``workbook-encrypted``.
     """
     if not path.is_file():
         raise NotFound("file-missing", "there is no such file")
@@ -94,6 +104,7 @@ def find_format(path: Path, limits: Limits) -> str:
 
 
 def _check_xlsx(path: Path) -> None:
+    _check_directory(path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
@@ -103,6 +114,34 @@ def _check_xlsx(path: Path) -> None:
         ) from None
     if "xl/workbook.xml" not in names:
         raise InvalidInput("file-format", "file is an archive but no .xlsx: want .xlsx, .xls, CSV or NDJSON")
+
+
+def _check_directory(path: Path) -> None:
+    """Bound the directory of an archive before it is read as a whole, by the records at the end of the file."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _TAIL_BYTES))
+        tail = file.read(_TAIL_BYTES)
+    at = len(tail) - _END.size
+    # As zipfile looks for it: an end without a comment first, then the last one that there is.
+    if at < 0 or not (tail.startswith(_EMPTY_ZIP, at) and tail.endswith(b"\x00\x00")):
+        at = tail.rfind(_EMPTY_ZIP)
+    if not 0 <= at <= len(tail) - _END.size:
+        raise InvalidInput("workbook-cut", "workbook is cut off: its archive has no end")
+    entries, directory = _END.unpack_from(tail, at)
+    locator = at - _LOCATOR_BYTES
+    if locator >= 0 and tail.startswith(_LOCATOR, locator):
+        # Its numbers count instead, whatever the shorter record says.
+        large = locator - _LARGE_END.size
+        if large < 0 or not tail.startswith(_LARGE_MARK, large):
+            raise InvalidInput("workbook-cut", "workbook is damaged: its archive has no end of the long form")
+        entries, directory = _LARGE_END.unpack_from(tail, large)
+    if entries > _MAX_PARTS or directory > _MAX_DIRECTORY_BYTES:
+        raise InvalidInput(
+            "workbook-too-large",
+            f"archive lists {entries} parts in {directory} bytes: want at most {_MAX_PARTS} in "
+            f"{_MAX_DIRECTORY_BYTES}",
+        )
 
 
 def _check_not_encrypted(path: Path) -> None:

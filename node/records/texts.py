@@ -22,10 +22,11 @@ _TEXT_TYPES = frozenset({"string", "text", "code", "registration-number", "enum"
 _PERSON_TYPES = frozenset({"document"})
 _JOINT = "|"
 
-# A resident id has 17 digits in a row, spaces and hyphens aside. Masking the UTF-8 bytes and looking for that run is
+# A resident id has 17 digits in a row, spaces and hyphens of either width aside. Masking the UTF-8 bytes and looking for that run is
 # five times faster than a pattern over the text; full-width digits are looked for by themselves.
 _DIGIT_MASK = bytes(b"0"[0] if byte in b"0123456789" else b"."[0] for byte in range(256))
 _MARKS = b" -"
+_WIDE_MARKS = ("\u3000".encode(), "\uff0d".encode())
 _ID_RUN = b"0" * 17
 _WIDE_DIGIT = re.compile(rb"\xef\xbc[\x90-\x99]")
 _CONTROL = re.compile(
@@ -61,6 +62,8 @@ class Texts:
                 if text is not None:
                     self._clean(place, text, values, faults)
         encoded = joined.encode("utf-8", "replace")
+        for mark in _WIDE_MARKS:
+            encoded = encoded.replace(mark, b"")
         if _ID_RUN in encoded.translate(_DIGIT_MASK, _MARKS) or _WIDE_DIGIT.search(encoded) is not None:
             for place in self._impersonal:
                 text = values[place]

@@ -132,12 +132,23 @@ def store_refusals(transaction: Transaction, job_id: str, refusals: list[list[An
         transaction.put(key, msgpack.packb(refusals))
 
 
-def iterate_refusals(reads: Reads, job_id: str) -> Iterator[RefusedRow]:
-    """Go through the refused rows of a job, in the order of the file."""
+def iterate_refusals(reads: Reads, job_id: str, *, after: int = 0) -> Iterator[RefusedRow]:
+    """Go through the refused rows of a job behind a row, in the order of the file.
+
+    Args:
+        reads: The store.
+        job_id: The import.
+        after: Only rows with a greater number; what lies before them is not read.
+    """
     job = parse_uuid7(job_id)
-    for _, data in reads.scan(layout.refusals_key(job, 0), layout.refusals_key(job, ROWS_BEYOND)):
+    start = layout.refusals_key(job, 0)
+    behind = layout.refusals_key(job, min(max(after, 0) + 1, ROWS_BEYOND))
+    # A chunk stands under its first refused row: the last one that begins at or before ``after`` may reach beyond.
+    start = next((key for key, _ in reads.scan(start, behind, reverse=True, limit=1)), start)
+    for _, data in reads.scan(start, layout.refusals_key(job, ROWS_BEYOND)):
         for item in msgpack.unpackb(data):
-            yield RefusedRow(*item)
+            if item[0] > after:
+                yield RefusedRow(*item)
 
 
 def failed(job: Job, code: str, message: str, now_ms: int) -> Job:

@@ -109,6 +109,8 @@ CASES = [
     ({"CF_SY": f"证件{RESIDENT_ID}号"}, "resident-id-misplaced", "CF_SY", None),
     ({"BZ": "１９９９９９１９０００１０１００１６"}, "resident-id-misplaced", "BZ", "18 characters: digits"),
     ({"CF_WSH": "199999-19000101-0016"}, "resident-id-misplaced", "CF_WSH", None),
+    ({"CF_WSH": "199999\uff0d19000101\uff0d0016"}, "resident-id-misplaced", "CF_WSH", None),
+    ({"CF_SY": "证件199999\u300019000101\u30000016号"}, "resident-id-misplaced", "CF_SY", None),
     ({"CF_CFLB": f"其他-{RESIDENT_ID}", "CF_NR_FK": ""}, "resident-id-misplaced", "CF_CFLB", None),
     ({"CF_XDR_SHZZ": RESIDENT_ID}, "resident-id-misplaced", "CF_XDR_SHZZ", "18 characters: digits"),
     # codes
