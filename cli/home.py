@@ -88,11 +88,14 @@ def read_passphrase(path: Path) -> str:
 
     Raises:
         NotFound: The file is missing.
+        Fatal: Others can read it.
         InvalidInput: It is too short to protect anything.
     """
+    from node.storage.keyfiles import load_private
+
     if not path.is_file():
         raise NotFound("passphrase-missing", f"no passphrase file {path}")
-    passphrase = path.read_text().rstrip("\n")
+    passphrase = load_private(path).decode().rstrip("\n")
     if len(passphrase) < 12:  # noqa: PLR2004 - docs/configuration.md
         raise InvalidInput(
             "passphrase-short", f"passphrase has {len(passphrase)} characters, want at least 12"

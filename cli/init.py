@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +11,7 @@ import typer
 
 from cli.home import DEFAULT_HOME, TOKEN_FILE, HomeOption, JsonOption, read_passphrase
 from cli.language import say
-from cli.output import print_json, print_line, reported
+from cli.output import print_json, print_line, reported, require_file
 from node.core.canonical import encode_json
 from node.core.uscc import parse_uscc
 from node.errors import Conflict, InvalidInput
@@ -106,13 +105,17 @@ def create_home(
         Addresses of the operator and recovery keys.
 
     Raises:
-        Conflict: The directory is a node's home already.
-        InvalidInput: The USCC, a role or the passphrase is not what it must be.
+        Conflict: The directory is a node's home already, or holds keys.
+        InvalidInput: The USCC, a role, a setting, the network file or the passphrase is not what it must be.
+        NotFound: The network file or the passphrase file is not there.
+        Fatal: Others can read the passphrase file.
     """
     from node.api.auth import encode_tokens, new_token
+    from node.chain.network import MAX_NETWORK_BYTES, parse_network
+    from node.config import parse_settings
     from node.crypto.keystore import parse_keystore
     from node.crypto.secp256k1 import OperatorKey
-    from node.storage.keyfiles import create_keys, load_private, store_private
+    from node.storage.keyfiles import create_keys, load_private, require_no_keys, store_private
 
     code = parse_uscc(member)
     unknown = [role for role in roles if role not in ROLES]
@@ -120,31 +123,37 @@ def create_home(
         raise InvalidInput("role-unknown", f"role is unknown: want some of {', '.join(ROLES)}")
     if (home / "config.toml").exists():
         raise Conflict("home-exists", f"{home} is a node's home already")
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     keys = home / "keys"
+    require_no_keys(keys)
+    # All that can be refused is refused before a key is made: a home with keys and no settings is of no use.
+    agreed = None if network is None else require_file(network, max_bytes=MAX_NETWORK_BYTES)
+    if agreed is not None:
+        parse_network(agreed)
+    made = Path("keys") / "passphrase"
+    config = _CONFIG.format(
+        member=_toml(code),
+        name_zh=_toml(name_zh),
+        name_en=_toml(name_en),
+        port=port,
+        # As given it would be looked for in the home, not in the directory where the user stands.
+        passphrase_file=_toml(str(passphrase_file.absolute() if passphrase_file else made)),
+        period=anchor_period_seconds,
+    ).encode()
+    parse_settings(config)
+    given = None if passphrase_file is None else read_passphrase(passphrase_file)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     keys.mkdir(mode=0o700, exist_ok=True)
-    if passphrase_file is None:
-        passphrase_file = Path("keys") / "passphrase"
-        store_private(home / passphrase_file, secrets.token_urlsafe(24).encode() + b"\n")
-    located = passphrase_file if passphrase_file.is_absolute() else home / passphrase_file
-    passphrase = read_passphrase(located)
+    if given is None:
+        store_private(home / made, secrets.token_urlsafe(24).encode() + b"\n")
+    passphrase = given or read_passphrase(home / made)
     operator = create_keys(keys, passphrase, secrets.token_bytes, scrypt_n=scrypt_n)
     recovery = OperatorKey(parse_keystore(load_private(keys / "recovery.json"), passphrase)).address
     token, entry = new_token("operator", "operator", None, secrets.token_bytes)
     store_private(keys / "tokens.json", encode_tokens([entry]))
     store_private(keys / TOKEN_FILE, token.encode() + b"\n")
-    if network is not None:
-        shutil.copyfile(network, home / "network.json")
-    (home / "config.toml").write_text(
-        _CONFIG.format(
-            member=_toml(code),
-            name_zh=_toml(name_zh),
-            name_en=_toml(name_en),
-            port=port,
-            passphrase_file=_toml(str(passphrase_file)),
-            period=anchor_period_seconds,
-        )
-    )
+    if agreed is not None:
+        (home / "network.json").write_bytes(agreed)
+    (home / "config.toml").write_bytes(config)
     described = {
         "code": code,
         "name": name_zh,

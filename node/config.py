@@ -7,16 +7,12 @@ is written from these texts).
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from node.core.uscc import parse_uscc
 from node.errors import InvalidInput, NotFound
@@ -33,8 +29,12 @@ class Settings(BaseSettings):
         description="USCC of the department (18 characters). Whoever changes it makes the node sign for another "
         "member; its keys are not registered for that one, so nothing verifies."
     )
-    name_zh: str = Field(description="Name of the department in Chinese, for screens only.")
-    name_en: str = Field("", description="Name of the department in English, for screens only.")
+    name_zh: str = Field(
+        min_length=1, max_length=200, description="Name of the department in Chinese, for screens only."
+    )
+    name_en: str = Field(
+        "", max_length=200, description="Name of the department in English, for screens only."
+    )
     listen_host: str = Field(
         "127.0.0.1",
         description="Address the HTTP server listens on. Anything but loopback needs a TLS proxy in front; opening "
@@ -126,14 +126,22 @@ def load_settings(home: Path) -> Settings:
     file = home / "config.toml"
     if not file.is_file():
         raise NotFound("config-missing", f"no config.toml in {home}: create the node with `ironcage init`")
+    settings = parse_settings(file.read_bytes())
+    settings._home = home.resolve()  # noqa: SLF001 - the model is frozen and the home is no setting
+    return settings
+
+
+def parse_settings(data: bytes) -> Settings:
+    """Parse the content of a config.toml; what the environment sets overrides it.
+
+    Raises:
+        InvalidInput: ``config-syntax``; ``config-setting`` for one that is unknown or not what it must be.
+    """
     try:
-        values: dict[str, Any] = TomlConfigSettingsSource(Settings, file)()
-        settings = Settings(**values)
+        return Settings(**tomllib.loads(data.decode()))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput("config-setting", f"setting {name} in {file.name}: {first['msg']}") from None
+        raise InvalidInput("config-setting", f"setting {name} in config.toml: {first['msg']}") from None
     except ValueError as error:
-        raise InvalidInput("config-syntax", f"{file.name} is not TOML: {error}") from None
-    settings._home = home.resolve()  # noqa: SLF001 - the model is frozen and the home is no setting
-    return settings
+        raise InvalidInput("config-syntax", f"config.toml is not TOML: {error}") from None

@@ -73,9 +73,8 @@ def create_keys(directory: Path, passphrase: str, random: Callable[[int], bytes]
     Raises:
         Conflict: There are keys already.
     """
+    require_no_keys(directory)
     directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-    if any(directory.glob("*.json")) or any(directory.glob("*.pem")):
-        raise Conflict("keys-exist", f"key directory {directory} holds keys already")
     operator = random(SECRET_BYTES)
     for name, secret in (
         ("operator", operator),
@@ -89,6 +88,16 @@ def create_keys(directory: Path, passphrase: str, random: Callable[[int], bytes]
     for log in LOG_NAMES:
         create_log_keys(directory, log, 0, passphrase, random)
     return OperatorKey(operator).address
+
+
+def require_no_keys(directory: Path) -> None:
+    """Make sure that keys can be created in a directory, which need not exist.
+
+    Raises:
+        Conflict: There are keys already.
+    """
+    if any(directory.glob("*.json")) or any(directory.glob("*.pem")):
+        raise Conflict("keys-exist", f"key directory {directory} holds keys already")
 
 
 def create_log_keys(

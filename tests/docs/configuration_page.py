@@ -38,7 +38,7 @@ TAIL = """
 | `data/store/` | the store: logs, sealed values, wrapped secrets ([storage.md](storage.md)) | the node's account only |
 | `data/uploads/` | files of unfinished imports, in the clear; removed when the import ends | the node's account only |
 | `heads/` | head files. Keep them **out of backups** of `data/` | the node's account only |
-| `run/node.json` | address and process of the running node | anyone on this machine |
+| `run/node.json` | address and process of the running node; `run/` has mode 0700 | the node's account only |
 
 ## Passphrase
 
