@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` set up what they need; nothing else has to be run first.
 .PHONY: help demo test test-slow soak bench lint types imports contracts docs setup setup-demo format clean
+# Set-up comes before whatever uses it, also under make -j.
+.NOTPARALLEL:
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+import signal
 import sys
 import time
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from cli.chain import deploy_consortium, load_founder
 from cli.demo.forgery import change_one_character, send_rewritten_log
@@ -16,7 +18,7 @@ from cli.demo.world import MARKER, StepFailedError, World
 from cli.home import open_client, read_passphrase
 from cli.init import create_home
 from cli.language import say
-from cli.output import print_line
+from cli.output import UNAVAILABLE, print_line
 from consortium.anvil import DEV_CHAIN_ID
 from consortium.deploy import ChainChoice
 from consortium.network import store_network
@@ -39,6 +41,7 @@ SCRYPT_N: Final = 1 << 12
 """The passphrases of the demonstration lie beside the keys, so a high work factor would only take time."""
 SHOWN_FIELDS: Final = "CF_XDR_MC,CF_WSH,CF_CFLB,CF_JDRQ"
 ISSUERS: Final = ("market", "transport")
+_HELD: Final[list[BinaryIO]] = []
 DEPARTMENTS: Final = {
     "market": ("筑城市市场监督管理局", "Market Regulation", "00800001", ["issuer", "consumer"], "筑市监"),
     "transport": ("筑城市交通运输局", "Transport", "00800002", ["issuer", "consumer"], "筑交"),
@@ -48,6 +51,9 @@ DEPARTMENTS: Final = {
 
 def main() -> int:
     """Run the demonstration and give the exit code."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        # Like Ctrl-C, so that whatever was started is stopped.
+        signal.signal(ending, signal.default_int_handler)
     started = time.monotonic()
     world = World(_fresh_directory(DIRECTORY))
     try:
@@ -59,8 +65,9 @@ def main() -> int:
                 f"All steps done in {time.monotonic() - started:.0f} seconds.",
             )
         )
-        _say_what_next(world)
-        if sys.stdin is not None and sys.stdin.isatty():
+        stays = sys.stdin is not None and sys.stdin.isatty()
+        _say_what_next(world, stays=stays)
+        if stays:
             print_line(say("节点继续运行，Ctrl-C 结束。", "The nodes go on running; Ctrl-C ends them."))
             _wait(world)
     except (StepFailedError, NodeError) as error:
@@ -190,7 +197,9 @@ def _withdraw(world: World, leaf: str, folder: Path) -> None:
     again = folder / "penalty-after.evidence.json"
     disclose = ("--disclose", SHOWN_FIELDS, "--purpose", "own-records", "-o", str(again))
     world.run("evidence", "export", leaf, *disclose, "--home", market)
-    world.verify(folder, again.name, "--policy", "chain.policy.json", rpc=world.rpc, expect=1)
+    world.verify(
+        folder, again.name, "--policy", "chain.policy.json", rpc=world.rpc, expect=1, fails={"in-force"}
+    )
 
 
 def _fail(world: World, folder: Path) -> None:
@@ -204,7 +213,8 @@ def _fail(world: World, folder: Path) -> None:
     data, before, after = change_one_character((folder / "penalty.evidence.json").read_bytes(), "CF_JDRQ")
     (folder / "changed.evidence.json").write_bytes(data)
     print_line(f"  CF_JDRQ: {before} → {after}")
-    world.verify(folder, "changed.evidence.json", "--policy", "offline.policy.json", rpc=None, expect=1)
+    changed = ("changed.evidence.json", "--policy", "offline.policy.json")
+    world.verify(folder, *changed, rpc=None, expect=1, fails={"disclosures"})
 
     print_line(
         say(
@@ -215,8 +225,10 @@ def _fail(world: World, folder: Path) -> None:
     with open_client(market) as client:
         log = next(log for log in client.get("/api/v1/node")["logs"] if log["kind"] == "records")
         outcome = send_rewritten_log(market, client, log["anchored"], victim=log["anchored"] // 2)
-    if outcome.status != 0:
-        raise StepFailedError("the contract accepted a rewritten log")
+    if outcome.status != 0 or "OldRootMismatch" not in (outcome.revert_reason or ""):
+        raise StepFailedError(
+            f"the contract did not refuse the rewritten log for what it is: {outcome.revert_reason}"
+        )
     print_line(
         say(
             f"  合约回退：{outcome.revert_reason}（区块 {outcome.block}，gas {outcome.gas_used}）",
@@ -231,29 +243,44 @@ def _fail(world: World, folder: Path) -> None:
     world.run(
         "policy", "export", "--home", str(world.home("transport")), "--level", "logged", "-o", str(wrong)
     )
-    world.verify(folder, "penalty.evidence.json", "--policy", wrong.name, rpc=None, expect=1)
+    other = ("penalty.evidence.json", "--policy", wrong.name)
+    world.verify(folder, *other, rpc=None, expect=1, fails={"issuer-key", "origin"})
 
 
-def _say_what_next(world: World) -> None:
+def _say_what_next(world: World, *, stays: bool) -> None:
     market = world.home("market")
-    lines = (
-        (say("看看节点", "look at a node"), f"ironcage node status --home {market}"),
-        (say("列出记录", "list records"), f"ironcage record list --home {market}"),
-        (say("被拒行", "refused rows"), f"{world.directory / 'files'}/*.refused.csv"),
+    command = ".venv/bin/ironcage"
+    running = (
         (
-            say("停止节点后核对整个存储", "check the whole store, with the node stopped"),
-            f"ironcage log fsck --home {market}",
+            say("看看节点（另开终端）", "look at a node, in another terminal"),
+            f"{command} node status --home {market}",
         ),
-        (say("说明", "documentation"), "README.md, docs/"),
+        (say("列出记录", "list records"), f"{command} record list --home {market}"),
+    )
+    stopped = (
+        (
+            say("再次启动一个节点的链", "start the chain again"),
+            f"{command} chain dev --dir {world.directory / 'chain'}",
+        ),
+        (say("核对整个存储", "check a whole store"), f"{command} log fsck --home {market}"),
+    )
+    always = (
+        (say("被拒行", "refused rows"), f"{world.directory / 'files'}/*.refused.csv"),
+        (say("五分钟导览", "the five-minute tour"), "README.md"),
     )
     print_line(say("接下来可以试试：", "What to try next:"))
-    for what, command in lines:
-        print_line(f"  {what}: {command}")
+    for what, text in (*(running if stays else stopped), *always):
+        print_line(f"  {what}: {text}")
 
 
 def _wait(world: World) -> None:
-    while all(process.poll() is None for process in world.nodes.values()):
-        time.sleep(0.5)
+    """Wait for Ctrl-C, which is how this is meant to end."""
+    try:
+        while all(process.poll() is None for process in world.nodes.values()):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        print_line()
+        return
     raise StepFailedError("a node has ended")
 
 
@@ -262,6 +289,7 @@ def _heading(number: int, zh: str, en: str) -> None:
 
 
 def _fresh_directory(directory: Path) -> Path:
+    """Make the directory anew, unless another demonstration is at work in it."""
     marker = directory / MARKER
     if directory.exists():
         if not marker.is_file():
@@ -271,10 +299,23 @@ def _fresh_directory(directory: Path) -> Path:
                     f"{directory} is no demo directory; move it away first",
                 )
             )
+        _lock(marker)
         shutil.rmtree(directory)
     directory.mkdir(mode=0o700)
     marker.write_text("made by `make demo`; may be deleted\n")
+    _lock(marker)
     return directory
+
+
+def _lock(marker: Path) -> None:
+    """Hold the marker for the life of this process."""
+    stream = marker.open("rb")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print_line(say("这里已有一个演示在运行", "a demonstration is at work here already"))
+        sys.exit(UNAVAILABLE)
+    _HELD.append(stream)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cli.language import LANGUAGE, say
 from cli.output import print_line
@@ -20,7 +20,7 @@ from node.core.canonical import parse_json
 from node.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from consortium.anvil import Anvil
 
@@ -126,24 +126,44 @@ class World:
         text = self.run(*arguments, "--json", show=False, echo=False).text
         return parse_json(text.strip(), max_bytes=MAX_OUTPUT_BYTES, what="output")
 
-    def verify(self, folder: Path, *arguments: str, rpc: str | None, expect: int) -> str:
-        """Verify in a process of its own that cannot reach the nodes or their homes (cli.demo.confined)."""
+    def verify(
+        self,
+        folder: Path,
+        *arguments: str,
+        rpc: str | None,
+        expect: int,
+        fails: Collection[str] = (),
+    ) -> None:
+        """Verify in a process of its own that cannot reach the nodes or their homes (cli.demo.confined).
+
+        Args:
+            folder: The verifier's own folder.
+            arguments: Of ``ironcage evidence verify``.
+            rpc: The chain node that may be asked, or None.
+            expect: Exit code that it must end with.
+            fails: Names of exactly the steps that must fail, the policy's demand aside.
+
+        Raises:
+            StepFailedError: It ended otherwise, or for another reason.
+        """
         shown = " ".join(shlex.quote(argument) for argument in arguments)
         print_line(f"$ ironcage evidence verify {shown}")
-        done = subprocess.run(  # noqa: S603 - our own program
-            [
-                sys.executable,
-                "-m",
-                "cli.demo.confined",
-                str(self.directory.resolve()),
-                str(folder.resolve()),
-                rpc or "-",
-                "--lang",
-                LANGUAGE,
-                "evidence",
-                "verify",
-                *arguments,
-            ],
+        done = self._confined(folder, rpc, *arguments)
+        print_line(done.stdout.decode(errors="replace").rstrip())
+        print_line(say(f"退出码 {done.returncode}", f"exit code {done.returncode}"))
+        again = self._confined(folder, rpc, *arguments, "--json")
+        if (done.returncode, again.returncode) != (expect, expect):
+            raise StepFailedError(f"verification ended with {done.returncode}, want {expect}")
+        report: Any = parse_json(again.stdout.strip(), max_bytes=MAX_OUTPUT_BYTES, what="report")
+        failed = {step["name"] for step in report["steps"] if step["outcome"] == "failed"} - {"demand"}
+        if failed != set(fails):
+            raise StepFailedError(f"verification failed in {sorted(failed)}, want {sorted(fails)}")
+
+    def _confined(self, folder: Path, rpc: str | None, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        place = (str(self.directory.resolve()), str(folder.resolve()), rpc or "-")
+        command = ("--lang", LANGUAGE, "evidence", "verify", *arguments)
+        return subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "cli.demo.confined", *place, *command],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -152,12 +172,6 @@ class World:
             | {"IRONCAGE_LANG": LANGUAGE, "PYTHONPATH": str(Path(__file__).parents[2])},
             check=False,
         )
-        text = done.stdout.decode(errors="replace").rstrip()
-        print_line(text)
-        print_line(say(f"退出码 {done.returncode}", f"exit code {done.returncode}"))
-        if done.returncode != expect:
-            raise StepFailedError(f"verification ended with {done.returncode}, want {expect}")
-        return text
 
     def stop(self) -> None:
         """Stop everything that was started."""

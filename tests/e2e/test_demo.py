@@ -2,8 +2,10 @@
 """The demonstration as `make demo` runs it without a terminal: all steps, exit 0, nothing left but its directory."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,40 @@ def test_the_demonstration_ends_by_itself_and_leaves_nothing_behind(tmp_path):
     assert [path.name for path in work.iterdir()] == [".demo"]
     assert list(home.iterdir()) == []
     assert not _processes_of(work), "a process of the demonstration is still there"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_demonstration_that_is_ended_early_leaves_no_process(tmp_path, ending):
+    started = subprocess.Popen(
+        [sys.executable, "-m", "cli.demo"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob(".demo/*/run/node.json")):
+            assert started.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        second = subprocess.run(
+            [sys.executable, "-m", "cli.demo"],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
+        )
+        assert second.returncode == 3, "one demonstration at a time in one place"
+        started.send_signal(ending)
+        assert started.wait(60) != 0
+    finally:
+        started.kill()
+    assert not _processes_of(tmp_path)
 
 
 def test_a_directory_that_is_not_a_demonstration_is_left_alone(tmp_path):
