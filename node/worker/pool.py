@@ -9,6 +9,7 @@ one system call each, without the node's other threads having to give way for ev
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import queue
@@ -175,6 +176,8 @@ def _serve(channel: socket.socket, setup: IssuerSetup) -> None:
         items=load_builtin_items() | {name: load_item(data) for name, data in setup.items.items()},
         random=os.urandom,
     )
+    # What was loaded stays for good: the collector need not look at it again with every few chunks.
+    gc.freeze()
     try:
         _send(channel, _READY, b"")
         while True:
