@@ -6,17 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from node.errors import NotFound, Unavailable
+from node.errors import InvalidInput, NotFound, Unavailable
 from node.evidence.build import build_evidence, build_reference
 from node.evidence.format import AnchorReference, StatusPart
 from node.service.layout import NO_LIST
+from node.service.looking import OWN_DEPARTMENT, OWN_DEPARTMENT_WITH_BASIS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from node.core.types import EntryIndex
     from node.service.layout import Row
-    from node.service.looking import AccessLog, Purpose, Vault
+    from node.service.looking import AccessLog, Purpose, Release, Vault
     from node.service.reading import LogReader, StoredAnchor
     from node.service.status import StatusPublisher
 
@@ -61,7 +62,8 @@ class EvidenceExporter:
 
         Raises:
             NotFound: No such record.
-            InvalidInput: A name is not a field of this record.
+            InvalidInput: A name is not a field of this record; ``basis-required`` when the record or a field is
+                not open to all and no legal basis is named.
             Unavailable: The record is not under a published checkpoint yet.
         """
         index = self._reader.index_of(leaf)
@@ -73,8 +75,9 @@ class EvidenceExporter:
         inclusion = self._reader.tlog_proof(index, size)
         status = self._status_part(index, row)
         release = self._vault.plan_release(index, names)
+        rule = self._deciding_rule(release, why)
         # Whatever can be refused has been by now: a look in the log is one that was had.
-        look = self._access.log_look("export", why, [release])
+        look = self._access.log_look("export", why, [release], rule=rule)
         opened = self._vault.open(look, index)
         evidence = build_evidence(
             record=opened.presentation,
@@ -83,6 +86,14 @@ class EvidenceExporter:
             status=status,
         )
         return Exported(evidence.name, evidence.data, look.receipt, self._reader.stage(index))
+
+    def _deciding_rule(self, release: Release, why: Purpose) -> str:
+        guarded = self._vault.guarded_fields(release)
+        if guarded and not (why.basis or "").strip():
+            raise InvalidInput(
+                "basis-required", f"not open to all: {', '.join(guarded)}; name the legal basis of the export"
+            )
+        return OWN_DEPARTMENT_WITH_BASIS if guarded else OWN_DEPARTMENT
 
     def _published_size(self, index: EntryIndex) -> int:
         found = self._reader.first_checkpoint_over(index)

@@ -17,13 +17,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from node.access.event import SALTED_NAMES, build_event, event_salts
+from node.access.event import (
+    SALTED_NAMES,
+    build_event,
+    build_openings,
+    event_salts,
+    parse_event,
+    verify_openings,
+)
 from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
 from node.crypto.wrap import unwrap_secret, wrap_secret
-from node.errors import AccessDenied, Fatal, InvalidInput, NotFound, Unavailable
+from node.errors import AccessDenied, Fatal, InvalidInput, NotFound, Unavailable, Verification
 from node.records.disclosure import digest_of
 from node.records.issue import ABSENT
 from node.records.record import SUBJECT, parse_record, present_record, released_digests
@@ -44,6 +52,11 @@ if TYPE_CHECKING:
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
 
+OPEN: Final = "open"
+OWN_DEPARTMENT: Final = "own-department"
+"""Rule: own staff may look, with a purpose."""
+OWN_DEPARTMENT_WITH_BASIS: Final = "own-department-with-basis"
+"""Rule: what is not open leaves the department only on a legal basis."""
 _NONCE_BYTES: Final = 12
 _MINT: Final = object()
 
@@ -125,7 +138,7 @@ class AccessLog:
         self._anchor_limit_seconds = anchor_limit_seconds
 
     def log_look(
-        self, kind: str, why: Purpose, releases: Sequence[Release], *, rule: str = "own-department"
+        self, kind: str, why: Purpose, releases: Sequence[Release], *, rule: str = OWN_DEPARTMENT
     ) -> Look:
         """Append a ``read`` or ``export`` event for own staff and wait until it is durable.
 
@@ -202,6 +215,41 @@ def _seal_event(secret: bytes, rid_text: str, salted: Mapping[str, Any]) -> byte
     return AESGCM(values_key(secret)).encrypt(bytes(_NONCE_BYTES), plain, rid_text.encode("ascii"))
 
 
+def open_event(reader: LogReader, index: int, wrapping_key: bytes) -> list[str]:
+    """Re-make the ten openings of an own event, byte for byte, from what is stored beside it.
+
+    For the service alone: whoever calls it answers for it that the one it tells may know.
+
+    Args:
+        reader: The access log.
+        index: Its entry.
+        wrapping_key: Of this node, 32 bytes.
+
+    Returns:
+        The disclosures in the order of ``SALTED_NAMES``; each stands under its digest in the event.
+
+    Raises:
+        InvalidInput: ``event-kind``: the entry is a heartbeat or padding.
+        NotFound: There is no such entry, or its secret was erased.
+        Verification: What is stored is not what was logged.
+    """
+    row = reader.row(index)
+    event = parse_event(reader.entry(row))
+    rid_text = encode_b64u(event.rid)
+    secret = unwrap_secret(wrapping_key, reader.wrapped_secret(index), rid_text)
+    try:
+        nonce, key = bytes(_NONCE_BYTES), AESGCM(values_key(secret))
+        plain = key.decrypt(nonce, reader.values(row), rid_text.encode("ascii"))
+    except InvalidTag:
+        raise Verification("values-seal", f"values of event {index} do not open under its secret") from None
+    values = msgpack.unpackb(plain)
+    if type(values) is not list or len(values) != len(SALTED_NAMES):
+        raise Verification("values-form", f"values of event {index} are not ten")
+    openings = build_openings(dict(zip(SALTED_NAMES, values, strict=True)), event_salts(secret))
+    verify_openings(event, openings)
+    return openings
+
+
 def _items(releases: Sequence[Release]) -> list[dict[str, Any]]:
     by_item: dict[str, set[str]] = {}
     for release in releases:
@@ -256,6 +304,17 @@ class Vault:
         digests = released_digests(jwt, positions, codes, wanted)
         fields = dict(zip((name for name in known if name in wanted), digests, strict=True))
         return Release(index, encode_b64u(sha256(jwt).digest()), vct, MappingProxyType(fields))
+
+    def guarded_fields(self, release: Release) -> list[str]:
+        """Name the fields of a release that are not open to all: of a record that is not, all of them.
+
+        A natural person's record is never open, so that its subject needs no look of its own.
+        """
+        item = self._items[release.vct]
+        row = self._reader.row(release.index)
+        narrow = {field.code for field in item.fields if field.disclosure != OPEN}
+        is_open = layout.DISCLOSURES[row.disclosure] == OPEN
+        return [name for name in release.fields if not is_open or name in narrow]
 
     def open(self, look: Look, index: EntryIndex) -> Opened:
         """Open a record as far as a logged look covers it.

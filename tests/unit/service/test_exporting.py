@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evidence of this node, verified by the code a stranger uses, at every stage of a record's life."""
 
+import dataclasses
+
 import pytest
 
 from node.access.event import parse_event, verify_openings
+from node.access.opening import parse_opening
 from node.access.receipt import parse_receipt
 from node.core.types import LeafHash
 from node.errors import InvalidInput, NodeError, NotFound, Unavailable
 from node.evidence.format import file_name, parse_evidence
 from node.evidence.policy import Level
+from node.service.looking import open_event
 from tests.support.errors import raises_code
 from tests.support.node_world import WHY, NodeWorld, penalty
+from tests.support.rows import COMPANY, PERSON, RESIDENT_ID
 
 SHOWN = ("subject", "CF_WSH", "CF_NR", "CF_JDRQ")
 NEVER = {"max_status_age": None, "max_interval": None}
@@ -133,6 +138,49 @@ def test_only_the_chosen_fields_are_disclosed(world, names):
     report = world.verify(export(world, names=names).data)
     assert report.satisfied
     assert report.record.disclosed.keys() == set(names)
+
+
+def rule_of(world, exported):
+    index = parse_receipt(exported.receipt).idx
+    values = [
+        parse_opening(text)
+        for text in open_event(world.access, index, world.services.exporter._vault._wrapping_key)
+    ]
+    return dict(values)["rule"]
+
+
+@pytest.mark.parametrize("basis", [None, "  "])
+def test_what_is_not_open_needs_a_basis_before_anything_is_logged_or_opened(world, basis):
+    world.import_rows([penalty(70, **PERSON)])
+    world.anchor()
+    why = dataclasses.replace(WHY, basis=basis)
+    size, secrets = world.access.size(), []
+    leaves = {line.index: line.leaf for line in world.lines()}
+    assert [line.disclosure for line in world.lines() if line.index == 5] == ["authorised"]
+    world.store.on_secret = secrets.append
+    for index, names in ((2, ("CF_WSH", "CF_FRDB")), (5, ("CF_WSH", "subject")), (5, ("CF_NR",))):
+        with raises_code(InvalidInput, "basis-required") as caught:
+            world.services.exporter.export(leaves[index], names, why)
+        guarded = {"CF_FRDB"} if index == 2 else set(names)
+        assert {name for name in names if name in caught.value.message} == guarded
+        for value in ("赵样本", "孙样本", RESIDENT_ID, COMPANY):
+            assert value not in caught.value.message
+    assert world.access.size() == size
+    # Planning makes sure that each secret is there, as wrapped bytes; nothing is opened.
+    assert len(secrets) == 3
+    exported = world.services.exporter.export(leaves[2], SHOWN, why)
+    assert rule_of(world, exported) == "own-department"
+
+
+def test_the_event_names_the_rule_that_decided(world):
+    world.import_rows([penalty(70, **PERSON)])
+    world.anchor()
+    leaves = {line.index: line.leaf for line in world.lines()}
+    rules = [
+        rule_of(world, world.services.exporter.export(leaves[index], names, WHY))
+        for index, names in ((2, SHOWN), (2, ("CF_FRDB",)), (5, ("subject",)))
+    ]
+    assert rules == ["own-department", "own-department-with-basis", "own-department-with-basis"]
 
 
 def test_unknown_and_empty_fields_are_refused_before_anything_is_logged(world):

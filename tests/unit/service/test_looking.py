@@ -26,7 +26,7 @@ from node.log.merkle import leaf_hash
 from node.records.record import open_presentation, parse_presentation
 from node.service import layout
 from node.service.layout import LogKind
-from node.service.looking import _MINT, Look, Purpose
+from node.service.looking import _MINT, Look, Purpose, open_event
 from tests.support.errorcodes import ROOT
 from tests.support.errors import raises_code
 from tests.support.node_world import WHY, NodeWorld, penalty
@@ -390,9 +390,54 @@ def test_one_function_of_the_node_opens_records():
                 for word in sorted(OPENERS & words_of(function))
             )
     assert calls == [
+        # The values of an event, not of a record; who may call it is tested below.
+        ("node/service/looking.py", None, "open_event", "unwrap_secret"),
         ("node/service/looking.py", "Vault", "open", "open_values"),
         ("node/service/looking.py", "Vault", "open", "unwrap_secret"),
     ]
+
+
+def test_the_service_alone_opens_events():
+    naming = [
+        str(path.relative_to(ROOT))
+        for folder in ("node", "cli", "consortium")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "open_event" in path.read_text()
+    ]
+    assert [name for name in naming if not name.startswith("node/service/")] == []
+    assert "node/service/looking.py" in naming
+
+
+@pytest.mark.parametrize("names", [SHOWN, (), None])
+def test_the_openings_of_an_event_are_made_again_byte_for_byte(world, vault, access, names):
+    access.log_look("read", WHY, [vault.plan_release(1, ["CF_WSH"])])
+    look = access.log_look("export", Purpose("li", "own-records"), [vault.plan_release(0, names)])
+    world.restart()
+    opened = open_event(world.access, look.index, vault._wrapping_key)
+    assert opened == list(look.openings)
+    values = verify_openings(parse_event(event_of(world, look)), opened)
+    assert (values["purpose"], values["basis"]) == ("own-records", None)
+
+
+def test_an_event_opens_under_its_own_key_and_values_only(world, vault, access):
+    looks = [access.log_look("read", WHY, [vault.plan_release(n, None)]) for n in (0, 1)]
+    key, rows = vault._wrapping_key, [world.access.row(look.index) for look in looks]
+    secrets = [layout.secret_key(LogKind.ACCESS, look.index) for look in looks]
+    with pytest.raises(NodeError):
+        open_event(world.access, looks[0].index, bytes(32))
+    wrapped = [world.store.get_secret(secret) for secret in secrets]
+    world.store.damage_secret(secrets[0], wrapped[1])
+    with pytest.raises(NodeError):
+        open_event(world.access, looks[0].index, key)
+    world.store.damage_secret(secrets[0], wrapped[0])
+    world.store.damage_stream("access.0/values", rows[0].values_offset)
+    with raises_code(Verification, "values-seal"):
+        open_event(world.access, looks[0].index, key)
+    world.store.damage_secret(secrets[1], None)
+    with raises_code(NotFound, "secret-unknown"):
+        open_event(world.access, looks[1].index, key)
+    with raises_code(NotFound, "entry-unknown"):
+        open_event(world.access, 99, key)
 
 
 def test_no_other_module_of_the_node_names_them():
