@@ -12,9 +12,9 @@ import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption
 from cli.language import say
-from cli.output import print_json, print_line, print_table, reported, require_file
+from cli.output import print_json, print_line, print_table, reported, require_file, require_writable
 from node.core.canonical import check_members, parse_json
-from node.errors import InvalidInput
+from node.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
     from consortium.deploy import ChainChoice, Founder
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from node.crypto.secp256k1 import OperatorKey
 
 MAX_MEMBER_FILE_BYTES = 4096
+MAX_KEYSTORE_BYTES = 4096
 app = typer.Typer(no_args_is_help=True, help=say("链与合约", "chain and contracts"))
 members = typer.Typer(no_args_is_help=True, help=say("联盟成员", "members of the consortium"))
 
@@ -80,6 +81,10 @@ def deploy(
             help=say("有表决权的成员代码；不给则全部", "codes of members with a vote; all when not given")
         ),
     ] = None,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help=say("覆盖已有的输出文件", "overwrite a file that is there"))
+    ] = False,
 ) -> None:
     """Deploy both contracts with their founders."""
     from cli.home import read_passphrase
@@ -89,7 +94,13 @@ def deploy(
     from node.crypto.secp256k1 import OperatorKey
 
     with reported():
-        deployer = OperatorKey(parse_keystore(require_file(key), read_passphrase(passphrase_file)))
+        # Asked first: a consortium whose network file cannot be written is deployed for nothing.
+        if out.is_dir() or (out.exists() and not force):
+            raise Conflict("output-exists", f"{out} is there already; a file is overwritten with --force")
+        require_writable(out)
+        deployer = OperatorKey(
+            parse_keystore(require_file(key, max_bytes=MAX_KEYSTORE_BYTES), read_passphrase(passphrase_file))
+        )
         founders = [load_founder(path, governing) for path in founder]
         choice = ChainChoice(
             chain_id, engine, rpc=(rpc,), gas_price_wei=gas_price, signers=signers, depth_blocks=depth
@@ -134,7 +145,11 @@ def load_founder(path: Path, governing: list[str] | None) -> Founder:
     from node.core.uscc import parse_uscc
     from node.ports import Role
 
-    data = parse_json(require_file(path), max_bytes=MAX_MEMBER_FILE_BYTES, what="member file")
+    data = parse_json(
+        require_file(path, max_bytes=MAX_MEMBER_FILE_BYTES),
+        max_bytes=MAX_MEMBER_FILE_BYTES,
+        what="member file",
+    )
     fields = check_members(
         data, "member file", required=("code", "name", "operator", "recovery", "roles", "v")
     )

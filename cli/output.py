@@ -35,8 +35,17 @@ def exit_code_of(error: NodeError) -> int:
 
 
 _USAGE_CODES: Final = frozenset(
-    {"file-missing", "file-access", "config-missing", "network-missing", "passphrase-missing"}
+    {
+        "config-missing",
+        "file-access",
+        "file-missing",
+        "item-unknown",
+        "key-missing",
+        "network-missing",
+        "passphrase-missing",
+    }
 )
+_WIDEST: Final = 10_000
 
 
 @contextmanager
@@ -78,31 +87,58 @@ def print_line(text: str = "") -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None, fold: bool = True
 ) -> None:
-    """Print a table as wide as the terminal allows; empty tables say so."""
+    """Print a table as wide as the terminal allows; empty tables say so.
+
+    Args:
+        columns: Their headings.
+        rows: As many cells each.
+        title: Stands above.
+        fold: False where a cell is there to be copied: lines may be longer than the terminal is wide.
+    """
     if not rows:
         print_line(say("（无）", "(none)"))
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=not fold)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+        # A plain string would be read as markup: what stands in square brackets would vanish.
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console()
+    if not fold:
+        wide = console.options.update(max_width=_WIDEST)
+        console.width = max(console.width, console.measure(table, options=wide).maximum)
+    console.print(table)
 
 
-def require_file(path: Path) -> bytes:
-    """Read a file that the user named.
+def require_file(path: Path, *, max_bytes: int) -> bytes:
+    """Read a file that the user named, as a whole.
+
+    Raises:
+        NotFound: It is not there or cannot be read.
+        InvalidInput: ``file-too-large``.
+    """
+    data = require_start(path, max_bytes=max_bytes + 1)
+    if len(data) > max_bytes:
+        raise InvalidInput("file-too-large", f"{path}: want at most {max_bytes} bytes")
+    return data
+
+
+def require_start(path: Path, *, max_bytes: int) -> bytes:
+    """Read the beginning of a file that the user named, for one who judges too long a file himself.
 
     Raises:
         NotFound: It is not there or cannot be read.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(max_bytes)
     except OSError as error:
         raise NotFound("file-missing", f"{path}: {error.strerror}") from None
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from cli.output import print_line, print_table, reported, require_file, require_
 from node.errors import Unavailable, Verification
 
 if TYPE_CHECKING:
-    from node.chain.network import Network
+    from node.core.types import MemberCode
     from node.evidence.policy import Policy, TrustedKey, TrustedLog
     from node.ports import AnchorChain
 
@@ -42,6 +43,16 @@ def export(
         list[str] | None,
         typer.Option(help=say("另外要求，如 ml-dsa-44", "further demand, such as ml-dsa-44")),
     ] = None,
+    validator: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="0x…",
+            help=say(
+                "clique、qbft 链的验证者地址，可多次；请从链外可靠渠道取得",
+                "address of a validator of a clique or qbft chain, from a source you trust; may be repeated",
+            ),
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help=say("输出文件", "file to write"))] = None,
 ) -> None:
     """Write a policy file."""
@@ -50,7 +61,14 @@ def export(
     with reported():
         if out is not None:
             require_writable(out)
-        policy = build_policy(home, nodes=node or [], level=level, rpc=rpc, require=require or [])
+        policy = build_policy(
+            home,
+            nodes=node or [],
+            level=level,
+            rpc=rpc,
+            require=require or [],
+            validators=validator or [],
+        )
         data = encode_policy(policy) + b"\n"
         if out is None:
             print_line(data.decode().rstrip())
@@ -67,10 +85,10 @@ def export(
 @app.command(help=say("显示一份策略", "show a policy"))
 def show(file: Annotated[Path, typer.Argument(help=say("策略文件", "policy file"))]) -> None:
     """Show what a policy trusts and demands."""
-    from node.evidence.policy import parse_policy
+    from node.evidence.policy import MAX_POLICY_BYTES, parse_policy
 
     with reported():
-        policy = parse_policy(require_file(file))
+        policy = parse_policy(require_file(file, max_bytes=MAX_POLICY_BYTES))
     demand, chain = policy.demand, policy.chain
     needs = ", ".join(sorted(demand.require)) or "—"
     print_line(
@@ -99,7 +117,15 @@ def show(file: Annotated[Path, typer.Argument(help=say("策略文件", "policy f
     print_table(columns, rows)
 
 
-def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, require: list[str]) -> Policy:
+def build_policy(
+    home: Path,
+    *,
+    nodes: list[str],
+    level: str,
+    rpc: str | None,
+    require: list[str],
+    validators: list[str],
+) -> Policy:
     """Build a policy from what nodes say of themselves, each key compared with the chain's registry.
 
     Args:
@@ -108,6 +134,7 @@ def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, r
         level: Demanded level.
         rpc: Chain node that verification is to ask, or None.
         require: Further demands.
+        validators: Addresses of the validators, none on anvil; the chain is not asked, it could name any.
 
     Raises:
         Verification: A node says other keys than the chain has for it.
@@ -117,6 +144,8 @@ def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, r
     from node.config import load_settings
     from node.core.clock import SystemClock
     from node.core.encoding import encode_hex
+    from node.core.types import MemberCode
+    from node.crypto.secp256k1 import parse_address
     from node.evidence.policy import (
         Demand,
         Level,
@@ -138,14 +167,14 @@ def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, r
             described.append(_read_description(client.get("/api/v1/node")))
     with open_chain(settings, network) as chain:
         logs = [log for node in described for log in _trusted_logs(chain, node)]
-        keys = [key for node in described for key in _trusted_keys(chain, node)]
+        keys = [key for node in described for key in read_trusted_keys(chain, MemberCode(node.member))]
     trust = TrustedChain(
         id=network.chain_id,
         engine=network.engine,
         contract=encode_hex(network.anchor_log),
         block=network.deployed_block,
         hash=network.deployed_block_hash,
-        validators=_validators(network),
+        validators=tuple(encode_hex(parse_address(text)) for text in validators),
         trusted_until=SystemClock().now_seconds() + MONTHS_TRUSTED * SECONDS_PER_MONTH,
         rpc=rpc,
     )
@@ -157,12 +186,6 @@ def build_policy(home: Path, *, nodes: list[str], level: str, rpc: str | None, r
     policy = Policy(logs=tuple(logs), keys=tuple(keys), chain=trust, demand=demand)
     # What a verifier would refuse to read is not written.
     return parse_policy(encode_policy(policy))
-
-
-def _validators(network: Network) -> tuple[str, ...]:
-    # An anvil chain has none; those of other engines are trusted out of band and filled in by hand.
-    del network
-    return ()
 
 
 class _Described(NamedTuple):
@@ -211,15 +234,33 @@ def _trusted_logs(chain: AnchorChain, node: _Described) -> list[TrustedLog]:
     return trusted
 
 
-def _trusted_keys(chain: AnchorChain, node: _Described) -> list[TrustedKey]:
-    from node.core.types import MemberCode
+def read_trusted_keys(chain: AnchorChain, member: MemberCode) -> list[TrustedKey]:
+    """Read a member's keys from the registry, each up to the block from which it was declared compromised."""
     from node.evidence.policy import TrustedKey
     from node.ports import KeyKind
 
-    member = MemberCode(node.member)
     kinds = (("record", KeyKind.RECORD), ("node", KeyKind.NODE))
-    return [
-        TrustedKey(member, word, period.key, period.from_block, period.to_block)
-        for word, kind in kinds
-        for period in chain.keys(member, kind)
-    ]
+    trusted = []
+    for word, kind in kinds:
+        for period in chain.keys(member, kind):
+            end, compromised = period.to_block, chain.compromised_from(member, kind, period.key)
+            if compromised is not None and (end is None or compromised < end):
+                end = compromised
+                _warn_of_compromised(member, word, period.key, compromised)
+            # A key that was declared compromised from its first block on is trusted nowhere.
+            if end is None or end > period.from_block:
+                trusted.append(TrustedKey(member, word, period.key, period.from_block, end))
+    return trusted
+
+
+def _warn_of_compromised(member: MemberCode, kind: str, key: bytes, block: int) -> None:
+    from node.crypto.ed25519 import key_id16
+
+    kid = key_id16(key)
+    sys.stderr.write(
+        say(
+            f"警告：成员 {member} 的 {kind} 密钥 {kid} 已被宣布自区块 {block} 起失密，策略只信任其此前的签名。\n",
+            f"warning: the {kind} key {kid} of {member} was declared compromised from block {block} on; "
+            "the policy trusts it for earlier blocks only.\n",
+        )
+    )

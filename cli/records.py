@@ -126,7 +126,7 @@ def correct(
 ) -> None:
     """Issue a record that supersedes another."""
     with reported(as_json=as_json), open_client(home) as client:
-        values = parse_json(require_file(row), max_bytes=MAX_ROW_BYTES, what="row")
+        values = parse_json(require_file(row, max_bytes=MAX_ROW_BYTES), max_bytes=MAX_ROW_BYTES, what="row")
         if type(values) is not dict:
             raise InvalidInput("row-shape", "row is not a JSON object of column names to values")
         record = client.post(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cli.language import LANGUAGE
-from cli.output import print_json, print_line, reported, require_file
+from cli.output import print_json, print_line, reported, require_file, require_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,15 +60,17 @@ def parse_plain(arguments: Sequence[str]) -> Wanted | None:
 def verify_files(wanted: Wanted) -> int:
     """Verify files, print a report on each, and give the exit code: that of the worst."""
     from node.core.clock import SystemClock
-    from node.evidence.policy import parse_policy
+    from node.evidence.format import MAX_EVIDENCE_BYTES
+    from node.evidence.policy import MAX_POLICY_BYTES, parse_policy
     from node.evidence.verify import verify_evidence
 
     worst = 0
     with reported(as_json=wanted.as_json):
-        policy = parse_policy(require_file(wanted.policy))
+        policy = parse_policy(require_file(wanted.policy, max_bytes=MAX_POLICY_BYTES))
         with _chain_of(policy) as chain:
             for file in wanted.files:
-                data = require_file(file)
+                # One byte too many is enough for a report that says so, and the next file has its turn.
+                data = require_start(file, max_bytes=MAX_EVIDENCE_BYTES + 1)
                 report = verify_evidence(data, policy, now_seconds=SystemClock().now_seconds(), chain=chain)
                 _print_report(file, report, wanted)
                 worst = _worse(worst, report.verdict.exit_code)

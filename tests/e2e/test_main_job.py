@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import threading
 from contextlib import contextmanager
 from datetime import date
@@ -287,34 +286,6 @@ def test_a_policy_shows_whom_it_trusts(market, policies):
     assert f"{DOMAIN}/{MARKET}/records/0" in shown.out
     assert "anchored" in shown.out
     assert ironcage("policy", "show", market.home / "config.toml").code == 2
-
-
-def test_validators_of_other_engines_are_named_by_hand(market, folder):
-    """The same chain under the name of an engine whose blocks validators sign."""
-    home, out = folder / "qbft", folder / "qbft.policy.json"
-    home.mkdir()
-    shutil.copy(market.home / "config.toml", home)
-    network = json.loads((market.home / "network.json").read_text())
-    network["chain"]["engine"] = "qbft"
-    (home / "network.json").write_text(json.dumps(network))
-    words = (
-        "policy",
-        "export",
-        "--node",
-        json.loads((market.home / "run" / "node.json").read_bytes())["url"],
-        "-o",
-        out,
-    )
-    addresses = [f"0x{n:040x}" for n in (1, 2, 3, 4)]
-    refused = ironcage(*words, home=home)
-    assert (refused.code, "[policy-validators]" in refused.err) == (2, True)
-    made = ironcage(*words, *(w for address in addresses for w in ("--validator", address)), home=home)
-    assert made.code == 0, made
-    assert json.loads(out.read_text())["chain"]["validators"] == addresses
-    wrong = ironcage(*words, "--validator", "0x12", home=home)
-    assert (wrong.code, "[address]" in wrong.err) == (2, True)
-    anvil = market.run("policy", "export", "--validator", addresses[0], "-o", out)
-    assert (anvil.code, "[policy-validators]" in anvil.err) == (2, True)
 
 
 @contextmanager
