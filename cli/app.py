@@ -10,6 +10,7 @@ import typer
 
 from cli import chain, evidence, imports, init, logs, node, policy, records
 from cli.language import say
+from cli.output import print_line
 
 app = typer.Typer(
     name="ironcage",
@@ -40,12 +41,30 @@ class Language(StrEnum):
     EN = "en"
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value
+    if wanted:
+        from importlib.metadata import version
+
+        print_line(f"ironcage {version('ironcage')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     lang: Annotated[
         Language | None,
         typer.Option("--lang", help=say("语言，可放在任何位置", "language; may stand anywhere")),
     ] = None,
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help=say("显示版本后退出", "show the version and exit"),
+        ),
+    ] = False,
 ) -> None:
     # cli.main has taken it out of the command line: the help texts depend on it. What comes here is refused.
-    del lang
+    del lang, version

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client, parse_leaf
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client, parse_leaf
 from cli.language import say
 from cli.output import print_json, print_line, reported, require_writable
 from cli.records import BasisOption, CaseOption, LeafArgument, PurposeOption
 from cli.verify import Wanted, verify_files
+from node.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help=say("导出与验证证据", "export and verify evidence"))
 
@@ -33,15 +34,18 @@ def export(
         Path | None, typer.Option("--out", "-o", help=say("输出文件或目录", "file or directory to write to"))
     ] = None,
     home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Export the evidence file of one record."""
     names = [name.strip() for name in disclose.split(",") if name.strip()]
     with reported(as_json=as_json):
+        if not names:
+            raise InvalidInput("disclose-empty", "no field to disclose is named: want codes such as CF_WSH")
         # Asked first: an export is a logged look, and must not be made for nothing.
         require_writable(out or Path("evidence.json"))
-        with open_client(home) as client:
+        with open_client(home, token_file) as client:
             body = {"disclose": names, "purpose": purpose, "basis": basis, "case": case}
             exported = client.post(f"/api/v1/records/{parse_leaf(leaf)}/evidence", body)
         target = out or Path(exported["name"])

@@ -28,18 +28,32 @@ HomeOption = Annotated[
         show_default=say("当前目录", "current directory"),
     ),
 ]
+TokenOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        envvar="IRONCAGE_TOKEN_FILE",
+        help=say("你自己的访问令牌文件（0600）", "file with your own token, mode 0600"),
+        show_default=say("节点的 operator.token", "the node's operator.token"),
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help=say("输出 JSON，供脚本使用", "print JSON, for scripts"))
 ]
 DEFAULT_HOME: Final = Path()
 
 
-def open_client(home: Path) -> NodeClient:
-    """Connect to the node that runs in a home directory, with its operator token.
+def open_client(home: Path, token_file: Path | None = None) -> NodeClient:
+    """Connect to the node that runs in a home directory.
+
+    Args:
+        home: The directory.
+        token_file: File with the caller's own token; None takes the home's, of role operator.
 
     Raises:
         Unavailable: No node runs there.
         NotFound: The token file is missing.
+        Fatal: Others can read the token file.
     """
     from node.client.api import NodeClient
     from node.storage.keyfiles import load_private
@@ -53,7 +67,7 @@ def open_client(home: Path) -> NodeClient:
     if not _is_alive(members["pid"]):
         # Another program may have its port by now, and must not be sent the token.
         raise Unavailable("node-not-running", f"the node of {home} was ended without notice: {advice}")
-    token = load_private(home / "keys" / TOKEN_FILE).decode("ascii").strip()
+    token = load_private(token_file or home / "keys" / TOKEN_FILE).decode("ascii").strip()
     return NodeClient(str(members["url"]), token, language=LANGUAGE)
 
 

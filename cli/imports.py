@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import LANGUAGE, say
 from cli.output import REFUSED, print_json, print_line, print_table, reported, require_writable
 from node.errors import NotFound
@@ -32,6 +32,7 @@ def import_file(
         str, typer.Option(help=say("目录项，如 penalty:2018", "catalogue item, such as penalty:2018"))
     ],
     home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
     refusals: Annotated[
         Path | None, typer.Option(help=say("把被拒行写入此 CSV", "write the refused rows to this CSV file"))
     ] = None,
@@ -43,7 +44,7 @@ def import_file(
     as_json: JsonOption = False,
 ) -> None:
     """Import a file and print what became of its rows."""
-    with reported(as_json=as_json), open_client(home) as client:
+    with reported(as_json=as_json), open_client(home, token_file) as client:
         if not file.is_file():
             raise NotFound("file-missing", f"no file {file}")
         if refusals is not None:
@@ -104,9 +105,12 @@ def fetch_refusals(client: NodeClient, job_id: str) -> list[dict[str, Any]]:
 def print_report(job: dict[str, Any], refused: list[dict[str, Any]]) -> None:
     """Print counts and the first refused rows."""
     if job["error"]:
+        from node.core.texts import title_of
+
+        code, detail = job["error_code"], job["error"]
         print_line(
-            say(f"导入未完成：{job['error']}", f"import ended early: {job['error']}")
-            + f" [{job['error_code']}]"
+            say(f"导入未完成：{title_of(code, 'zh')}（{detail}）", f"import ended early: {detail}")
+            + f" [{code}]"
         )
     print_line(
         say(

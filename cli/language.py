@@ -34,6 +34,18 @@ def split_language(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     return None, words
 
 
+def refuse_language(arguments: Sequence[str]) -> str | None:
+    """Say what is wrong with a ``--lang`` that :func:`split_language` left in a command line; None when none is there."""
+    words = list(arguments)
+    words = words[: words.index("--")] if "--" in words else words
+    if not any(word == "--lang" or word.startswith("--lang=") for word in words):
+        return None
+    return say(
+        "--lang 只能给出一次，取值 zh（中文）或 en（英文）",
+        "--lang is given once: zh (Chinese) or en (English)",
+    )
+
+
 def detect(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """Find the language that a command line and an environment ask for."""
     named, _ = split_language(arguments)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import REFUSED, print_json, print_line, print_table, reported
 
@@ -28,9 +28,11 @@ KindOption = Annotated[LogName, typer.Option("--log", help=say("哪个日志", "
 
 
 @app.command(help=say("最新检查点", "the newest signed checkpoint"))
-def checkpoint(kind: KindOption = LogName.RECORDS, home: HomeOption = DEFAULT_HOME) -> None:
+def checkpoint(
+    kind: KindOption = LogName.RECORDS, home: HomeOption = DEFAULT_HOME, token_file: TokenOption = None
+) -> None:
     """Print the newest signed checkpoint, as C2SP tools read it."""
-    with reported(), open_client(home) as client:
+    with reported(), open_client(home, token_file) as client:
         sys.stdout.write(client.get_text(f"/log/{kind.value}/0/checkpoint"))
 
 
@@ -39,16 +41,19 @@ def prove(
     index: Annotated[int, typer.Argument(min=0, help=say("条目序号", "index of the entry"))],
     kind: KindOption = LogName.RECORDS,
     home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
 ) -> None:
     """Print the inclusion proof of an entry under the first published checkpoint that covers it."""
-    with reported(), open_client(home) as client:
+    with reported(), open_client(home, token_file) as client:
         sys.stdout.write(client.get_text(f"/log/{kind.value}/0/proof/{index}"))
 
 
 @app.command(help=say("立即签发并上链", "publish and anchor now"))
-def anchor(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
+def anchor(
+    home: HomeOption = DEFAULT_HOME, token_file: TokenOption = None, *, as_json: JsonOption = False
+) -> None:
     """Publish and anchor both logs, and wait until the chain has settled it."""
-    with reported(as_json=as_json), open_client(home) as client:
+    with reported(as_json=as_json), open_client(home, token_file) as client:
         anchors = client.post("/api/v1/anchors")
     if as_json:
         print_json(anchors)
@@ -70,7 +75,7 @@ def print_anchors(anchors: list[dict[str, object]]) -> None:
         (a["log"], a["i"], f"{a['prev_size']} → {a['size']}", a["block"], a["gas_used"], a["transaction"])
         for a in anchors
     ]
-    print_table(columns, rows)
+    print_table(columns, rows, fold=False)
 
 
 @app.command(help=say("完整核对存储（节点须已停止）", "check the whole store; the node must be stopped"))

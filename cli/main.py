@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
-from cli.language import split_language
+from cli.language import refuse_language, split_language
+from cli.output import USAGE
 from cli.verify import parse_plain, verify_files
 
 _INTERRUPTED = 130
@@ -30,6 +31,10 @@ def run() -> None:
 
 def _run(words: list[str]) -> None:
     _, arguments = split_language(words)
+    refused = refuse_language(arguments)
+    if refused is not None:
+        sys.stderr.write(refused + "\n")
+        sys.exit(USAGE)
     wanted = parse_plain(arguments)
     if wanted is not None:
         sys.exit(verify_files(wanted))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported
 
@@ -55,9 +55,11 @@ def token(
 
 
 @app.command(help=say("查看运行中的节点", "show the running node"))
-def status(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
+def status(
+    home: HomeOption = DEFAULT_HOME, token_file: TokenOption = None, *, as_json: JsonOption = False
+) -> None:
     """Show who the running node is and how far its logs have come."""
-    with reported(as_json=as_json), open_client(home) as client:
+    with reported(as_json=as_json), open_client(home, token_file) as client:
         node = client.get("/api/v1/node")
     if as_json:
         print_json(node)
@@ -65,7 +67,8 @@ def status(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> N
     state = node["state"]
     print_line(f"{node['name_zh']}  {node['member']}  {node['domain']}")
     print_line(
-        f"{say('状态', 'state')}: {state['mode']}" + (f" — {state['reason']}" if state["reason"] else "")
+        f"{say('状态', 'state')}: {state['mode']}"
+        + (f" — {state['reason']} [{state['code']}]" if state["reason"] else "")
     )
     columns = (
         say("日志", "log"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from cli.home import DEFAULT_HOME, HomeOption, open_client
+from cli.home import DEFAULT_HOME, HomeOption, TokenOption, open_client
 from cli.language import LANGUAGE, say
 from cli.output import print_line, print_table, reported, require_file, require_writable
 from node.errors import Unavailable, Verification
@@ -32,6 +32,7 @@ app = typer.Typer(no_args_is_help=True, help=say("信任策略", "trust policies
 )
 def export(
     home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
     node: Annotated[
         list[str] | None, typer.Option(help=say("节点地址，可多次", "address of a node; may be repeated"))
     ] = None,
@@ -63,6 +64,7 @@ def export(
             require_writable(out)
         policy = build_policy(
             home,
+            token_file=token_file,
             nodes=node or [],
             level=level,
             rpc=rpc,
@@ -120,6 +122,7 @@ def show(file: Annotated[Path, typer.Argument(help=say("策略文件", "policy f
 def build_policy(
     home: Path,
     *,
+    token_file: Path | None,
     nodes: list[str],
     level: str,
     rpc: str | None,
@@ -130,6 +133,7 @@ def build_policy(
 
     Args:
         home: Home directory with the network file; its own node is asked when no other is named.
+        token_file: Token for that node; None for the home's own.
         nodes: Addresses of the nodes whose logs are to be trusted.
         level: Demanded level.
         rpc: Chain node that verification is to ask, or None.
@@ -163,7 +167,7 @@ def build_policy(
         with NodeClient(url, language=LANGUAGE) as client:
             described.append(_read_description(client.get("/api/v1/node")))
     if not nodes:
-        with open_client(home) as client:
+        with open_client(home, token_file) as client:
             described.append(_read_description(client.get("/api/v1/node")))
     with open_chain(settings, network) as chain:
         logs = [log for node in described for log in _trusted_logs(chain, node)]

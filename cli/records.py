@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.home import DEFAULT_HOME, HomeOption, JsonOption, open_client, parse_leaf
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client, parse_leaf
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported, require_file
 from node.core.canonical import parse_json
@@ -34,11 +34,12 @@ def list_records(
         str | None, typer.Option(help=say("主体，如 uscc:91…", "subject, such as uscc:91…"))
     ] = None,
     home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """List records, newest first, or all about one subject."""
-    with reported(as_json=as_json), open_client(home) as client:
+    with reported(as_json=as_json), open_client(home, token_file) as client:
         body: dict[str, object] = {"limit": limit}
         if subject is not None:
             kind, separator, identifier = subject.partition(":")
@@ -53,14 +54,14 @@ def list_records(
         return
     columns = (
         "index",
-        "leaf",
         say("目录项", "item"),
         say("类别", "class"),
         say("状态", "status"),
         say("阶段", "stage"),
+        "leaf",
     )
-    rows = [(r["index"], r["leaf"], r["item"], r["disclosure"], r["status"], r["stage"]) for r in lines]
-    print_table(columns, rows)
+    rows = [(r["index"], r["item"], r["disclosure"], r["status"], r["stage"], r["leaf"]) for r in lines]
+    print_table(columns, rows, fold=False)
 
 
 @app.command(help=say("查看一条记录（先留痕）", "show one record; the look is logged first"))
@@ -70,11 +71,12 @@ def show(
     basis: BasisOption = None,
     case: CaseOption = None,
     home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Show all fields of a record."""
-    with reported(as_json=as_json), open_client(home) as client:
+    with reported(as_json=as_json), open_client(home, token_file) as client:
         body = {"purpose": purpose, "basis": basis, "case": case}
         shown = client.post(f"/api/v1/records/{parse_leaf(leaf)}/show", body)
     if as_json:
@@ -94,10 +96,15 @@ def show(
 
 @app.command(help=say("撤回一条记录（不可恢复）", "withdraw a record; final"))
 def withdraw(
-    leaf: LeafArgument, ground: GroundOption, home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False
+    leaf: LeafArgument,
+    ground: GroundOption,
+    home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Withdraw a record."""
-    with reported(as_json=as_json), open_client(home) as client:
+    with reported(as_json=as_json), open_client(home, token_file) as client:
         record = client.post(f"/api/v1/records/{parse_leaf(leaf)}/withdraw", {"ground": ground})
     if as_json:
         print_json(record)
@@ -121,11 +128,12 @@ def correct(
     ],
     ground: GroundOption,
     home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Issue a record that supersedes another."""
-    with reported(as_json=as_json), open_client(home) as client:
+    with reported(as_json=as_json), open_client(home, token_file) as client:
         values = parse_json(require_file(row, max_bytes=MAX_ROW_BYTES), max_bytes=MAX_ROW_BYTES, what="row")
         if type(values) is not dict:
             raise InvalidInput("row-shape", "row is not a JSON object of column names to values")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
@@ -25,6 +26,7 @@ _CLASSES: Final[dict[int, type[NodeError]]] = {
     503: Unavailable,
 }
 DEFAULT_TIMEOUT_SECONDS: Final = 120.0
+_URL: Final = re.compile(r"https?://[!-~]{1,2040}")
 
 
 class NodeClient:
@@ -35,6 +37,9 @@ class NodeClient:
         token: Token for the routes that need one.
         language: ``zh`` or ``en``, for titles of errors and rules.
         timeout_seconds: Longest wait for one answer.
+
+    Raises:
+        InvalidInput: ``node-url``.
     """
 
     def __init__(
@@ -45,6 +50,10 @@ class NodeClient:
         language: str = "en",
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
+        if not _URL.fullmatch(url):
+            raise InvalidInput(
+                "node-url", "address of a node is none: want one such as https://node.example:8620"
+            )
         headers = {"Accept-Language": language}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
