@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MONTHS_TRUSTED = 12
 SECONDS_PER_MONTH = 30 * 86_400
+_NONE = "—"
 app = typer.Typer(no_args_is_help=True, help=say("信任策略", "trust policies"))
 
 
@@ -87,36 +88,67 @@ def export(
 @app.command(help=say("显示一份策略", "show a policy"))
 def show(file: Annotated[Path, typer.Argument(help=say("策略文件", "policy file"))]) -> None:
     """Show what a policy trusts and demands."""
+    from datetime import UTC, datetime
+    from hashlib import sha256
+
+    from node.core.encoding import encode_b64u, encode_hex
     from node.evidence.policy import MAX_POLICY_BYTES, parse_policy
 
     with reported():
         policy = parse_policy(require_file(file, max_bytes=MAX_POLICY_BYTES))
     demand, chain = policy.demand, policy.chain
-    needs = ", ".join(sorted(demand.require)) or "—"
+    needs = ", ".join(sorted(demand.require)) or _NONE
     print_line(
         f"{say('要求级别', 'demanded level')}: {demand.level.text}  {say('另外要求', 'also')}: {needs}"
     )
+    age, interval = (_seconds_text(value) for value in (demand.max_status_age, demand.max_interval))
     print_line(
-        f"{say('链', 'chain')}: {chain.engine} {chain.id}  AnchorLog {chain.contract}  RPC {chain.rpc or '—'}"
+        f"{say('状态最长时效', 'greatest age of a status')}: {age}  "
+        f"{say('时间区间最宽', 'widest time interval')}: {interval}"
     )
+    print_line(
+        f"{say('链', 'chain')}: {chain.engine} {chain.id}  AnchorLog {chain.contract}  RPC {chain.rpc or _NONE}"
+    )
+    print_line(f"{say('可信区块', 'trusted block')}: {chain.block}  {encode_hex(chain.hash)}")
+    until = datetime.fromtimestamp(chain.trusted_until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    print_line(f"{say('信任截止', 'trusted until')}: {until}")
+    validators = ", ".join(chain.validators) or _NONE
+    print_line(f"{say('验证者', 'validators')}: {validators}")
     print_table(
-        (say("日志", "log"), say("所有者", "owner"), "ML-DSA-44"),
+        (
+            say("日志", "log"),
+            say("所有者", "owner"),
+            say("算法", "algorithm"),
+            say("密钥的 SHA-256", "SHA-256 of key"),
+        ),
         [
-            (log.text, log.owner, say("有", "yes") if log.ml_dsa_44 else say("无", "no"))
+            (log.text, log.owner, algorithm, sha256(key.public).hexdigest())
             for log in policy.logs
+            for algorithm, key in (("Ed25519", log.ed25519), ("ML-DSA-44", log.ml_dsa_44))
         ],
+        fold=False,
     )
     columns = (
         say("成员", "member"),
         say("用途", "kind"),
-        say("密钥（b64u）", "key (b64u)"),
         say("自区块", "from"),
         say("至区块", "to"),
+        say("密钥（b64u）", "key (b64u)"),
     )
-    from node.core.encoding import encode_b64u
+    rows = [
+        (
+            k.member,
+            k.kind,
+            *(_NONE if n is None else n for n in (k.from_block, k.to_block)),
+            encode_b64u(k.public),
+        )
+        for k in policy.keys
+    ]
+    print_table(columns, rows, fold=False)
 
-    rows = [(k.member, k.kind, encode_b64u(k.public), k.from_block, k.to_block) for k in policy.keys]
-    print_table(columns, rows)
+
+def _seconds_text(value: int | None) -> str:
+    return _NONE if value is None else f"{value} s"
 
 
 def build_policy(
