@@ -146,6 +146,7 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
     Raises:
         NodeError: What keeps the node from starting, in its message.
     """
+    settings.require_separate_heads()
     network = load_network(settings)
     keys = load_keys(
         settings.path(settings.keys_dir), passphrase, {log.text: n for log, n in LOG_NUMBERS.items()}

@@ -110,6 +110,18 @@ class Settings(BaseSettings):
         """Resolve a path setting against the home directory."""
         return setting if setting.is_absolute() else self._home / setting
 
+    def require_separate_heads(self) -> None:
+        """Refuse head files inside the store's directory, or around it: a backup of one would restore both.
+
+        Raises:
+            InvalidInput: ``config-head-dir``.
+        """
+        data, heads = self.path(self.data_dir).resolve(), self.path(self.head_dir).resolve()
+        if heads.is_relative_to(data) or data.is_relative_to(heads):
+            raise InvalidInput(
+                "config-head-dir", "head_dir and data_dir lie one inside the other: want them side by side"
+            )
+
     @property
     def home(self) -> Path:
         """The home directory."""
