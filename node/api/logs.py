@@ -89,23 +89,30 @@ def show_proof(
 
 
 @log.get(
-    "/log/{kind}/{number}/tile/entries/{path:path}",
+    "/log/access/{number}/tile/entries/{path:path}",
     **_sends(BYTES, "Entries, each behind its length in two bytes.", errors(401, 403, 409)),
 )
-def show_entries(request: Request, kind: str, number: str, path: str, caller: Auditor) -> Response:
-    """An entry bundle (C2SP tlog-tiles), for auditors; of an access log the fetch itself is logged."""
-    reader = _reader(request, kind, number)
-    name = parse_tile_path(f"tile/entries/{path}")
-    if not isinstance(name, BundleName):
-        raise InvalidInput("tile-path", "path is not that of an entry bundle")
-    _require_published(reader.published_size(), name.index, name.width)
-    if reader.kind is LogKind.ACCESS:
-        services_of(request).require_ready_to_sign()
-        why = Purpose(officer=caller.name, purpose="audit")
-        services_of(request).access.log_look("audit", why, [])
-    return Response(
-        reader.bundle(name.index, name.width), media_type=BYTES, headers={"Cache-Control": "private"}
-    )
+def show_access_entries(request: Request, number: str, path: str, caller: Auditor) -> Response:
+    """An entry bundle of the access log (C2SP tlog-tiles), for auditors; the fetch itself is logged."""
+    reader = _reader(request, LogKind.ACCESS.text, number)
+    name = _parse_bundle_name(reader, path)
+    services_of(request).require_ready_to_sign()
+    why = Purpose(officer=caller.name, purpose="audit")
+    services_of(request).access.log_look("audit", why, [])
+    bundle = reader.bundle(name.index, name.width)
+    return Response(bundle, media_type=BYTES, headers={"Cache-Control": "private"})
+
+
+@log.get(
+    "/log/records/{number}/tile/entries/{path:path}",
+    **_sends(BYTES, "Entries, each behind its length in two bytes."),
+)
+def show_record_entries(request: Request, number: str, path: str) -> Response:
+    """An entry bundle of the records log (C2SP tlog-tiles), as far as it is published. Open to all."""
+    reader = _reader(request, LogKind.RECORDS.text, number)
+    name = _parse_bundle_name(reader, path)
+    bundle = reader.bundle(name.index, name.width)
+    return Response(bundle, media_type=BYTES, headers={"Cache-Control": IMMUTABLE})
 
 
 @log.get("/log/{kind}/{number}/tile/{path:path}", **_sends(BYTES, "Hashes of 32 bytes."))
@@ -164,6 +171,14 @@ def _reader(request: Request, kind: str, number: str) -> Any:
         if number == str(reader.number):
             return reader
     raise NotFound("log-unknown", "this node has no such log: want records or access and a succession number")
+
+
+def _parse_bundle_name(reader: Any, path: str) -> BundleName:
+    name = parse_tile_path(f"tile/entries/{path}")
+    if not isinstance(name, BundleName):
+        raise InvalidInput("tile-path", "path is not that of an entry bundle")
+    _require_published(reader.published_size(), name.index, name.width)
+    return name
 
 
 def _require_published(published: int, index: int, width: int) -> None:

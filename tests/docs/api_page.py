@@ -15,10 +15,13 @@ HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
 <!-- The tables are written by `make docs` from the application; a test compares. -->
 # HTTP API 节点接口
 
-The running node serves its full OpenAPI description at `/openapi.json`. The `ironcage` commands use this API and nothing
-else, so whatever they do a program can do too.
+The running node serves its full OpenAPI description at `/openapi.json`. The `ironcage` commands that
+talk to the node use this API and nothing else, so whatever they do a program can do too. These do not talk to it: `ironcage init`,
+`ironcage node run`, `ironcage node token`, `ironcage evidence verify`, `ironcage policy show`, `ironcage log fsck`, and those of
+`ironcage chain` and `ironcage member`, which work on files or ask the chain. `ironcage policy export` asks both node and chain.
 
-节点在 `/openapi.json` 提供完整的 OpenAPI 描述；`ironcage` 各命令也只用这些接口。
+节点在 `/openapi.json` 提供完整的 OpenAPI 描述；与节点通信的 `ironcage` 命令只用这些接口。上列其他命令只读写本机文件或询问链；
+`policy export` 同时询问节点与链。
 
 * The node speaks plain HTTP on loopback. On any other address put a proxy with TLS in front ([SECURITY.md](../SECURITY.md)).
 * `Authorization: Bearer ict_…` where a role is named below. An administrator may do everything.
@@ -28,7 +31,8 @@ else, so whatever they do a program can do too.
   it, nothing is shown. The answer carries the receipt of the look.
 * Errors are `application/problem+json` with a stable code ([errors.md](errors.md)). `Accept-Language: en` gives English titles and rules.
   Status 503 means: try again, after the seconds in `Retry-After`.
-* Paths under `/log` are [C2SP tlog-tiles](https://c2sp.org/tlog-tiles). Tiles hold hashes and are open to all; entries are for auditors.
+* Paths under `/log` are [C2SP tlog-tiles](https://c2sp.org/tlog-tiles). Tiles hold hashes and are open to
+  all, like the entries of the records log; entries of the access log are for auditors.
 
 """
 

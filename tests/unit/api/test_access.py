@@ -40,7 +40,8 @@ ROUTES = {
     ("POST", "/api/v1/records/{leaf}/correct"): (OPERATORS, {"json": {"values": {"a": "b"}, "ground": "g"}}),
     ("GET", "/log/{kind}/{number}/checkpoint"): (OPEN, {}),
     ("GET", "/log/{kind}/{number}/proof/{index}"): (OPEN, {}),
-    ("GET", "/log/{kind}/{number}/tile/entries/{path:path}"): (AUDITORS, {}),
+    ("GET", "/log/access/{number}/tile/entries/{path:path}"): (AUDITORS, {}),
+    ("GET", "/log/records/{number}/tile/entries/{path:path}"): (OPEN, {}),
     ("GET", "/log/{kind}/{number}/tile/{path:path}"): (OPEN, {}),
     ("GET", "/healthz"): (OPEN, {}),
     ("GET", "/readyz"): (OPEN, {}),
@@ -76,7 +77,7 @@ def filled(world):
             "{kind}": "records",
             "{number}": "0",
             "{index}": "1",
-            "entries/{path:path}": "entries/000.p/4",
+            "entries/{path:path}": "entries/000.p/3",
             "{path:path}": "0/000.p/4",
         }
         for name, value in values.items():
