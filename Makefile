@@ -10,7 +10,7 @@ help:
 	@printf '%s\n' \
 	  'make demo        the main job, end to end, on a chain of its own' \
 	  'make test        lint, types, import rules, contracts, all fast tests (under 15 minutes on 2 cores)' \
-	  'make test-slow   chaos, networks, fuzz, browser' \
+	  'make test-slow   chaos: kill, crash, put back, days of the chain' \
 	  'make soak        the same chaos for longer: SECONDS=3600' \
 	  'make bench       measure; writes build/bench.json and docs/performance.md' \
 	  'make docs        rewrite the pages of docs/ that are derived from the program' \

@@ -21,7 +21,9 @@ app = typer.Typer(
 LeafArgument = Annotated[
     str, typer.Argument(help=say("记录的叶哈希（64 位十六进制）", "leaf hash of the record, 64 hex digits"))
 ]
-PurposeOption = Annotated[str, typer.Option(help=say("查询目的", "registered purpose"))]
+PurposeOption = Annotated[
+    str, typer.Option(help=say("查询目的，写入访问日志", "why you look; written into the access log"))
+]
 BasisOption = Annotated[str | None, typer.Option(help=say("法律依据", "legal basis or duty"))]
 CaseOption = Annotated[str | None, typer.Option(help=say("案号", "case number"))]
 GroundOption = Annotated[str, typer.Option(help=say("理由，留存于本节点", "why; stays in this node"))]

@@ -41,7 +41,9 @@ class Body(BaseModel):
 class WhyBody(Body):
     """Why someone looks; written into the access log."""
 
-    purpose: ShortText = Field(description="Registered purpose, e.g. `own-records`.")
+    purpose: ShortText = Field(
+        description="Why the record is looked at, e.g. `own-records`: text, written into the access log."
+    )
     basis: ShortText | None = Field(None, description="Legal basis or duty.")
     case: ShortText | None = Field(None, description="Case number.")
 

@@ -57,6 +57,7 @@ ExecStart=/usr/bin/env ironcage node run --home /srv/ironcage
 Calls that need one carry `Authorization: Bearer ict_…`. `init` makes one with role operator,
 `ironcage node token NAME --role ROLE` makes more. `keys/tokens.json` holds the SHA-256 digest, name, role and expiry
 (seconds, or null) of each, never a token; a line that is taken out is a token revoked. It is read when the node starts. What each role may do: [api.md](api.md).
+Commands take `keys/operator.token` unless `--token-file` or `IRONCAGE_TOKEN_FILE` names another file, mode 0600.
 
 ## Commands
 
