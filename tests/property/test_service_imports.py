@@ -75,7 +75,7 @@ def import_with_crash(world, rows, *, corrections, crash_at):
 
 
 @given(DAYS)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_the_log_holds_what_a_dictionary_would(days):
     plain = Plain()
     with NodeWorld() as world:

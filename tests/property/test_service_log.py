@@ -70,7 +70,7 @@ def filled(groups):
 
 
 @given(GROUPS, st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_rows_entries_and_values_are_those_of_the_list(groups, data):
     with filled(groups) as (store, readers, naive, _):
         for log, reader in readers.items():
@@ -110,7 +110,7 @@ def assert_streams_are_dense(store, reader, rows: list[Row]):
 
 
 @given(GROUPS, st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_bundles_tiles_and_proofs_are_those_of_the_list(groups, data):
     with filled(groups) as (_, readers, naive, sequencer):
         log = data.draw(st.sampled_from([log for log in LogKind if naive[log]]))
@@ -147,7 +147,7 @@ def test_bundles_tiles_and_proofs_are_those_of_the_list(groups, data):
 
 
 @given(GROUPS, st.integers(0, 4), st.integers(0, 6), st.integers(-2, 300))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_what_the_log_does_not_reach_is_not_found(groups, level, number, width):
     with filled(groups) as (_, readers, naive, _):
         for log, reader in readers.items():

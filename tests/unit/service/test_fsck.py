@@ -120,7 +120,7 @@ def mutations(value):
     if value:
         yield "cut", value[:-1]
     yield "longer", value + b"\x01"
-    for at in range(0, len(value), max(1, len(value) // 10)):
+    for at in range(0, len(value), max(1, len(value) // 6)):
         yield f"byte {at}", value[:at] + bytes((value[at] ^ 0x41,)) + value[at + 1 :]
 
 
