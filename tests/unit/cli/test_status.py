@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``node status`` names the code of what the node waits for: the runbook is ordered by it."""
+
+import json
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from cli.home import TOKEN_FILE
+from cli.node import status
+
+STATE = {"mode": "waiting-for-chain", "reason": "no answer", "code": "chain-away"}
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = {"name_zh": "第一部门", "member": "m", "domain": "d.example", "state": STATE, "logs": []}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "keys").mkdir()
+    token = tmp_path / "keys" / TOKEN_FILE
+    token.write_text("ict_x\n")
+    token.chmod(0o600)
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        (tmp_path / "run" / "node.json").write_text(f'{{"pid":{os.getpid()},"url":"{url}","v":1}}')
+        yield tmp_path
+        server.shutdown()
+        thread.join()
+
+
+def test_the_code_stands_behind_the_reason(home, capsys):
+    status(home)
+    assert "waiting-for-chain — no answer [chain-away]\n" in capsys.readouterr().out
