@@ -67,7 +67,7 @@ class Purpose:
 
     Attributes:
         officer: Account name of the person.
-        purpose: Registered purpose, e.g. ``own-records``.
+        purpose: Text that goes into the access log, e.g. ``own-records``.
         basis: Legal basis or duty, or None.
         case: Case number, or None.
     """

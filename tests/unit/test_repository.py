@@ -51,7 +51,7 @@ def test_no_other_distribution_brings_our_packages():
 
 def test_folders_that_are_no_packages_cannot_be_imported_as_ours():
     """A folder without __init__.py would be a namespace package of that name for whoever runs here."""
-    listed = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    listed = set(PROJECT["tool"]["uv"]["build-backend"]["module-name"])
     assert listed == {package.__name__ for package in PACKAGES}
     assert all((ROOT / name / "__init__.py").is_file() for name in listed)
 
