@@ -20,7 +20,7 @@ import queue
 import threading
 from concurrent.futures import Future
 from copy import copy
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from node.errors import Conflict, Fatal, InvalidInput, NodeError, Unavailable
 from node.log.head import Head
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from node.ports import Batch, HeadFiles, Store
 
 T = TypeVar("T")
+Answer: TypeAlias = "Callable[[Any, Exception | None], None]"
+"""Told what an operation gave, or why it gave nothing."""
+_Item: TypeAlias = "tuple[Callable[[Transaction], Any], int, Answer]"
 MAX_ENTRIES: Final = 1_000
 _STOP: Final = object()
 
@@ -131,13 +134,32 @@ class Sequencer:
             entries: About how many entries it appends, for the size of a group.
         """
         future: Future[T] = Future()
+
+        def answer(result: T, error: Exception | None) -> None:
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        self.submit_then(operation, answer, entries=entries)
+        return future
+
+    def submit_then(
+        self, operation: Callable[[Transaction], Any], answer: Answer, *, entries: int = 1
+    ) -> None:
+        """Queue an operation; ``answer`` is called when its commit is durable. A third of the weight of a future.
+
+        Args:
+            operation: As for ``submit``.
+            answer: Called once, in the writer's thread or before this returns; must be quick and must not raise.
+            entries: As for ``submit``.
+        """
         with self._closing:
             refusal = self._refusal()
             if refusal is None:
-                self._queue.put((operation, entries, future))
+                self._queue.put((operation, entries, answer))
         if refusal is not None:
-            future.set_exception(refusal)
-        return future
+            answer(None, refusal)
 
     def run(self, operation: Callable[[Transaction], T], *, entries: int = 1) -> T:
         """Submit an operation and wait until it is durable."""
@@ -166,12 +188,12 @@ class Sequencer:
             group, stopping = self._gather()
             reason = self._fatal or self._read_only
             if reason is not None:
-                _fail([future for _, _, future in group], reason)
+                _fail([answer for _, _, answer in group], reason)
             elif group:
                 self._commit(group)
 
-    def _gather(self) -> tuple[list[Any], bool]:
-        group: list[Any] = []
+    def _gather(self) -> tuple[list[_Item], bool]:
+        group: list[_Item] = []
         entries = 0
         item = self._queue.get()
         while item is not _STOP:
@@ -185,38 +207,41 @@ class Sequencer:
                 return group, False
         return group, True
 
-    def _commit(self, group: list[Any]) -> None:
-        answers: list[tuple[Future[Any], Any]] = []
+    def _commit(self, group: list[_Item]) -> None:
+        answers: list[tuple[Answer, Any]] = []
+        place = 0
         try:
             transaction = Transaction(self._store, self._tails)
-            for operation, _, future in group:
-                self._apply(transaction, operation, future, answers)
+            for operation, _, answer in group:
+                self._apply(transaction, operation, answer, answers)
+                place += 1
             if transaction.writes:
                 batch, tails = transaction.seal()
                 refusal = self._store_batch(batch)
                 if refusal is not None:
-                    _fail([future for future, _ in answers], refusal)
+                    _fail([answer for answer, _ in answers], refusal)
                     return
                 for kind, tail in tails.items():
                     if tail.size != self._tails[kind].size:
                         self._heads.store(Head(self._origins[kind], tail.size, tail.tree.root()))
                 self._tails = tails
         except Exception as error:  # noqa: BLE001 - whatever it was, our state is unknown now
-            self._stop_for_good(error, group)
+            waiting = [answer for answer, _ in answers] + [answer for _, _, answer in group[place:]]
+            self._stop_for_good(error, waiting)
             return
-        for future, result in answers:
-            future.set_result(result)
+        for answer, result in answers:
+            answer(result, None)
 
     @staticmethod
     def _apply(
         transaction: Transaction,
         operation: Callable[[Transaction], Any],
-        future: Future[Any],
-        answers: list[tuple[Future[Any], Any]],
+        answer: Answer,
+        answers: list[tuple[Answer, Any]],
     ) -> None:
         before = transaction.writes
         try:
-            answers.append((future, operation(transaction)))
+            answers.append((answer, operation(transaction)))
         except Exception as error:
             if transaction.writes != before:
                 name = error.code if isinstance(error, NodeError) else type(error).__name__
@@ -224,7 +249,7 @@ class Sequencer:
                     "operation-half-done", f"an operation wrote before it refused with {name}"
                 ) from error
             # Nothing of it is in the commit, so it costs only itself.
-            future.set_exception(error)
+            answer(None, error)
 
     def _store_batch(self, batch: Batch) -> NodeError | None:
         """Commit; give the reason when the store says that it wrote nothing."""
@@ -234,15 +259,15 @@ class Sequencer:
             return error
         return None
 
-    def _stop_for_good(self, error: Exception, group: list[Any]) -> None:
+    def _stop_for_good(self, error: Exception, waiting: Iterable[Answer]) -> None:
         self._fatal = (
             error
             if isinstance(error, Fatal)
             else Fatal("commit-failed", f"commit failed: {type(error).__name__}")
         )
-        _fail([future for _, _, future in group if not future.done()], self._fatal)
+        _fail(waiting, self._fatal)
 
 
-def _fail(futures: Iterable[Future[Any]], reason: NodeError) -> None:
-    for future in futures:
-        future.set_exception(copy(reason))
+def _fail(waiting: Iterable[Answer], reason: NodeError) -> None:
+    for answer in waiting:
+        answer(None, copy(reason))

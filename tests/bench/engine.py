@@ -9,13 +9,14 @@ import time
 from hashlib import sha256
 
 from node.core.types import RootHash
-from node.log.merkle import verify_consistency, verify_inclusion
+from node.log.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
 from node.log.tree import TreeWriter, build_consistency_proof, build_inclusion_path, root_at
 from node.ports import Batch
 from node.service import layout
 from node.service.assembly import LOG_NUMBERS, open_readers
 from node.service.layout import LogKind
 from node.service.sequencer import Sequencer
+from node.service.startup import create_heads
 from node.storage.heads import DiskHeadFiles
 from node.storage.opening import open_store
 from tests.bench.homes import MEMBER
@@ -40,18 +41,18 @@ def measure_engine(scratch, *, alone, entries, callers, entry_bytes):
     """
     store = open_store(scratch / f"engine-{entry_bytes}", b"bench", create=True)
     heads = DiskHeadFiles(scratch / f"engine-{entry_bytes}-heads")
-    origins = {log: reader.origin for log, reader in open_readers(store, DOMAIN, MEMBER).items()}
+    readers = open_readers(store, DOMAIN, MEMBER)
+    create_heads(heads, readers, EMPTY_ROOT)
+    origins = {log: reader.origin for log, reader in readers.items()}
     sequencer = Sequencer(store, heads, origins, LOG_NUMBERS)
     try:
         ready = os.urandom(entry_bytes + 4_096)
-        one = _call_alone(sequencer, ready, alone, entry_bytes, promise=False)
-        promised = _call_alone(sequencer, ready, alone // 4, entry_bytes, promise=True)
+        one = _call_alone(sequencer, ready, alone, entry_bytes)
         with measured() as usage:
             _call_together(sequencer, ready, entries, callers, entry_bytes)
         return {
             "entry_bytes": entry_bytes,
             "one_caller": one,
-            "one_caller_with_head_file": promised,
             "callers": callers,
             "entries": entries,
             "entries_per_second": round(entries / usage.wall_seconds),
@@ -62,11 +63,9 @@ def measure_engine(scratch, *, alone, entries, callers, entry_bytes):
         store.close()
 
 
-def _call_alone(sequencer, ready, count, entry_bytes, *, promise):
+def _call_alone(sequencer, ready, count, entry_bytes):
     def append(transaction):
         transaction.append(LOG, entry)
-        if promise:
-            transaction.promise(LOG)
 
     seconds = []
     for number in range(count + WARM_UP):
@@ -80,23 +79,26 @@ def _call_alone(sequencer, ready, count, entry_bytes, *, promise):
 def _call_together(sequencer, ready, entries, callers, entry_bytes):
     left = iter(range(entries))
     answered = threading.Semaphore(0)
+    failures = []
 
     def call():
         number = next(left, None)
         if number is None:
             answered.release()
-            return
-        entry = _entry(ready, number, entry_bytes)
-        sequencer.submit(lambda transaction: transaction.append(LOG, entry)).add_done_callback(done)
+        else:
+            entry = _entry(ready, number, entry_bytes)
+            sequencer.submit_then(lambda transaction: transaction.append(LOG, entry), answer)
 
-    def done(future):
-        future.result()
+    def answer(_, error):
+        if error is not None:
+            failures.append(error)
         call()
 
     for _ in range(callers):
         call()
     for _ in range(callers):
         answered.acquire()
+    assert not failures
 
 
 def _entry(ready, number, entry_bytes):

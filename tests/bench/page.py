@@ -115,7 +115,7 @@ def _log(group):
     for engine in group["engines"]:
         size = f"entries of {engine['entry_bytes']:,} bytes"
         short = engine["entry_bytes"] == group["engines"][0]["entry_bytes"]
-        one, head = engine["one_caller"], engine["one_caller_with_head_file"]
+        one = engine["one_caller"]
         rows += [
             [
                 f"{size}: one caller, ms",
@@ -123,7 +123,6 @@ def _log(group):
                 f"{one['p50_ms']:.2f}",
                 f"{one['p99_ms']:.2f}",
             ],
-            [f"{size}: one caller, head file too, ms", "", f"{head['p50_ms']:.2f}", f"{head['p99_ms']:.2f}"],
             [
                 f"{size}: {engine['callers']:,} waiting callers, entries/s",
                 "≥ 120,000" if short else "",
