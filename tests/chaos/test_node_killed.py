@@ -23,6 +23,7 @@ from tests.support.real_node import (
 )
 
 CHUNK = 1_000
+IN_TURN = (BEFORE, AFTER)
 
 
 def wait_accepted(node, job, least):
@@ -79,9 +80,9 @@ def test_killed_in_the_middle_of_an_import(real_chain, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("delay", [0.0, 0.01, 0.05])
-def test_killed_again_and_again_during_an_import(real_chain, tmp_path, delay):
-    kills = [(CHUNK * n, delay * n) for n in (0, 1, 2, 4, 6, 9, 12, 16)]
+@pytest.mark.timeout(900)
+def test_killed_again_and_again_during_an_import(real_chain, tmp_path):
+    kills = [(CHUNK * n, 0.01 * (n % 5) ** 2) for n in (0, 1, 2, 3, 4, 6, 7, 9, 12, 13, 16, 18)]
     import_through_kills(real_chain, tmp_path, 20 * CHUNK, kills)
 
 
@@ -159,10 +160,9 @@ def test_killed_before_and_after_a_transaction_is_sent(real_chain, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("when", [BEFORE, AFTER])
 @pytest.mark.timeout(1200)
-def test_killed_at_every_call_to_the_chain(real_chain, tmp_path, when):
-    """Each call of starting and anchoring is a place to die."""
+def test_killed_at_every_call_to_the_chain(real_chain, tmp_path):
+    """Each call of starting and anchoring is a place to die, before it reaches the chain and after it in turn."""
     with ChainProxy(real_chain.port) as proxy, real_nodes(real_chain.url, tmp_path) as (node,):
         node.settings["IRONCAGE_RPC_URL"] = proxy.url
         node.start()
@@ -170,7 +170,7 @@ def test_killed_at_every_call_to_the_chain(real_chain, tmp_path, when):
         node.anchor()
         assert node.stop()[0] == 0
         number = 0
-        while anchor_and_die(node, proxy, KilledAt(node, when, number=number)):
+        while anchor_and_die(node, proxy, KilledAt(node, IN_TURN[number % 2], number=number)):
             number += 1
         assert number > 5
         node.start()
@@ -178,15 +178,14 @@ def test_killed_at_every_call_to_the_chain(real_chain, tmp_path, when):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("when", [BEFORE, AFTER])
 @pytest.mark.timeout(1200)
-def test_killed_at_every_call_while_it_joins(real_chain, tmp_path, when):
+def test_killed_at_every_call_while_it_joins(real_chain, tmp_path):
     """A node that never came to its place on the chain takes it at last, once."""
     with ChainProxy(real_chain.port) as proxy, real_nodes(real_chain.url, tmp_path) as (node,):
         node.settings["IRONCAGE_RPC_URL"] = proxy.url
         number = 0
         while True:
-            killed = proxy.at = KilledAt(node, when, number=number)
+            killed = proxy.at = KilledAt(node, IN_TURN[number % 2], number=number)
             proxy.calls.clear()
             node.start(mode=None)
             wait_until(
@@ -196,6 +195,7 @@ def test_killed_at_every_call_while_it_joins(real_chain, tmp_path, when):
                 break
             node.process.wait()
             number += 1
+        proxy.at = lambda _number, _method, _when: None
         assert number > 5
         node.wait_job(node.order(store_penalties(tmp_path / "rows.csv", range(10))))
         check_settled(node, 10)
@@ -206,7 +206,7 @@ def test_killed_at_every_call_while_it_joins(real_chain, tmp_path, when):
 def test_killed_at_any_moment_with_an_anchor_every_second(real_chain, tmp_path):
     with real_nodes(real_chain.url, tmp_path, anchor_period_seconds=1) as (node,):
         path = store_penalties(tmp_path / "rows.csv", range(CHUNK))
-        for delay in (0.9, 1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.5, 2.1, 2.2):
+        for delay in (0.9, 1.0, 1.05, 1.1, 1.2, 1.5, 2.1):
             node.start()
             node.order(path)
             time.sleep(delay)
@@ -231,7 +231,7 @@ def test_sigterm_in_the_middle_of_imports_and_anchors(real_chain, tmp_path):
     with real_nodes(real_chain.url, tmp_path, anchor_period_seconds=1) as (node,):
         node.start()
         job = node.order(store_penalties(tmp_path / "rows.csv", range(rows)))
-        for least in (0, 1, 3 * CHUNK, 8 * CHUNK, 12 * CHUNK):
+        for least in (0, 3 * CHUNK, 10 * CHUNK):
             acknowledged = set(wait_accepted(node, job, least))
             stop_in_order(node)
             node.start()
@@ -281,7 +281,7 @@ def test_a_second_signal_changes_nothing(real_chain, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("delay", [0.1, 0.5, 1.0, 1.5, 2.0])
+@pytest.mark.parametrize("delay", [0.1, 0.6, 1.2])
 def test_sigterm_while_it_starts(real_chain, tmp_path, delay):
     with real_nodes(real_chain.url, tmp_path) as (node,):
         node.launch()
