@@ -362,3 +362,17 @@ def test_an_entry_that_no_bundle_can_hold_is_refused(writer, length):
     with raises_code(InvalidInput, "entry-size"):
         writer.sequencer.run(append(bytes(length)))
     assert writer.sequencer.run(append(bytes(65_535))) == 0
+
+
+def test_callers_who_cannot_wait_are_called(writer):
+    answers = []
+    writer.hold()
+    for operation in (append(b"one"), refuse(NotFound("record-unknown", "no such record")), append(b"two")):
+        writer.sequencer.submit_then(operation, lambda *answer: answers.append(answer))
+    writer.release()
+    assert writer.sequencer.run(append(b"three")) == 2
+    results = [(result, error and error.code) for result, error in answers]
+    assert sorted(results, key=str) == [(0, None), (1, None), (None, "record-unknown")]
+    writer.sequencer.close()
+    writer.sequencer.submit_then(append(b"late"), lambda *answer: answers.append(answer))
+    assert answers[-1][1].code == "stopping"
