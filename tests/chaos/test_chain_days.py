@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 
 import pytest
@@ -144,14 +146,28 @@ def test_a_chain_that_hangs(node, chain):
     check_settled(node)
 
 
+def wait_written(chain):
+    """Wait until anvil has written its state twice, so that once was begun after now, and let it finish."""
+    for _ in range(2):
+        before = chain.state.stat().st_mtime_ns if chain.state.exists() else 0
+        wait_until(
+            lambda before=before: chain.state.exists() and chain.state.stat().st_mtime_ns > before,
+            "state is written",
+        )
+    time.sleep(0.5)
+
+
 def test_a_chain_that_is_killed_and_started_again_and_again(node, chain):
-    """anvil keeps what it has written; blocks since are lost, the transactions in them are sent again."""
+    """anvil keeps what it has written. The node stands still until that is done, or it would keep an anchor that the
+    chain has lost; which is another test's.
+    """
     for _ in range(4):
         add(node)
         wait_anchored(node)
-        # Written every second or so; what it was killed in the middle of is another test's.
-        time.sleep(3)
+        os.killpg(node.process.pid, signal.SIGSTOP)
+        wait_written(chain)
         chain.anvil.kill()
+        os.killpg(node.process.pid, signal.SIGCONT)
         add(node)
         chain.start()
         node.wait_mode("ready")
