@@ -233,16 +233,8 @@ class Transaction:
         tails = dict(self._tails)
         for log, growth in self._growth.items():
             tails[log] = self._grow(batch, log, growth)
-        for key, value in self._puts.items():
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        for key, value in self._secret_puts.items():
-            if value is None:
-                batch.delete_secret(key)
-            else:
-                batch.put_secret(key, value)
+        batch.change_all(self._puts)
+        batch.change_all_secrets(self._secret_puts)
         return batch, tails
 
     def _growth_of(self, log: LogKind) -> _Growth:

@@ -217,12 +217,25 @@ def test_keys_of_the_store_are_out_of_reach(store, key):
         lambda: batch.delete(key),
         lambda: batch.put_secret(key, b""),
         lambda: batch.delete_secret(key),
+        lambda: batch.change_all({b"a": b"", key: None}),
+        lambda: batch.change_all_secrets({key: b"", b"a": b""}),
         lambda: store.get(key),
         lambda: store.get_secret(key),
     ):
         with pytest.raises(InvalidInput) as caught:
             call()
         assert caught.value.code == "store-key"
+
+
+def test_many_changes_at_once_are_the_same_as_one_by_one(store):
+    store.commit(batch_of(puts=[(b"gone", b"1")], secrets=[(b"gone", b"1")]))
+    batch = batch_of(puts=[(b"a", b"0")])
+    batch.change_all({b"a": b"1", b"gone": None})
+    batch.change_all_secrets({b"gone": None, b"s": b"2"})
+    batch.change_all({})
+    store.commit(batch)
+    assert list(store.scan(b"", None)) == [(b"a", b"1")]
+    assert [store.get_secret(key) for key in (b"gone", b"s")] == [None, b"2"]
 
 
 def test_snapshot_is_one_state(store):
