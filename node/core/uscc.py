@@ -27,14 +27,12 @@ PLACEHOLDER_USCC = "0" * 17 + "X"
 """Stands in real files where a party has no code."""
 
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_USCC_VALUES = {character: value for value, character in enumerate(_USCC_ALPHABET)}
-_USCC_WEIGHTS = tuple(pow(3, i, 31) for i in range(17))
+_USCC_VALUES = bytes.maketrans(_USCC_ALPHABET.encode(), bytes(range(31)))
+_USCC_WEIGHTS = (*(pow(3, i, 31) for i in range(17)), 1)
 _USCC = re.compile(f"[{_USCC_ALPHABET}]{{2}}[0-9]{{6}}[{_USCC_ALPHABET}]{{10}}")
 
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
-_ORGANISATION_VALUES = {
-    character: value for value, character in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-}
+_ORGANISATION_VALUES = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", bytes(range(36)))
 _ORGANISATION = re.compile(r"([0-9A-Z]{8})-?([0-9X])")
 
 _REGISTRATION = re.compile(r"[0-9]{15}")
@@ -49,12 +47,12 @@ _RESIDENT_ID = re.compile(
 
 # Byte order mark and zero-width characters that spreadsheets carry along; str.strip() keeps them.
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
-_WHITE_SPACE = " \t\r\n\v\f\xa0\u3000"
+_SURROUNDING = " \t\r\n\v\f\xa0\u3000" + _INVISIBLE
 
 
 def fold_identifier(text: str) -> str:
     """Fold a typed identifier: full-width to ASCII, without surrounding space, upper case."""
-    return fold_width(text).strip(_WHITE_SPACE + _INVISIBLE).upper()
+    return fold_width(text).strip(_SURROUNDING).upper()
 
 
 def parse_uscc(text: str) -> MemberCode:
@@ -75,8 +73,8 @@ def parse_uscc(text: str) -> MemberCode:
             "uscc-form",
             f"credit code is malformed: got {_describe(text)}, want 18 digits and capitals without I O S V Z",
         )
-    total = sum(map(mul, _USCC_WEIGHTS, map(_USCC_VALUES.__getitem__, text)))
-    if _USCC_VALUES[text[17]] != -total % 31:
+    # The check character makes the weighted sum a multiple of 31.
+    if sum(map(mul, _USCC_WEIGHTS, text.encode("ascii").translate(_USCC_VALUES))) % 31:
         raise InvalidInput("uscc-check-digit", "credit code has a wrong check character at place 18")
     if _organisation_check(text[8:16]) != text[16]:
         raise InvalidInput(
@@ -107,7 +105,7 @@ def parse_organisation_code(text: str) -> str:
 
 
 def _organisation_check(body: str) -> str:
-    check = -sum(map(mul, _ORGANISATION_WEIGHTS, map(_ORGANISATION_VALUES.__getitem__, body))) % 11
+    check = -sum(map(mul, _ORGANISATION_WEIGHTS, body.encode("ascii").translate(_ORGANISATION_VALUES))) % 11
     return "X" if check == 10 else str(check)  # noqa: PLR2004  ten is written X
 
 
