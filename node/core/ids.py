@@ -57,9 +57,18 @@ def parse_uuid7(text: str) -> bytes:
     Raises:
         InvalidInput: ``uuid7`` for any other text.
     """
+    check_uuid7(text)
+    return bytes.fromhex(text.replace("-", ""))
+
+
+def check_uuid7(text: str) -> None:
+    """Check that a text is a UUIDv7 in lower case with hyphens.
+
+    Raises:
+        InvalidInput: ``uuid7`` for any other text.
+    """
     require_text(text, "uuid7")
     if not _UUID7.fullmatch(text):
         raise InvalidInput(
             "uuid7", f"identifier is not a UUIDv7: got {len(text)} characters, want 36 in lower case"
         )
-    return bytes.fromhex(text.replace("-", ""))

@@ -17,7 +17,7 @@ import orjson
 
 from node.core.canonical import encode_json
 from node.core.encoding import MAX_SAFE_INTEGER, encode_b64u
-from node.core.ids import parse_uuid7
+from node.core.ids import check_uuid7
 from node.core.uscc import parse_uscc
 from node.crypto.jws import ALGORITHM
 from node.errors import InvalidInput
@@ -177,7 +177,7 @@ class Issuer:
         self, jti: str, status_uri: str, status_idx: int, iat: int, supersedes: bytes | None
     ) -> bytes:
         """Encode the open claims behind ``_sd_alg`` in order of name; each is checked to need no escaping."""
-        parse_uuid7(jti)
+        check_uuid7(jti)
         if status_uri != self._checked_uri:
             self._check_status_uri(status_uri)
         if type(status_idx) is not int or not 0 <= status_idx < LIST_SIZE:

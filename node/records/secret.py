@@ -75,6 +75,8 @@ def salts(secret: bytes, count: int) -> list[str]:
 
 def raw_decoys(secret: bytes, count: int) -> list[bytes]:
     """Derive ``count`` decoy digests of 32 bytes each."""
+    if not count:
+        return []
     raw = _squeeze(_DECOYS_PREFIX, secret, DIGEST_BYTES * count)
     return [raw[start : start + DIGEST_BYTES] for start in range(0, DIGEST_BYTES * count, DIGEST_BYTES)]
 

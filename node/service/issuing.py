@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 
-from node.core.ids import build_uuid7_many, parse_uuid7
+from node.core.ids import build_uuid7_many
 from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.wrap import wrap_secret
 from node.errors import InvalidInput
@@ -257,7 +257,7 @@ class ChunkIssuer:
             leaves,
             values,
             wrapped,
-            b"".join(parse_uuid7(jtis[n]) for n in fit),
+            bytes.fromhex("".join(jtis[n] for n in fit).replace("-", "")),
             b"".join(identity_digest(self._index_key, row.identity) for row in rows),
             b"".join(content_digest(self._index_key, row.content) for row in rows),
             b"".join(subject_digest(self._index_key, row.subject_type, row.subject_id) for row in rows),
