@@ -156,15 +156,14 @@ def test_older_head_files_beside_the_newest_store_do_no_harm(node, tmp_path):
 def test_a_store_put_back_while_the_chain_is_away_promises_nothing(node, tmp_path):
     """Only the chain can tell; until it has been asked, no receipt, no checkpoint and no evidence leaves."""
     put_back(node, tmp_path, "data", "heads")
-    away = ConnectionRefusedError
 
     def refuse(_number, _method, when):
         if when == BEFORE:
-            raise away
+            raise ConnectionRefusedError
 
     node.proxy.at = refuse
     node.start(mode="waiting-for-chain")
-    assert node.state()["code"] == "chain-away"
+    wait_until(lambda: node.state()["code"] == "chain-away", "the node has asked")
     before = node.logs()
     with node.client() as client:
         leaf = client.post("/api/v1/records/search", {"limit": 1})[0]["leaf"]
