@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -74,11 +75,16 @@ def run_import(client: NodeClient, file: Path, item: str, *, corrections: bool, 
     fields = {"item": item, "corrections": "true" if corrections else "false"}
     told = None
     job: dict[str, Any] = client.upload("/api/v1/imports", file, fields)
-    with _progress(enabled=show) as tell:
+    with ExitStack() as stack:
+        if show:
+            from cli.progress import LiveLine
+
+            line = stack.enter_context(LiveLine())
         while job["state"] in {"queued", "running"}:
             time.sleep(POLL_SECONDS)
             job = client.get(f"/api/v1/imports/{job['id']}")
-            tell(job)
+            if show:
+                line.tell_import(job)
             if job["waiting_code"] != told:
                 told = job["waiting_code"]
                 _tell_waiting(job)
@@ -175,19 +181,3 @@ def _warning_text(warning: str) -> str:
     return say(f"第 {number} 列“{header}”：", f"column {number}, {header}: ") + say(
         *WARNINGS.get(code, (code, code))
     )
-
-
-class _Silent:
-    def __enter__(self) -> Any:
-        return lambda _job: None
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def _progress(*, enabled: bool) -> Any:
-    if not enabled:
-        return _Silent()
-    from cli.progress import ImportProgress
-
-    return ImportProgress()

@@ -12,6 +12,7 @@ import typer
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import REFUSED, print_json, print_line, print_table, reported
+from node.errors import Unavailable
 
 SHOWN_FINDINGS = 20
 app = typer.Typer(no_args_is_help=True, help=say("日志", "logs"))
@@ -81,11 +82,19 @@ def print_anchors(anchors: list[dict[str, object]]) -> None:
 @app.command(help=say("完整核对存储（节点须已停止）", "check the whole store; the node must be stopped"))
 def fsck(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> None:
     """Re-derive every tile, index and root from the entries, and compare with what was signed and promised."""
+    from cli.progress import LiveLine
     from node.bootstrap import check_store
     from node.config import load_settings
 
-    with reported(as_json=as_json):
-        findings, counts = check_store(load_settings(home))
+    with reported(as_json=as_json), LiveLine() as line:
+        try:
+            findings, counts = check_store(load_settings(home), line.tell_check)
+        except Unavailable as error:
+            if error.code != "store-locked":
+                raise
+            raise Unavailable(
+                "store-locked", f"the node of {home} runs: stop it, then check its store"
+            ) from None
     if as_json:
         print_json(
             {

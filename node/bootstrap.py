@@ -178,8 +178,14 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         yield node
 
 
-def check_store(settings: Settings) -> tuple[list[Finding], dict[str, int]]:
+def check_store(
+    settings: Settings, progress: Callable[[str, int], None] = lambda _log, _count: None
+) -> tuple[list[Finding], dict[str, int]]:
     """Check the whole store of a node that is stopped.
+
+    Args:
+        settings: Of its home directory.
+        progress: Told the log and how many of its entries were checked, now and then.
 
     Returns:
         What is wrong, and how much was looked at.
@@ -192,7 +198,8 @@ def check_store(settings: Settings) -> tuple[list[Finding], dict[str, int]]:
     store = open_store(settings.path(settings.data_dir) / "store", f"{network.domain}/{member}".encode())
     try:
         readers = open_readers(store, network.domain, member)
-        checker = Checker(store, readers, DiskHeadFiles(settings.path(settings.head_dir)))
+        heads = DiskHeadFiles(settings.path(settings.head_dir))
+        checker = Checker(store, readers, heads, progress)
         return checker.run(), asdict(checker.counts)
     finally:
         store.close()

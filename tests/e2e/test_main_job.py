@@ -406,7 +406,7 @@ def test_init_refuses_what_would_not_work(market, folder):
 def test_a_check_is_refused_while_the_node_runs_and_clean_when_it_is_stopped(nodes, imported):
     court = nodes["court"]
     running = court.run("log", "fsck")
-    assert (running.code, "[store-locked]" in running.err) == (3, True)
+    assert (running.code, "[store-locked]" in running.err, "stop it" in running.err) == (3, True, True)
     code, seconds = court.stop()
     assert code == 0
     assert seconds < 10
