@@ -11,17 +11,20 @@ from node.errors import InvalidInput, NodeError, Unavailable
 
 def main(arguments: list[str]) -> int:
     """Run from the command line; give the exit code."""
-    # Each worker process imports this module anew; it must not load a server and a chain client for that.
-    from node.serving import run_node  # noqa: PLC0415
-
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m node HOME\n")
         return 2
+    # Each worker process imports this module anew; it must not load a server and a chain client for that.
+    from node.serving import run_node  # noqa: PLC0415
+
     try:
         run_node(Path(arguments[0]))
     except NodeError as error:
         sys.stderr.write(f"{error.code}: {error.message}\n")
         return 3 if isinstance(error, Unavailable) else 2 if isinstance(error, InvalidInput) else 1
+    except OSError as error:
+        sys.stderr.write(f"file-access: {error.filename or 'file'}: {error.strerror}\n")
+        return 2
     return 0
 
 

@@ -386,6 +386,14 @@ def test_the_state_of_chain_node_and_members_is_shown(market, real_chain):
     assert "ready" in market.run("node", "status").out
 
 
+def test_a_second_process_on_the_same_home_gives_way(market):
+    before = (market.home / "run" / "node.json").read_bytes()
+    second = ironcage("node", "run", home=market.home)
+    assert (second.code, "[store-locked]" in second.err) == (3, True)
+    assert (market.home / "run" / "node.json").read_bytes() == before
+    assert market.state()["mode"] == "ready"
+
+
 def test_init_refuses_what_would_not_work(market, folder):
     again = ironcage("init", "--member", MARKET, "--name", "x", home=market.home)
     assert (again.code, "[home-exists]" in again.err) == (1, True)

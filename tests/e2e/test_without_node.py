@@ -126,6 +126,22 @@ def test_a_home_that_is_none_or_not_ready_is_named(home, tmp_path):
         assert (done.code, "[network-missing]" in done.err) == (2, True), done
 
 
+def test_the_node_program_without_the_command_line(home, tmp_path):
+    for words, code, said in (
+        ((), 2, "usage: python -m node HOME"),
+        ((tmp_path,), 1, "config-missing: "),
+        ((home,), 1, "network-missing: "),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "node", *map(str, words)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr.startswith(said), done.stdout) == (code, True, ""), done
+
+
 def test_a_wrong_setting_is_named_without_its_value(home):
     config = home / "config.toml"
     before = config.read_text()
