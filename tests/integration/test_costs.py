@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a record costs, counted instead of timed: hash calls, signatures, keys, bytes, writes and syncs.
+
+A change that makes an import slower nearly always makes one of these numbers larger, on every machine alike. The
+numbers are exact where the design fixes them, and bounds with some room where only their order matters.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+
+import pytest
+
+from node.log.merkle import EMPTY_ROOT
+from node.log.tree import TILE_WIDTH
+from node.records.chunks import CHUNK_ROWS, encode_chunk
+from node.service.assembly import LOG_NUMBERS, open_readers
+from node.service.issuing import ChunkIssuer, IssueTask, encode_task, parse_chunk
+from node.service.layout import ROW_BYTES, LogKind
+from node.service.sequencer import MAX_ENTRIES, Sequencer
+from node.service.startup import create_heads
+from node.storage.heads import DiskHeadFiles
+from node.storage.opening import open_store
+from tests.support.faults import Faults, FaultyDisk
+from tests.support.node_world import NodeWorld, penalty
+from tests.support.rows import ISSUER, PENALTY
+
+ROWS = 200
+FILLED = sum(1 for cell in penalty(1) if cell)
+"""Fields of a row that are not empty; with the subject they are its disclosures."""
+KEYS = 3
+"""Found by leaf, by identity and by subject."""
+
+
+def build_issuer():
+    return ChunkIssuer(
+        domain="zj.example",
+        member=ISSUER,
+        record_seed=bytes(32),
+        wrapping_key=bytes(32),
+        index_key=bytes(32),
+        items={PENALTY.key: PENALTY},
+        random=bytes,
+    )
+
+
+def build_task(numbers):
+    rows = [penalty(number) for number in numbers]
+    places = [(0, number) for number in numbers]
+    return encode_task(
+        IssueTask(
+            PENALTY.key,
+            list(PENALTY.field_codes),
+            encode_chunk(2, rows),
+            places,
+            [],
+            "2026-12-31",
+            1_790_000_000_000,
+        )
+    )
+
+
+def calls_of(work):
+    """Count the calls that a piece of work makes from Python: of C functions by name, of our own as ``python``."""
+    counts = Counter()
+
+    def note(_frame, event, function):
+        if event == "c_call":
+            counts[function.__name__] += 1
+        elif event == "call":
+            counts["python"] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def worker_calls():
+    issuer = build_issuer()
+    issuer.issue(build_task(range(ROWS)))
+    task = build_task(range(ROWS, 2 * ROWS))
+    answer = []
+    counts = calls_of(lambda: answer.append(issuer.issue(task)))
+    assert len(parse_chunk(answer[0]).entries) == ROWS
+    return counts
+
+
+def test_hashes_and_signatures_of_a_record(worker_calls):
+    assert worker_calls["sign"] == ROWS
+    # One for each disclosure, one for the leaf.
+    assert worker_calls["openssl_sha256"] == (FILLED + 2) * ROWS
+    # Salts, decoys, the key of the stored values.
+    assert worker_calls["openssl_shake_256"] == 3 * ROWS
+    # Identity, content, subject.
+    assert worker_calls["hmac_digest"] == 3 * ROWS
+    # The stored values and the wrapped secret.
+    assert worker_calls["encrypt"] == 2 * ROWS
+
+
+def test_calls_in_a_worker(worker_calls):
+    """Thirty fields cost one call of ours each, in validation; every other step takes a record as a whole."""
+    assert worker_calls["python"] <= 100 * ROWS
+    assert worker_calls.total() <= 310 * ROWS
+
+
+def test_keys_and_bytes_of_a_commit():
+    with NodeWorld() as world:
+        world.import_penalties(range(TILE_WIDTH))
+        batches = []
+        world.store.on_commit = batches.append
+        world.import_penalties(range(TILE_WIDTH, TILE_WIDTH + CHUNK_ROWS))
+    bulk = max(batches, key=lambda batch: len(batch.changes))
+    # Beside the keys of the records: tiles, rows, size, places of the status list, the job.
+    assert KEYS * CHUNK_ROWS < len(bulk.changes) <= KEYS * CHUNK_ROWS + 10
+    assert len(bulk.secret_changes) == CHUNK_ROWS
+    appended = {name: sum(map(len, pieces)) / CHUNK_ROWS for name, pieces in bulk.appends.items()}
+    assert set(appended) == {"records.0/entries", "records.0/values"}
+    assert appended["records.0/entries"] <= 2_300
+    assert appended["records.0/values"] <= 700
+    assert sum(len(value) for _, value in bulk.secret_changes) == 60 * CHUNK_ROWS
+    places = 32 * 1024
+    stored = sum(len(key) + len(value) for key, value in bulk.changes) - places
+    assert stored / CHUNK_ROWS <= 25 + 41 + 25 + ROW_BYTES + 2 * 32
+
+
+def test_an_import_is_one_commit_a_chunk_and_three_more():
+    with NodeWorld() as world:
+        before = world.store.commits
+        world.import_penalties(range(3 * CHUNK_ROWS))
+        # The order, one for each chunk, the end.
+        assert world.store.commits - before == 3 + 2
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A sequencer over a disk that counts what it is asked to do."""
+    faults = Faults()
+    double = FaultyDisk(faults)
+    store = open_store(
+        tmp_path / "store", b"costs", create=True, files=double.files, open_database=double.open_database
+    )
+    heads = DiskHeadFiles(tmp_path / "heads", double.files)
+    readers = open_readers(store, "zj.example", ISSUER)
+    create_heads(heads, readers, EMPTY_ROOT)
+    sequencer = Sequencer(store, heads, {log: readers[log].origin for log in LogKind}, LOG_NUMBERS)
+    yield sequencer, faults
+    sequencer.close()
+    store.close()
+
+
+ENTRIES_AND_HEAD = Counter(
+    {
+        "write": 2,  # the entries, the new head
+        "sync": 2,
+        "create": 1,
+        "remove": 1,
+        "rename": 1,
+        "sync_dir": 1,
+        "database.write": 1,
+    }
+)
+RECORD = ENTRIES_AND_HEAD + Counter({"write": 1, "sync": 1, "database.write": 1})
+"""Values are a stream of their own, secrets a database of their own."""
+
+
+def write_record(transaction):
+    transaction.append(LogKind.RECORDS, b"entry", values=b"values")
+    transaction.put_secret(b"key", b"wrapped")
+
+
+@pytest.mark.parametrize(
+    ("operation", "calls"),
+    [
+        (lambda transaction: transaction.put(b"key", b"value"), Counter({"database.write": 1})),
+        (lambda transaction: transaction.append(LogKind.ACCESS, b"event"), ENTRIES_AND_HEAD),
+        (write_record, RECORD),
+    ],
+    ids=["a key", "an event", "a record"],
+)
+def test_what_a_commit_asks_of_the_disk(disk, operation, calls):
+    sequencer, faults = disk
+    sequencer.run(operation)
+    faults.calls.clear()
+    sequencer.run(operation)
+    assert Counter(faults.calls) == calls
+
+
+def test_callers_who_come_together_share_one_commit(disk):
+    sequencer, faults = disk
+    sequencer.run(write_record)
+    entered, go = threading.Event(), threading.Event()
+
+    def hold(_transaction):
+        entered.set()
+        go.wait(10)
+
+    held = sequencer.submit(hold, entries=MAX_ENTRIES)
+    assert entered.wait(10)
+    faults.calls.clear()
+    futures = [sequencer.submit(write_record) for _ in range(MAX_ENTRIES)]
+    go.set()
+    held.result(10)
+    assert [future.result(10) for future in futures] == [None] * MAX_ENTRIES
+    assert Counter(faults.calls) == RECORD
