@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SAMPLE_SECONDS = 0.1
+SAMPLES_A_LOOK = 10
+"""Looking for new processes means reading of every process on the machine, so it is done now and then."""
 TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 2**20
 
@@ -75,8 +77,12 @@ def measured():
     done = threading.Event()
 
     def sample():
+        found, samples = family(), 0
         while not done.wait(SAMPLE_SECONDS):
-            sizes = sorted(map(anonymous_bytes, family()), reverse=True)
+            samples += 1
+            if samples % SAMPLES_A_LOOK == 0:
+                found = family()
+            sizes = sorted(map(anonymous_bytes, found), reverse=True)
             if sum(sizes) > usage.peak_bytes:
                 usage.peak_bytes, usage.peak_by_process = sum(sizes), tuple(sizes)
 
