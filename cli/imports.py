@@ -15,7 +15,7 @@ import typer
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import LANGUAGE, say
 from cli.output import REFUSED, print_json, print_line, print_table, reported, require_writable
-from node.errors import NotFound
+from node.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     from node.client.api import NodeClient
@@ -82,12 +82,24 @@ def run_import(client: NodeClient, file: Path, item: str, *, corrections: bool, 
             line = stack.enter_context(LiveLine())
         while job["state"] in {"queued", "running"}:
             time.sleep(POLL_SECONDS)
-            job = client.get(f"/api/v1/imports/{job['id']}")
+            job = _poll(client, job["id"])
             if show:
                 line.tell_import(job)
             if job["waiting_code"] != told:
                 told = job["waiting_code"]
                 _tell_waiting(job)
+    return job
+
+
+def _poll(client: NodeClient, job_id: str) -> dict[str, Any]:
+    try:
+        job: dict[str, Any] = client.get(f"/api/v1/imports/{job_id}")
+    except Unavailable as error:
+        raise Unavailable(
+            error.code,
+            f"{error.message}. The import goes on when the node runs again; send the file again then for its report, "
+            "rows that are in by that time count as duplicates",
+        ) from None
     return job
 
 

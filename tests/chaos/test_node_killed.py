@@ -312,6 +312,24 @@ def test_a_worker_that_dies_during_an_import_is_replaced(real_chain, tmp_path):
         check_settled(node, rows)
 
 
+@pytest.mark.slow
+def test_the_command_says_what_becomes_of_an_import_whose_node_dies(real_chain, tmp_path):
+    with real_nodes(real_chain.url, tmp_path) as (node,):
+        node.start()
+        path = store_penalties(tmp_path / "rows.csv", range(20 * CHUNK))
+        killer = threading.Thread(
+            target=lambda: (wait_until(lambda: all_leaves(node), "some are in"), node.kill())
+        )
+        killer.start()
+        done = node.run("import", path, "--item", "penalty:2018")
+        killer.join()
+        assert done.code == 3, done
+        assert "The import goes on when the node runs again" in done.err
+        node.start()
+        assert node.wait_job(node_job(node))["accepted"] == 20 * CHUNK
+        check_settled(node, 20 * CHUNK)
+
+
 def test_workers_end_with_their_node(real_chain, tmp_path):
     """They hold its keys."""
     with real_nodes(real_chain.url, tmp_path) as (node,):
