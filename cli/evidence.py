@@ -63,10 +63,21 @@ def export(
 
 @app.command(help=say("验证证据文件", "verify evidence files"))
 def verify(
-    files: Annotated[list[Path], typer.Argument(help=say("证据文件", "evidence files"))],
+    places: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PLACE...",
+            help=say(
+                "证据文件，或存放 *.evidence.json 的文件夹", "evidence files, or folders of *.evidence.json"
+            ),
+        ),
+    ],
     policy: Annotated[Path, typer.Option(help=say("你自己的信任策略文件", "your own policy file"))],
     *,
     as_json: JsonOption = False,
+    brief: Annotated[
+        bool, typer.Option("--brief", help=say("每个文件只输出一行", "one line a file"))
+    ] = False,
 ) -> None:
     """Verify evidence files under a policy; needs no node and no store."""
-    raise SystemExit(verify_files(Wanted(files, policy, as_json)))
+    raise SystemExit(verify_files(Wanted(places, policy, as_json, brief)))

@@ -67,18 +67,27 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
 
 
 def _tell(error: NodeError, *, as_json: bool) -> None:
+    (sys.stdout if as_json else sys.stderr).write(describe_error(error, as_json=as_json))
+
+
+def describe_error(error: NodeError, *, as_json: bool) -> str:
+    """Describe an error in lines to print: one of JSON, or title, message and code."""
     from node.core.texts import title_of
 
     title = title_of(error.code, LANGUAGE)
     if as_json:
-        print_json({"code": error.code, "detail": error.message, "title": title})
-    else:
-        sys.stderr.write(f"{title}\n  {error.message}\n  [{error.code}]\n")
+        return encode_json({"code": error.code, "detail": error.message, "title": title}).decode() + "\n"
+    return f"{title}\n  {error.message}\n  [{error.code}]\n"
 
 
 def print_json(value: Any) -> None:
     """Print one line of JSON."""
     sys.stdout.write(encode_json(value).decode() + "\n")
+
+
+def print_text(text: str) -> None:
+    """Print lines that end as lines do."""
+    sys.stdout.write(text)
 
 
 def print_line(text: str = "") -> None:

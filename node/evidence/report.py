@@ -126,6 +126,11 @@ class Report(NamedTuple):
         """
         return _render(self, language, labels or {})
 
+    def render_verdict(self, language: Language) -> str:
+        """Render the verdict alone, in one line without an end."""
+        words = _describe_verdict(self)
+        return words.zh if language == "zh" else words.en
+
 
 def iso_time(seconds: int) -> str:
     """Spell a time of 1970 to 9999 in UTC, e.g. ``2026-09-21T13:33:20Z``."""

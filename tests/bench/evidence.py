@@ -20,7 +20,7 @@ COMMAND = [sys.executable, "-c", "from cli.main import run; run()", "evidence", 
 IMPORTS = "import time; start = time.process_time(); import node.evidence.verify; print(time.process_time() - start)"
 
 
-def measure_evidence(scratch, *, verifications, commands):
+def measure_evidence(scratch, *, verifications, commands, files):
     """Measure evidence of one record in a log of 500 million, with subject and three short fields disclosed."""
     without_status = EvidenceWorld().export_deep(DEEP, status=False).data
     world = EvidenceWorld()
@@ -41,8 +41,21 @@ def measure_evidence(scratch, *, verifications, commands):
     cold = [_run([*COMMAND, str(file), "--policy", str(policy_file)], environment) for _ in range(commands)]
     loads = [_run([sys.executable, "-c", IMPORTS], environment) for _ in range(commands)]
     bare = [_run([sys.executable, "-c", "pass"], environment) for _ in range(commands)]
+    many = scratch / "many"
+    many.mkdir()
+    for number in range(files):
+        (many / f"{number:06}.evidence.json").write_bytes(without_status)
+    command = [*COMMAND, str(many), "--policy", str(policy_file), "--brief"]
+    seconds, cpu_seconds, _ = _run(command, environment)
     return {
         "log_size": DEEP,
+        "bulk": {
+            "files": files,
+            "seconds": round(seconds, 2),
+            "files_per_second": round(files / seconds),
+            "cpu_ms_per_file": round(cpu_seconds / files * 1e3, 2),
+            "cores_busy": round(cpu_seconds / seconds, 2),
+        },
         "bytes_without_status": len(without_status),
         "bytes_with_status": len(data),
         "bytes_of_status_list": len(token),

@@ -28,6 +28,7 @@ class Scale:
     proofs: int = 5_000
     verifications: int = 200
     commands: int = 9
+    evidence_files: int = 10_000
     anchor_sizes: tuple[int, ...] = SIZES
     anchor_growths: tuple[int, ...] = GROWTHS
     restart_entries: int = 100_000
@@ -44,6 +45,7 @@ class Scale:
             proofs=20,
             verifications=2,
             commands=1,
+            evidence_files=100,
             anchor_sizes=(1_000, 10_000),
             anchor_growths=(1,),
             restart_entries=1_000,
@@ -76,7 +78,9 @@ def _proofs(scratch, scale):
 
 
 def _evidence(scratch, scale):
-    return measure_evidence(scratch, verifications=scale.verifications, commands=scale.commands)
+    return measure_evidence(
+        scratch, verifications=scale.verifications, commands=scale.commands, files=scale.evidence_files
+    )
 
 
 def _anchors(scratch, scale):

@@ -161,6 +161,12 @@ def _evidence(group):
         ["the same, CPU ms", "", *_best(group["command_cpu_ms"])],
         ["of that: Python itself", "", *_best(group["bare_python_cpu_ms"])],
         ["of that: importing the verifier", "", *_best(group["import_cpu_ms"])],
+        [
+            f"{group['bulk']['files']:,} files in one command: files/s, cores busy",
+            "",
+            f"{group['bulk']['files_per_second']:,}",
+            f"{group['bulk']['cores_busy']:.2f}",
+        ],
     ]
     return _table(["evidence", "budget", "best", "p50"], rows)
 

@@ -46,17 +46,17 @@ def test_option_before_variable_before_locale(words, environment, language):
 
 
 @pytest.mark.parametrize(
-    ("words", "files", "policy", "as_json"),
+    ("words", "places", "policy", "as_json", "brief"),
     [
-        ("a --policy p", ["a"], "p", False),
-        ("--policy=p a b --json", ["a", "b"], "p", True),
-        ("--json --policy p a", ["a"], "p", True),
-        ("a --policy p --policy q", ["a"], "q", False),
+        ("a --policy p", ["a"], "p", False, False),
+        ("--policy=p a b --json", ["a", "b"], "p", True, False),
+        ("--json --policy p a", ["a"], "p", True, False),
+        ("--brief a --policy p --policy q", ["a"], "q", False, True),
     ],
 )
-def test_plain_command_lines_are_read_without_a_parser(words, files, policy, as_json):
+def test_plain_command_lines_are_read_without_a_parser(words, places, policy, as_json, brief):
     wanted = parse_plain(VERIFY + words.split())
-    assert wanted == ([Path(file) for file in files], Path(policy), as_json)
+    assert wanted == ([Path(place) for place in places], Path(policy), as_json, brief)
 
 
 @pytest.mark.parametrize(
