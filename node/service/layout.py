@@ -48,6 +48,9 @@ class LogKind(Enum):
     RECORDS = b"r"
     ACCESS = b"a"
 
+    # Members are singletons. Enum hashes their names, in Python, at every look into a dictionary.
+    __hash__ = object.__hash__
+
     @property
     def text(self) -> str:
         """The word that stands in origins, paths and reports."""

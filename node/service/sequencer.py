@@ -155,11 +155,10 @@ class Sequencer:
             entries: As for ``submit``.
         """
         with self._closing:
-            refusal = self._refusal()
-            if refusal is None:
+            if not (self._closed or self._fatal or self._read_only):
                 self._queue.put((operation, entries, answer))
-        if refusal is not None:
-            answer(None, refusal)
+                return
+        answer(None, self._refusal())
 
     def run(self, operation: Callable[[Transaction], T], *, entries: int = 1) -> T:
         """Submit an operation and wait until it is durable."""
@@ -213,7 +212,13 @@ class Sequencer:
         try:
             transaction = Transaction(self._store, self._tails)
             for operation, _, answer in group:
-                self._apply(transaction, operation, answer, answers)
+                before = transaction.writes
+                try:
+                    result = operation(transaction)
+                except Exception as error:  # noqa: BLE001 - answered, or Fatal
+                    _refuse(transaction.writes != before, answer, error)
+                else:
+                    answers.append((answer, result))
                 place += 1
             if transaction.writes:
                 batch, tails = transaction.seal()
@@ -232,25 +237,6 @@ class Sequencer:
         for answer, result in answers:
             answer(result, None)
 
-    @staticmethod
-    def _apply(
-        transaction: Transaction,
-        operation: Callable[[Transaction], Any],
-        answer: Answer,
-        answers: list[tuple[Answer, Any]],
-    ) -> None:
-        before = transaction.writes
-        try:
-            answers.append((answer, operation(transaction)))
-        except Exception as error:
-            if transaction.writes != before:
-                name = error.code if isinstance(error, NodeError) else type(error).__name__
-                raise Fatal(
-                    "operation-half-done", f"an operation wrote before it refused with {name}"
-                ) from error
-            # Nothing of it is in the commit, so it costs only itself.
-            answer(None, error)
-
     def _store_batch(self, batch: Batch) -> NodeError | None:
         """Commit; give the reason when the store says that it wrote nothing."""
         try:
@@ -266,6 +252,14 @@ class Sequencer:
             else Fatal("commit-failed", f"commit failed: {type(error).__name__}")
         )
         _fail(waiting, self._fatal)
+
+
+def _refuse(wrote: bool, answer: Answer, error: Exception) -> None:  # noqa: FBT001 - the one fact that counts
+    """Answer an operation that refused; nothing of it is in the commit, so it costs only itself."""
+    if wrote:
+        name = error.code if isinstance(error, NodeError) else type(error).__name__
+        raise Fatal("operation-half-done", f"an operation wrote before it refused with {name}") from error
+    answer(None, error)
 
 
 def _fail(waiting: Iterable[Answer], reason: NodeError) -> None:

@@ -8,6 +8,7 @@ that, because a half-done operation inside a commit could not be taken out again
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from node.log.tree import TreeWriter
     from node.ports import Store
 
-LENGTH_PREFIX_BYTES: Final = 2
+_LENGTH_PREFIX: Final = struct.Struct(">H")
+LENGTH_PREFIX_BYTES: Final = _LENGTH_PREFIX.size
+_prefix = _LENGTH_PREFIX.pack
+_pack_row = ROW.pack
 
 
 @dataclass(slots=True)
@@ -70,15 +74,15 @@ class Appended:
 
 @dataclass(slots=True)
 class _Growth:
-    """What one commit adds to one log."""
+    """What one commit adds to one log; the next entry's index and the ends of the streams count what was there."""
 
+    size: int
+    entries_end: int
+    values_end: int
     entries: list[bytes] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
     leaves: list[bytes] = field(default_factory=list)
     rows: list[bytes] = field(default_factory=list)
-    count: int = 0
-    entries_bytes: int = 0
-    values_bytes: int = 0
 
 
 class Transaction:
@@ -130,8 +134,7 @@ class Transaction:
 
     def size(self, log: LogKind) -> int:
         """Number of entries of a log as this commit will leave it, so far."""
-        growth = self._growth.get(log)
-        return self._tails[log].size + (growth.count if growth else 0)
+        return (self._growth.get(log) or self._tails[log]).size
 
     def promise(self, log: LogKind) -> None:
         """Ask that the head file is durable for this log before the caller is answered."""
@@ -170,19 +173,20 @@ class Transaction:
         length = len(entry)
         if not 0 < length <= MAX_ENTRY:
             raise _wrong_size(length)
-        tail, growth = self._tails[log], self._growth_of(log)
-        entry_at = tail.entries_length + growth.entries_bytes + LENGTH_PREFIX_BYTES
-        values_at = tail.values_length + growth.values_bytes
-        growth.rows.append(ROW.pack(key, entry_at, length, values_at, len(values), *status, kind, disclosure))
-        growth.entries += (length.to_bytes(LENGTH_PREFIX_BYTES, "big"), entry)
-        growth.entries_bytes += LENGTH_PREFIX_BYTES + length
+        growth = self._growth.get(log) or self._start(log)
+        entry_at, values_at, size = growth.entries_end + LENGTH_PREFIX_BYTES, growth.values_end, len(values)
+        number, place = status
+        growth.rows.append(_pack_row(key, entry_at, length, values_at, size, number, place, kind, disclosure))
+        growth.entries += (_prefix(length), entry)
+        growth.entries_end = entry_at + length
         if values:
             growth.values.append(values)
-            growth.values_bytes += len(values)
+            growth.values_end = values_at + size
         growth.leaves.append(leaf_hash(entry) if leaf is None else leaf)
-        growth.count += 1
+        index = growth.size
+        growth.size = index + 1
         self.writes += 1
-        return EntryIndex(tail.size + growth.count - 1)
+        return EntryIndex(index)
 
     def append_all(self, log: LogKind, appended: Appended) -> range:
         """Append many entries in half the time that as many calls of ``append`` take.
@@ -200,28 +204,26 @@ class Transaction:
         for length in lengths:
             if not 0 < length <= MAX_ENTRY:
                 raise _wrong_size(length)
-        tail, growth = self._tails[log], self._growth_of(log)
-        entry_at = tail.entries_length + growth.entries_bytes + LENGTH_PREFIX_BYTES
-        values_at = tail.values_length + growth.values_bytes
+        growth = self._growth.get(log) or self._start(log)
+        entry_at, values_at = growth.entries_end + LENGTH_PREFIX_BYTES, growth.values_end
         rows, kind = [], appended.kind
         for key, length, values, (number, place), disclosure in zip(
             appended.keys, lengths, appended.values, appended.statuses, appended.disclosures, strict=True
         ):
             size = len(values)
-            rows.append(ROW.pack(key, entry_at, length, values_at, size, number, place, kind, disclosure))
+            rows.append(_pack_row(key, entry_at, length, values_at, size, number, place, kind, disclosure))
             entry_at += LENGTH_PREFIX_BYTES + length
             values_at += size
-        prefixes = [length.to_bytes(LENGTH_PREFIX_BYTES, "big") for length in lengths]
         growth.rows += rows
-        growth.entries += chain.from_iterable(zip(prefixes, entries, strict=True))
-        growth.entries_bytes = entry_at - tail.entries_length - LENGTH_PREFIX_BYTES
+        growth.entries += chain.from_iterable(zip(map(_prefix, lengths), entries, strict=True))
+        growth.entries_end = entry_at - LENGTH_PREFIX_BYTES
         growth.values += appended.values
-        growth.values_bytes = values_at - tail.values_length
+        growth.values_end = values_at
         growth.leaves += appended.leaves
-        first = tail.size + growth.count
-        growth.count += len(entries)
+        first = growth.size
+        growth.size += len(entries)
         self.writes += 1
-        return range(first, first + len(entries))
+        return range(first, growth.size)
 
     def leaf(self, log: LogKind, index: int) -> LeafHash:
         """Give the leaf hash of an entry that this commit adds."""
@@ -237,10 +239,9 @@ class Transaction:
         batch.change_all_secrets(self._secret_puts)
         return batch, tails
 
-    def _growth_of(self, log: LogKind) -> _Growth:
-        growth = self._growth.get(log)
-        if growth is None:
-            growth = self._growth[log] = _Growth()
+    def _start(self, log: LogKind) -> _Growth:
+        tail = self._tails[log]
+        growth = self._growth[log] = _Growth(tail.size, tail.entries_length, tail.values_length)
         return growth
 
     def _grow(self, batch: Batch, log: LogKind, growth: _Growth) -> LogTail:
@@ -251,15 +252,9 @@ class Transaction:
         batch.put(layout.rows_key(log, old.size), _join(growth.rows))
         batch.put(layout.size_key(log), layout.u64(tree.size))
         batch.append(layout.entries_stream(log, old.number), _join(growth.entries))
-        if growth.values_bytes:
+        if growth.values_end > old.values_length:
             batch.append(layout.values_stream(log, old.number), _join(growth.values))
-        return LogTail(
-            log,
-            old.number,
-            tree,
-            old.entries_length + growth.entries_bytes,
-            old.values_length + growth.values_bytes,
-        )
+        return LogTail(log, old.number, tree, growth.entries_end, growth.values_end)
 
 
 def _wrong_size(length: int) -> InvalidInput:
