@@ -12,7 +12,7 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -35,7 +35,12 @@ KeyKind: TypeAlias = Literal["ed25519", "ml-dsa-44"]
 
 SEED_BYTES = 32
 DEFAULT_SCRYPT_N = 16_384
+MAX_FILE_BYTES = 16_384
 _MAX_SCRYPT_N = 2**20
+# What a foreign file can make this machine spend: 1 GiB of memory, some seconds.
+_MAX_SCRYPT_N_R = _MAX_SCRYPT_N * 8
+_MAX_SCRYPT_P = 16
+_MAX_ROUNDS = 10_000_000
 _SCRYPT_R = 8
 _SCRYPT_P = 1
 _KEY_BYTES = 32
@@ -44,8 +49,9 @@ _PEM_LINE = 64
 _BEGIN = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
 _END = b"-----END ENCRYPTED PRIVATE KEY-----\n"
 
-_INTEGER, _OCTETS, _SEQUENCE = 0x02, 0x04, 0x30
+_INTEGER, _OCTETS, _OBJECT, _SEQUENCE = 0x02, 0x04, 0x06, 0x30
 _PBES2 = bytes.fromhex("06092a864886f70d01050d")
+_PBKDF2 = bytes.fromhex("06092a864886f70d01050c")
 _SCRYPT = bytes.fromhex("06092b06010401da47040b")
 _AES_256_CBC = bytes.fromhex("060960864801650304012a")
 
@@ -93,15 +99,17 @@ def parse_private_key(kind: KeyKind, pem: bytes, passphrase: str) -> bytes:
         passphrase: The one it was encrypted under.
 
     Raises:
-        InvalidInput: ``keyfile-form`` unless it is an encrypted private key, ``keyfile-kind`` for another
-            algorithm.
+        InvalidInput: ``keyfile-form`` unless it is a private key encrypted under scrypt or PBKDF2 of bounded
+            cost, ``keyfile-kind`` for another algorithm.
         Verification: ``keyfile-passphrase`` when it does not open.
     """
     if not pem.startswith(_BEGIN):
         raise InvalidInput("keyfile-form", "file is no encrypted private key in PEM")
+    _check_cost(pem)
     try:
         key = load_pem_private_key(pem, passphrase.encode())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, InternalError):
+        # The backend calls some wrong parameters an error of its own.
         raise Verification(
             "keyfile-passphrase", "private key does not open: the passphrase is wrong or the file is damaged"
         ) from None
@@ -112,6 +120,52 @@ def parse_private_key(kind: KeyKind, pem: bytes, passphrase: str) -> bytes:
     ):
         return key.private_bytes_raw()
     raise InvalidInput("keyfile-kind", f"private key is of another kind: want {kind}")
+
+
+def _check_cost(pem: bytes) -> None:
+    """Bound what a file can make this machine spend, before the backend derives a key as it says."""
+    body, end, _ = pem.removeprefix(_BEGIN).partition(_END.rstrip())
+    try:
+        if len(pem) > MAX_FILE_BYTES or not end:
+            raise ValueError
+        ((_, outer),) = _read_der(base64.b64decode(b"".join(body.split()), validate=True))
+        (_, algorithm), _ = _read_der(outer)
+        (_, scheme), (_, parameters) = _read_der(algorithm)
+        (_, derivation), _ = _read_der(parameters)
+        (_, function), (_, costs) = _read_der(derivation)
+        numbers = [int.from_bytes(content, "big") for tag, content in _read_der(costs) if tag == _INTEGER]
+        if (_OBJECT, scheme) != _read_der(_PBES2)[0] or not _is_cheap(_der(_OBJECT, function), numbers):
+            raise ValueError
+    except ValueError:
+        raise InvalidInput(
+            "keyfile-form",
+            "private key is damaged, or not encrypted under scrypt or PBKDF2 of bounded cost: want N times r up to "
+            f"{_MAX_SCRYPT_N_R} and p up to {_MAX_SCRYPT_P}, or up to {_MAX_ROUNDS} rounds",
+        ) from None
+
+
+def _is_cheap(function: bytes, numbers: list[int]) -> bool:
+    match numbers:
+        case [n, r, p, *_] if function == _SCRYPT:
+            return n > 1 and n & (n - 1) == 0 and 0 < n * r <= _MAX_SCRYPT_N_R and 0 < p <= _MAX_SCRYPT_P
+        case [rounds, *_] if function == _PBKDF2:
+            return 0 < rounds <= _MAX_ROUNDS
+    return False
+
+
+def _read_der(data: bytes) -> list[tuple[int, bytes]]:
+    """Split DER into its elements, each a tag and its content; ValueError unless they fill the data."""
+    elements = []
+    while data:
+        size, start = data[1] if len(data) > 1 else 0, 2
+        if size >= 0x80:  # noqa: PLR2004  the long form of a DER length
+            start += size - 0x80
+            size = int.from_bytes(data[2:start], "big")
+        if len(data) < start + size:
+            raise ValueError
+        elements.append((data[0], data[start : start + size]))
+        data = data[start + size :]
+    return elements
 
 
 def _encode_plain(kind: KeyKind, seed: bytes) -> bytes:

@@ -15,7 +15,17 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from node.crypto.keyfile import _encode_plain, _seal, encode_private_key, parse_private_key
+from node.crypto.keyfile import (
+    _AES_256_CBC,
+    _PBES2,
+    _SCRYPT,
+    _armour,
+    _der,
+    _encode_plain,
+    _seal,
+    encode_private_key,
+    parse_private_key,
+)
 from node.errors import InvalidInput, Verification
 from tests.support.errors import raises_code
 
@@ -108,9 +118,40 @@ def test_damaged_files_are_refused():
     lines = encode_private_key("ed25519", SEED, PASSPHRASE, scrypt_n=N).splitlines(keepends=True)
     der = bytearray(base64.b64decode(b"".join(lines[1:-1])))
     der[-20] ^= 1
-    for body in (lines[1:-2], [b"!!!\n"], [base64.b64encode(der) + b"\n"], []):
-        with raises_code(Verification, "keyfile-passphrase"):
+    with raises_code(Verification, "keyfile-passphrase"):
+        parse_private_key("ed25519", _with_der(lines, der), PASSPHRASE)
+    for body in (lines[1:-2], [b"!!!\n"], []):
+        with raises_code(InvalidInput, "keyfile-form"):
             parse_private_key("ed25519", b"".join([lines[0], *body, lines[-1]]), PASSPHRASE)
+
+
+def _with_der(lines, der):
+    return lines[0] + base64.b64encode(der) + b"\n" + lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("scrypt_n", "instead"),
+    [
+        (N, "020106"),  # no power of two: the backend answers with an error of its own
+        (2**20, "02037fffff"),
+        (2**20, "02080100000000000000"),  # 2^56 blocks of memory
+    ],
+)
+def test_costs_without_bound_are_refused_before_they_are_paid(scrypt_n, instead):
+    costs = _der(0x02, scrypt_n.to_bytes(scrypt_n.bit_length() // 8 + 1, "big"))
+    salt = _der(0x04, bytes(16))
+    numbers = _der(0x02, b"\x08") + _der(0x02, b"\x01")
+
+    def pem(number):
+        derivation = _der(0x30, _SCRYPT, _der(0x30, salt, number, numbers))
+        scheme = _der(0x30, derivation, _der(0x30, _AES_256_CBC, _der(0x04, bytes(16))))
+        return _armour(_der(0x30, _der(0x30, _PBES2, scheme), _der(0x04, bytes(64))))
+
+    with raises_code(InvalidInput, "keyfile-form"):
+        parse_private_key("ed25519", pem(bytes.fromhex(instead)), PASSPHRASE)
+    if scrypt_n == N:
+        with raises_code(Verification, "keyfile-passphrase"):
+            parse_private_key("ed25519", pem(costs), PASSPHRASE)
 
 
 def test_unknown_algorithms_are_refused():
