@@ -157,12 +157,9 @@ def disk(tmp_path):
 
 ENTRIES_AND_HEAD = Counter(
     {
-        "write": 2,  # the entries, the new head
+        "write": 2,  # the entries, the new head in place of the one before the last
         "sync": 2,
-        "create": 1,
-        "remove": 1,
-        "rename": 1,
-        "sync_dir": 1,
+        "open": 1,
         "database.write": 1,
     }
 )

@@ -9,7 +9,7 @@ import pytest
 
 from node.core.types import RootHash
 from node.errors import Conflict, Fatal, Unavailable
-from node.log.head import Head, encode_head
+from node.log.head import Head, encode_head, parse_head
 from node.storage.heads import DiskHeadFiles
 from node.storage.memory import MemoryHeadFiles
 from tests.support.faults import MODES, Faults, FaultyFiles, PowerCutError
@@ -111,34 +111,81 @@ def test_unreadable_file(tmp_path):
     assert caught.value.code == "head-unreadable"
 
 
-def calls_of_a_store(path) -> tuple[int, list[str]]:
+def sound_files(path):
+    return sorted(parse_head(file.read_bytes()).size for file in path.iterdir())
+
+
+def test_two_files_hold_the_two_newest_heads(tmp_path):
+    heads = DiskHeadFiles(tmp_path / "heads")
+    for size in (1, 9, 10, 99, 100):
+        heads.store(head_of(size))
+        assert DiskHeadFiles(tmp_path / "heads").load(ORIGIN) == head_of(size)
+    assert sound_files(tmp_path / "heads") == [99, 100]
+
+
+@pytest.mark.parametrize("content", [b"", encode_head(head_of(2))[:-9], b"x" * 5000])
+def test_one_damaged_file_of_two_is_a_write_that_was_cut_off(tmp_path, content):
+    heads = DiskHeadFiles(tmp_path / "heads")
+    heads.store(head_of(1))
+    heads.store(head_of(2))
+    (newest,) = [file for file in (tmp_path / "heads").iterdir() if b"\n2\n" in file.read_bytes()]
+    newest.write_bytes(content)
+    assert DiskHeadFiles(tmp_path / "heads").load(ORIGIN) == head_of(1)
+    DiskHeadFiles(tmp_path / "heads").store(head_of(3))
+    assert sound_files(tmp_path / "heads") == [1, 3]
+
+
+def test_two_damaged_files_are_no_promise(tmp_path):
+    heads = DiskHeadFiles(tmp_path / "heads")
+    heads.store(head_of(1))
+    heads.store(head_of(2))
+    for file in (tmp_path / "heads").iterdir():
+        file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(Fatal) as caught:
+        DiskHeadFiles(tmp_path / "heads").load(ORIGIN)
+    assert caught.value.code == "head-corrupt"
+
+
+def calls_of_stores(path) -> list[list[str]]:
     files = FaultyFiles(Faults())
     heads = DiskHeadFiles(path, files)
-    heads.store(head_of(1))
-    before = len(files.faults.calls)
-    heads.store(head_of(2))
-    return before, files.faults.calls[before:]
+    calls = []
+    for size in (1, 2, 3):
+        files.faults.calls.clear()
+        heads.store(head_of(size))
+        calls.append(list(files.faults.calls))
+    return calls
+
+
+def test_calls_of_a_store(tmp_path):
+    new = ["remove", "create", "write", "sync", "rename", "sync_dir"]
+    assert calls_of_stores(tmp_path / "heads") == [new, new, ["open", "write", "sync"]]
 
 
 @pytest.mark.parametrize("mode", [*MODES, "cut-before", "cut-torn", "cut-after"])
-def test_every_call_fails(tmp_path, mode):
+@pytest.mark.parametrize("stored", [1, 2], ids=["second file", "in place"])
+def test_every_call_fails(tmp_path, stored, mode):
     """The old or the new head is there, never half of one; once stored, a head survives a power cut."""
-    before, calls = calls_of_a_store(tmp_path / "whole")
-    assert calls == ["remove", "create", "write", "sync", "rename", "sync_dir"]
+    calls = calls_of_stores(tmp_path / "whole")[stored]
     for number, call in enumerate(calls):
         path = tmp_path / f"{number}"
-        files = FaultyFiles(Faults(before + number, mode))
+        faults = Faults(mode=mode)
+        files = FaultyFiles(faults)
         heads = DiskHeadFiles(path, files)
-        heads.store(head_of(1))
-        (file,) = path.iterdir()
-        file.with_name(file.name + ".tmp").write_bytes(b"left by a crash")
+        for size in range(1, stored + 1):
+            heads.store(head_of(size))
+        (path / f"{sha256(ORIGIN.encode()).hexdigest()}.2.head.tmp").write_bytes(b"left by a crash")
+        faults.at = len(faults.calls) + number
         with pytest.raises((Fatal, PowerCutError)) as caught:
-            heads.store(head_of(2))
+            heads.store(head_of(stored + 1))
         if mode.startswith("fail"):
             assert caught.value.code == "head-not-stored"
         files.lose_unsynced()
         survived = DiskHeadFiles(path).load(ORIGIN)
-        replaced = call == "sync_dir" or (call == "rename" and mode.endswith("after"))
-        assert survived == head_of(2 if replaced else 1)
-        DiskHeadFiles(path).store(head_of(3))
-        assert DiskHeadFiles(path).load(ORIGIN) == head_of(3)
+        if stored == 1:
+            written = call == "sync_dir" or (call == "rename" and mode.endswith("after"))
+        else:
+            written = call == "sync" or (call == "write" and mode.endswith("after"))
+        assert survived == head_of(stored + written)
+        DiskHeadFiles(path).store(head_of(stored + 2))
+        assert DiskHeadFiles(path).load(ORIGIN) == head_of(stored + 2)
