@@ -187,10 +187,21 @@ class Store(Reads, Protocol):
         """Return the last acknowledged state as a snapshot; use it as a context manager."""
         ...
 
-    def purge_secrets(self) -> None:
-        """Remove deleted secrets from the disk itself, not only from what can be read (takes seconds).
+    def purge(self, ranges: Sequence[tuple[bytes, bytes]] = (), secrets: Sequence[bytes] = ()) -> bool:
+        """Remove from the disk itself what was deleted or replaced, not only from what can be read (takes seconds).
+
+        What is named here is cleaned: older values and deletions of keys within ``ranges``, and ``secrets`` with
+        every journal that held them. Tables that hold neither are left alone.
+
+        Args:
+            ranges: (first, last) of keys, inclusive. The two bounds themselves are no keys in use.
+            secrets: Keys of deleted secrets.
+
+        Returns:
+            False when a snapshot or scan of an older state was open: it still needs what was to go. Purge again later.
 
         Raises:
+            InvalidInput: ``store-purge``: a secret is not deleted.
             Fatal: ``store-commit-failed`` or ``store-poisoned``, as for a commit.
         """
         ...

@@ -19,15 +19,15 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
-from node.errors import Fatal, NodeError, Unavailable
+from node.errors import Fatal, InvalidInput, NodeError, Unavailable
 from node.storage.gate import Gate
 from node.storage.reading import DiskSnapshot, View, ViewReads
 from node.storage.segments import check_append
 from node.storage.state import (
     JOURNAL_KEY,
-    PURGE_MARKERS,
     STATE_KEY,
     Journal,
     State,
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from node.storage.files import Files
     from node.storage.leveldb import Database
     from node.storage.segments import Streams
+
+
+_PURGE_ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class DiskStore(ViewReads):
         self._reserve_bytes = reserve_bytes
         self._writer = threading.Lock()
         self._poisoned = False
+        self._views: WeakSet[View] = WeakSet()
         self._publish(state, ())
 
     def commit(self, batch: Batch) -> None:
@@ -125,31 +129,51 @@ class DiskStore(ViewReads):
         self._state = state
         self._journaled = journaled
         self._view = View(self._main.snapshot(), self._secrets.snapshot(), dict(journaled), state.lengths)
+        self._views.add(self._view)
 
     def snapshot(self) -> DiskSnapshot:
         """Return the last acknowledged state."""
         with self._inside():
             return DiskSnapshot(self._gate, self._streams, self._current())
 
-    def purge_secrets(self) -> None:
-        """Apply and empty the journal, then rewrite the database of secrets without what was deleted.
+    def purge(self, ranges: Sequence[tuple[bytes, bytes]] = (), secrets: Sequence[bytes] = ()) -> bool:
+        """Have LevelDB write the tables anew that still hold what was deleted or replaced.
 
-        The second round is for a small database: the first leaves it as one table, which nothing was merged with.
-        Secrets that an open snapshot can still see stay until it is closed and this is called again.
+        In each round the markers of deletion, which are written first, overlap every table that holds one of these
+        keys, so that it is merged with what hides the old value. The first round can leave the old value and its
+        deletion together in one table that nothing was merged with; the second merges that one. The third lets
+        LevelDB drop files that a read held open while the second went on.
 
         Raises:
+            InvalidInput: ``store-purge``: a secret is not deleted.
             Unavailable: ``store-closed``.
             Fatal: ``store-commit-failed`` or ``store-poisoned``.
         """
-        for _ in range(2):
+        unseen = True
+        for _ in range(_PURGE_ROUNDS):
             with self._writer, self._inside():
                 self._check_sound()
-                with self._poisoned_unless_done():
-                    entry = encode_journal(Journal(self._state.secrets_seq, []))
-                    self._secrets.write([*applied(self._journaled), (JOURNAL_KEY, entry), *PURGE_MARKERS])
-                    self._publish(self._state, ())
+                self._mark(ranges, secrets)
+                unseen = set(self._views) <= {self._view}
             with self._inside():
-                self._secrets.compact(PURGE_MARKERS[0][0], PURGE_MARKERS[1][0])
+                for first, last in ranges:
+                    self._main.compact(first, last)
+                for key, _ in applied([(key, None) for key in secrets]):
+                    self._secrets.compact(key, key)
+                self._secrets.compact(JOURNAL_KEY, JOURNAL_KEY)
+        return unseen
+
+    def _mark(self, ranges: Sequence[tuple[bytes, bytes]], secrets: Sequence[bytes]) -> None:
+        """Empty the journal and write the markers that a compaction has to merge."""
+        if any(self.get_secret(key) is not None for key in secrets):
+            raise InvalidInput("store-purge", "a secret that is to be purged is not deleted")
+        with self._poisoned_unless_done():
+            entry = encode_journal(Journal(self._state.secrets_seq, []))
+            gone: list[tuple[bytes, bytes | None]] = [(key, None) for key in secrets]
+            self._secrets.write([*applied(self._journaled), *applied(gone), (JOURNAL_KEY, entry)])
+            if ranges:
+                self._main.write((bound, None) for pair in ranges for bound in pair)
+            self._publish(self._state, ())
 
     def close(self) -> None:
         """Wait for calls in flight, then release everything; a second call does nothing."""

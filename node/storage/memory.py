@@ -16,7 +16,7 @@ from node.storage.reading import check_read_key
 from node.storage.segments import check_append
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -174,13 +174,18 @@ class MemoryStore(_MemoryReads):
             self._shared = True
             return MemorySnapshot(self._open(), self._life)
 
-    def purge_secrets(self) -> None:
-        """Do nothing: a deleted secret is gone from memory already.
+    def purge(self, ranges: Sequence[tuple[bytes, bytes]] = (), secrets: Sequence[bytes] = ()) -> bool:
+        """Do nothing: what is deleted is gone from memory already.
 
         Raises:
+            InvalidInput: ``store-purge``: a secret is not deleted.
             Unavailable: ``store-closed``.
         """
+        del ranges
+        if any(key in self._open().secrets for key in secrets):
+            raise InvalidInput("store-purge", "a secret that is to be purged is not deleted")
         self._open()
+        return True
 
     def close(self) -> None:
         """Drop everything; snapshots are closed with it."""

@@ -24,9 +24,9 @@ _LAST_CHUNK = 512
 _ABSENT = b"\x00absent"  # no wrapped secret: those are longer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class View:
-    """One acknowledged state.
+    """One acknowledged state. It lives as long as anything reads it, which is how a purge knows.
 
     Attributes:
         main: The main database at that state.
@@ -102,10 +102,15 @@ class ViewReads:
             pairs = view.main.iterate(start, stop, reverse=reverse)
         finally:
             self._gate.leave()
-        return self._chunked(pairs if limit is None else islice(pairs, limit))
+        return self._chunked(pairs if limit is None else islice(pairs, limit), view)
 
-    def _chunked(self, pairs: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        """Advance LevelDB in chunks, so that the gate is held neither per pair nor while the caller works."""
+    def _chunked(
+        self, pairs: Iterator[tuple[bytes, bytes]], _held: View | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Advance LevelDB in chunks, so that the gate is held neither per pair nor while the caller works.
+
+        The view is held as long as the iterator, which keeps its files from being removed.
+        """
         size = _FIRST_CHUNK
         while True:
             self._gate.enter()
@@ -148,6 +153,21 @@ class DiskSnapshot(ViewReads):
     def close(self) -> None:
         """Let go of the state; LevelDB is told when the last user has."""
         self._view = None
+
+    def iterate_all(self, database: str) -> Iterator[tuple[bytes, bytes]]:
+        """Go through everything in one of the two databases, ``main`` or ``secrets``, the store's own keys too."""
+        self._gate.enter()
+        try:
+            view = self._current()
+            source = view.main if database == "main" else view.secrets
+            pairs = source.iterate(b"", None, reverse=False)
+        finally:
+            self._gate.leave()
+        return self._chunked(pairs)
+
+    def lengths(self) -> Mapping[str, int]:
+        """Return the committed length of every stream in bytes."""
+        return self._current().lengths
 
     def __enter__(self) -> Self:
         return self

@@ -32,10 +32,7 @@ FIRST_KEY = b"\x01"
 """Least key of callers."""
 
 SECRET_PREFIX = b"s"
-"""First byte of every caller's key in the database of secrets, between the two keys of ``PURGE_MARKERS``."""
-
-PURGE_MARKERS = ((b"\x00", b""), (b"\xff", b""))
-"""A least and a greatest key: a table that holds both overlaps every other one and is merged with it."""
+"""First byte of every caller's key in the database of secrets."""
 
 MAX_IDENTITY_BYTES = 200
 """Longest identity."""

@@ -104,8 +104,19 @@ def test_deleted_secret_stays_deleted_after_later_commits(store):
     assert store.get_secret(b"a") is None
     store.commit(batch_of(secrets=[(b"c", b"1")]))
     store.commit(batch_of(puts=[(b"d", b"1")]))
-    store.purge_secrets()
+    assert store.purge([(b"d\x00", b"d\xff")], [b"a"])
     assert [store.get_secret(key) for key in (b"a", b"b", b"c")] == [None, b"1", b"1"]
+    assert store.get(b"d") == b"1"
+
+
+def test_a_secret_that_is_still_there_is_not_purged(store):
+    store.commit(batch_of(secrets=[(b"a", b"1"), (b"b", b"1")]))
+    store.commit(batch_of(erased=[b"a"]))
+    with pytest.raises(InvalidInput) as caught:
+        store.purge([], [b"a", b"b"])
+    assert caught.value.code == "store-purge"
+    assert store.get_secret(b"b") == b"1"
+    assert store.purge([], [b"a", b"never"])
 
 
 def test_the_two_key_spaces_are_apart(store):
@@ -245,7 +256,7 @@ def test_snapshot_is_one_state(store):
             batch_of(puts=[(b"a", b"2"), (b"b", b"2")], erased=[b"a"], appends=[("s", b"two"), ("t", b"t")])
         )
         store.commit(batch_of(secrets=[(b"b", b"3")]))
-        store.purge_secrets()
+        store.purge([(b"\x01", b"\xff\xff\xff")], [b"a"])
         assert snapshot.get(b"a") == b"1"
         assert snapshot.get(b"b") is None
         assert [snapshot.get_secret(key) for key in (b"a", b"b")] == [b"1", b"1"]
@@ -274,7 +285,7 @@ def test_closed_store_answers_nothing(store):
     store.close()
     assert_closed(store)
     assert_closed(snapshot)
-    for call in (store.snapshot, store.purge_secrets, lambda: store.commit(batch_of(puts=[(b"a", b"1")]))):
+    for call in (store.snapshot, store.purge, lambda: store.commit(batch_of(puts=[(b"a", b"1")]))):
         with pytest.raises(Unavailable) as caught:
             call()
         assert caught.value.code == "store-closed"
@@ -424,7 +435,7 @@ class AgainstNaiveStore(RuleBasedStateMachine):
 
     @rule()
     def purge(self):
-        self.store.purge_secrets()
+        self.store.purge([(b"\x01", b"\xff\xff\xff")], sorted(ALL_KEYS - self.naive.secrets.keys()))
 
     @precondition(lambda self: self.survives)
     @rule()

@@ -86,7 +86,7 @@ def test_failed_call_poisons_and_reopening_recovers(tmp_path, mode):
             store.commit(numbered_batch(acknowledged))
         assert caught.value.code == "store-poisoned"
         with pytest.raises(Fatal) as caught:
-            store.purge_secrets()
+            store.purge()
         assert caught.value.code == "store-poisoned"
         assert numbered_differences(store, acknowledged) == []
         store.close()

@@ -427,11 +427,56 @@ def test_purged_secret_is_in_no_file(tmp_path):
         store.commit(batch)
     assert store.get_secret(b"key") is None
     assert any(secret in file.read_bytes() for file in (tmp_path / "store" / "secrets").iterdir())
-    store.purge_secrets()
+    assert store.purge([], [b"key"])
     assert not any(secret in file.read_bytes() for file in (tmp_path / "store").rglob("*") if file.is_file())
     store.close()
     store = opened(tmp_path / "store")
     assert store.get_secret(b"key") is None
+    store.close()
+
+
+def test_replaced_values_and_deleted_keys_are_in_no_file(tmp_path):
+    """Keys go too: an index key may say whom a record was about. The bounds of the range are coarser than the key."""
+    path = tmp_path / "store"
+    value, key = b"value that has to go away", b"s\x07\x07-digest-of-somebody"
+    store = opened(path, create=True)
+    for change in ([(b"o1", value), (key, b"")], [(b"o1", b"short"), (key, None)]):
+        batch = Batch()
+        for name, content in change:
+            batch.delete(name) if content is None else batch.put(name, content)
+        store.commit(batch)
+    marks = [value, key[3:]]
+    assert all(any(mark in file.read_bytes() for file in files_of(path)) for mark in marks)
+    assert store.purge([(b"o", b"o1\x00"), (key[:3], key[:3] + b"\xff" * 30)])
+    assert [mark for mark in marks for file in files_of(path) if mark in file.read_bytes()] == []
+    assert store.get(b"o1") == b"short"
+    assert store.get(key) is None
+    store.close()
+
+
+def files_of(path):
+    return [file for file in path.rglob("*") if file.is_file()]
+
+
+def test_a_purge_says_when_somebody_still_reads_the_old_state(tmp_path):
+    store = opened(tmp_path / "store", create=True)
+    batch = Batch()
+    batch.put_secret(b"key", b"wrapped")
+    for number in range(100):
+        batch.put(b"%03d" % number, b"1")
+    store.commit(batch)
+    scan = store.scan(b"", None)
+    next(scan)
+    snapshot = store.snapshot()
+    batch = Batch()
+    batch.delete_secret(b"key")
+    store.commit(batch)
+    assert not store.purge([], [b"key"])
+    snapshot.close()
+    assert not store.purge([], [b"key"])
+    del scan
+    assert store.purge([], [b"key"])
+    assert [file for file in files_of(tmp_path) if b"wrapped" in file.read_bytes()] == []
     store.close()
 
 
@@ -458,7 +503,7 @@ def test_purge_reaches_every_level_of_tables(tmp_path):
         store.commit(batch)
     files = tmp_path / "store" / "secrets"
     assert any(b"erase" in file.read_bytes() for file in files.iterdir())
-    store.purge_secrets()
+    assert store.purge([], [b"%05d" % number for number in erased])
     assert not any(b"erase" in file.read_bytes() for file in files.iterdir())
     for number in range(9000):
         want = None if number in erased else b"keep!" * 30
