@@ -80,7 +80,7 @@ def build_vkey(name: str, algorithm: int, public: bytes) -> VKey:
     """Build the verifier key of a named public key.
 
     Args:
-        name: Without white space and plus signs, at most 255 bytes.
+        name: Printable, without white space and plus signs, at most 255 bytes.
         algorithm: ED25519 or MLDSA44.
         public: Raw key of the algorithm's length.
 
@@ -88,6 +88,9 @@ def build_vkey(name: str, algorithm: int, public: bytes) -> VKey:
         InvalidInput: ``note-key-name``, ``vkey-algorithm``, ``vkey-length``, and the codes of
             ``check_ed25519_key``.
     """
+    if not name.isprintable():
+        # Messages show the names of keys that a verifier trusts; foreign lines may be named as they like.
+        raise InvalidInput("note-key-name", "key name is malformed: want printable characters")
     _check_name(name)
     if algorithm not in _KEY_BYTES:
         raise InvalidInput(

@@ -195,7 +195,7 @@ def _parse_subject(value: Any) -> Subject:
         rule = check_members(
             members["natural_persons"], "natural_persons", required=("field", "values", "disclosure")
         )
-        if rule["disclosure"] not in {"shared", "authorised", REFUSED}:
+        if rule["disclosure"] not in ("shared", "authorised", REFUSED):
             raise InvalidInput(
                 "item-natural-person",
                 "natural persons are never published: want shared, authorised or refused",

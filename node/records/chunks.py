@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import chain
+from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgpack
+
+from node.errors import InvalidInput
+from node.records.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +27,9 @@ CHUNK_ROWS = 500
 
 MAX_LINE = 131_072
 """Longest plain line: what csv takes for one field."""
+
+_PART_TYPES = {list, str, bytes}
+_CELL_TYPES = frozenset({str, int, float, NoneType})
 
 
 class PlainLines(NamedTuple):
@@ -72,18 +80,42 @@ def encode_chunk(first_row: int, parts: Sequence[Part]) -> bytes:
 
 
 def parse_chunk(data: bytes) -> RowChunk:
-    """Parse a chunk that :func:`encode_chunk` wrote in this program, in another process of it."""
-    first_row, parts = msgpack.unpackb(data)
-    if not any(isinstance(part, bytes) for part in parts):
-        return RowChunk(first_row, parts)
-    rows: list[list[Cell] | str] = []
-    for part in parts:
-        if isinstance(part, bytes):
-            text = part.decode()
-            rows.extend(_cut(text[0], io.StringIO(text[1:], newline="")))
-        else:
-            rows.append(part)
-    return RowChunk(first_row, rows)
+    """Parse a chunk that :func:`encode_chunk` wrote in another process of this program.
+
+    That process may be one that reads a workbook, which the workbook may have taken over: what comes out has the
+    types that ``RowChunk`` says, whatever came in.
+
+    Raises:
+        InvalidInput: ``workbook-unreadable``.
+    """
+    try:
+        first_row, parts = msgpack.unpackb(data)
+        kinds = set(map(type, parts))
+        if type(first_row) is not int or not kinds <= _PART_TYPES:
+            raise ValueError
+        if str in kinds and any(type(part) is str and part not in RULES for part in parts):
+            raise ValueError
+        if bytes not in kinds:
+            return RowChunk(first_row, _check_cells(parts))
+        rows: list[list[Cell] | str] = []
+        for part in parts:
+            if isinstance(part, bytes):
+                text = part.decode()
+                rows.extend(_cut(text[0], io.StringIO(text[1:], newline="")))
+            else:
+                rows += _check_cells([part])
+        return RowChunk(first_row, rows)
+    except (ValueError, TypeError, IndexError, csv.Error, msgpack.UnpackException):
+        raise InvalidInput(
+            "workbook-unreadable", "the process that reads the file sent something that is no chunk of rows"
+        ) from None
+
+
+def _check_cells(rows: list[list[Cell] | str]) -> list[list[Cell] | str]:
+    # One pass in C over all cells; a rule code in the place of a row counts as letters.
+    if not _CELL_TYPES.issuperset(map(type, chain.from_iterable(rows))):
+        raise ValueError
+    return rows
 
 
 def _cut(delimiter: str, lines: Iterable[str]) -> list[list[Cell]]:
