@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import chain, evidence, imports, init, logs, node, policy, records
+from cli import backup, chain, evidence, imports, init, logs, node, policy, records, tokens
 from cli.language import say
 from cli.output import print_line
 
@@ -26,6 +26,10 @@ app = typer.Typer(
 app.command("init", help=say("建立节点主目录", "create a node's home directory"))(init.init)
 app.command("import", help=say("导入部门文件", "import a department's file"))(imports.import_file)
 app.add_typer(node.app, name="node")
+app.command(
+    "backup", help=say("备份存储（节点运行时亦可）", "back up the store, while the node runs or not")
+)(backup.backup)
+app.command("restore", help=say("把备份放回主目录", "put a backup into a home directory"))(backup.restore)
 app.add_typer(records.app, name="record")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(policy.app, name="policy")

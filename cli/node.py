@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from cli.account import print_account
 import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
@@ -22,36 +23,6 @@ def run(home: HomeOption = DEFAULT_HOME) -> None:
 
     with reported():
         run_node(home)
-
-
-@app.command(
-    help=say(
-        "新建一个访问令牌；节点重启后生效，令牌只显示这一次",
-        "make a token; valid after the node's next start, shown this once only",
-    )
-)
-def token(
-    name: Annotated[
-        str, typer.Argument(help=say("账户名，写入留痕", "account name, written into the access log"))
-    ],
-    role: Annotated[str, typer.Option(help="officer, operator, auditor, administrator")],
-    days: Annotated[int, typer.Option(min=1, max=3_650, help=say("有效天数", "days until it expires"))] = 365,
-    home: HomeOption = DEFAULT_HOME,
-) -> None:
-    """Make a token for an account, or replace the one that it has."""
-    import secrets
-
-    from node.api.auth import encode_tokens, new_token, parse_tokens
-    from node.core.clock import SystemClock
-    from node.storage.keyfiles import load_private, store_private
-
-    with reported():
-        file = home / "keys" / "tokens.json"
-        others = [entry for entry in parse_tokens(load_private(file)) if entry.name != name]
-        expires = SystemClock().now_seconds() + days * SECONDS_PER_DAY
-        text, entry = new_token(name, role, expires, secrets.token_bytes)
-        store_private(file, encode_tokens([*others, entry]))
-    print_line(text)
 
 
 @app.command(help=say("查看运行中的节点", "show the running node"))
@@ -76,6 +47,8 @@ def status(
         say("已签发", "published"),
         say("已上链", "anchored"),
     )
+    if node["account"]:
+        print_account(node["account"])
     print_table(
         columns, [(log["kind"], log["size"], log["published"], log["anchored"]) for log in node["logs"]]
     )

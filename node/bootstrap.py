@@ -49,17 +49,19 @@ if TYPE_CHECKING:
     from node.chain.network import Network
     from node.config import Settings
     from node.core.clock import Clock
-    from node.ports import Rows, Store
+    from node.ports import Rows
     from node.records.catalogue import CatalogueItem
     from node.service.fsck.findings import Finding
     from node.service.jobs import Job
+    from node.storage.disk import DiskStore
 
 
 @dataclass(frozen=True, slots=True)
 class RunningNode:
-    """A node that is put together: its services, loops and upload directory."""
+    """A node that is put together: its services, store, loops and upload directory."""
 
     services: Services
+    store: DiskStore
     uploads: Uploads
     imports: ImportLoop
     chain_loop: ChainLoop
@@ -211,7 +213,7 @@ def _build(
     network: Network,
     keys: NodeKeys,
     item_files: Mapping[str, bytes],
-    store: Store,
+    store: DiskStore,
     pool: IssuingPool,
     uploads: Uploads,
     clock: Clock,
@@ -232,6 +234,7 @@ def _build(
     stack.callback(services.sequencer.close)
     return RunningNode(
         services,
+        store,
         uploads,
         ImportLoop(services, uploads),
         ChainLoop(services, settings.anchor_period_seconds),

@@ -36,14 +36,18 @@ from node.core.canonical import encode_json
 from node.core.clock import SystemClock
 from node.errors import NotFound, Unavailable
 from node.storage.keyfiles import load_private
+from node.recovery import back_up
+from node.service.backups import Backups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import ssl
+    from collections.abc import Callable, Iterator
 
     from node.bootstrap import RunningNode
     from node.config import Settings
 
 PASSPHRASE_CREDENTIAL: Final = "ironcage-passphrase"  # noqa: S105 - the name of a credential
+    from node.service.backups import Make
 DRAIN_SECONDS: Final = 4
 """Longest wait, after the signal, for calls that are being answered."""
 THREAD_SECONDS: Final = 1.0
@@ -128,7 +132,7 @@ def _stopping_on_signals() -> Iterator[None]:
 class _Server(uvicorn.Server):
     """Tells the loops to stop as soon as the server does, so that they do while calls are still answered."""
 
-    def __init__(self, config: uvicorn.Config, node: RunningNode) -> None:
+    def __init__(self, config: uvicorn.Config, node: RunningNode, backups: Backups) -> None:
         super().__init__(config)
         self._node = node
 
@@ -138,9 +142,20 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _serve(settings: Settings, node: RunningNode, gate: TokenGate, listener: socket.socket) -> None:
-    state = ApiState(node.services, node.uploads, node.imports.wake, sleep=node.chain_loop.sleep)
+        self._backups = backups
+def _serve(
+    settings: Settings,
+    node: RunningNode,
+    gate: TokenGate,
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+) -> None:
+    backups = Backups(_backup_maker(settings, node))
+    state = ApiState(
+        node.services, node.uploads, node.imports.wake, sleep=node.chain_loop.sleep, backups=backups
+    )
     app = build_app(
+        self._backups.request_stop()
         state,
         gate,
         language=settings.language,
@@ -168,16 +183,42 @@ def _serve(settings: Settings, node: RunningNode, gate: TokenGate, listener: soc
     structlog.get_logger("ironcage").info("listening", url=f"http://{shown}:{port}", member=settings.member)
     try:
         node.start_loops()
-        _Server(config, node).run(sockets=[listener])
+        _Server(config, node, backups).run(sockets=[listener])
     finally:
         run_file.unlink(missing_ok=True)
 
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
+        backups.request_stop()
+        backups.join()
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+def _backup_maker(settings: Settings, node: RunningNode) -> Make:
+    def make(directory: Path, tell: Callable[[int], None]) -> tuple[Path, int, int]:
+        path, manifest = back_up(settings, node.store, directory, node.services.clock, tell)
+        return path, manifest.total_bytes, manifest.expires_at
+
+    return make
+
+
+def _reachable(host: str) -> str:
+    """Give the address at which this machine reaches its own server, as URLs have it."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"[{here}]" if ":" in here else here
+
+
+def _load_tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    certificate, key = settings.path(settings.tls_certificate), settings.path(settings.tls_key)
+    if not certificate.is_file():
+        raise NotFound("key-missing", f"no certificate {certificate.name} in {certificate.parent}")
+    load_private(key)  # refuses one that others can read
+    return build_tls(certificate, key)
+
+
         listener.bind((settings.listen_host, settings.listen_port))
     except OSError as error:
         listener.close()

@@ -9,10 +9,11 @@ from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
-from node.api import logs, records
-from node.api.auth import OPERATORS, bearer_of
-from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, install, node_problem, problem
-from node.errors import AccessDenied
+from node.api import backups, logs, records
+from node.api.auth import OPERATORS, bearer_of, roles_of
+from node.api.edge import Edge
+from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, errors, install, node_problem, problem
+from node.errors import NodeError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,6 +31,12 @@ def build_app(
     state: ApiState, gate: TokenGate, *, language: str, max_upload_bytes: int, version: str
 ) -> FastAPI:
     """Build the application.
+ROUTERS: Final = (logs.api, records.router, backups.router, logs.log, logs.health)
+TIMEOUT_SECONDS: Final = 20.0
+_ALWAYS: Final = (400, 404, 413, 414, 431, 500)
+_WITH_BODY: Final = (408,)
+
+
 
     Args:
         state: The node.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 if TYPE_CHECKING:
     from fastapi import Request
 
+    from node.service.backups import Backups
     from node.service.services import Services
 
 
@@ -48,12 +49,14 @@ class ApiState:
         uploads: Takes files for import.
         wake_imports: Tells the import loop that there is work.
         sleep: Waits some seconds for the chain; raises when the node is stopping.
+        backups: Makes backups.
     """
 
     services: Services
     uploads: UploadStore
     wake_imports: Callable[[], None]
     sleep: Callable[[float], None]
+    backups: Backups
 
 
 def state_of(request: Request) -> ApiState:

@@ -204,6 +204,7 @@ def _wire(
             ports.chain, sender, sequencer, identity.member, _registrations(keys), log_ids, LOG_NUMBERS
         ),
         chain=ports.chain,
+        heads=ports.heads,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from node.core.encoding import encode_b64u, encode_hex
 from node.errors import Unavailable
+from node.service.missing import take_stock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from node.core.clock import Clock
     from node.core.types import LogId, MemberCode
     from node.errors import NodeError
-    from node.ports import AnchorChain, Store
+    from node.ports import AnchorChain, HeadFiles, Store
     from node.records.catalogue import CatalogueItem
     from node.service.anchoring import Anchorer
     from node.service.exporting import EvidenceExporter
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from node.service.joining import Joiner
     from node.service.layout import LogKind
     from node.service.looking import AccessLog
+    from node.service.missing import Account
     from node.service.reading import LogReader
     from node.service.records import Records
     from node.service.sequencer import Sequencer
@@ -83,6 +85,7 @@ class Condition:
         verified: Whether the store was compared with the chain since the start.
         last_error: The newest error of a background loop.
         imports: Why imports wait.
+        account: What a read-only node's store lacks; None before it was looked at.
     """
 
     chain: NodeError | None = None
@@ -90,6 +93,7 @@ class Condition:
     verified: bool = False
     last_error: NodeError | None = None
     imports: NodeError | None = None
+    account: Account | None = None
 
     def require_compared(self) -> None:
         """Refuse to sign before it is known that the store continues what is anchored.
@@ -123,6 +127,7 @@ class Services:
     anchorer: Anchorer
     joiner: Joiner
     chain: AnchorChain
+    heads: HeadFiles
     condition: Condition = field(default_factory=Condition)
 
     def describe(self) -> dict[str, object]:
@@ -144,7 +149,17 @@ class Services:
             "logs": [self._describe_log(log) for log in self.readers],
             "items": sorted(self.items),
             "state": self.state(),
+            "account": None if self.condition.account is None else self.condition.account.to_json(),
         }
+
+    def take_stock(self) -> Account:
+        """Look again at what a read-only node's store lacks, and keep it to be shown.
+
+        Raises:
+            Fatal, Unavailable: A head file or the store cannot be read.
+        """
+        self.condition.account = take_stock(self.store, self.readers, self.heads, self.log_ids, self.chain)
+        return self.condition.account
 
     def state(self) -> dict[str, object]:
         """Say whether the node works and, if not, why."""

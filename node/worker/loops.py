@@ -190,8 +190,10 @@ class ChainLoop:
     def _turn(self) -> float:
         """Do what is due and give the seconds until the next turn."""
         services, condition = self._services, self._services.condition
-        if services.sequencer.read_only or services.sequencer.fatal:
+        if services.sequencer.fatal:
             return self._period_seconds
+        if services.sequencer.read_only:
+            return self._account()
         try:
             if condition.verified and condition.joined:
                 services.anchorer.anchor_now(sleep=self.sleep)
@@ -218,6 +220,21 @@ class ChainLoop:
         self._told = None
         condition.chain = condition.last_error = None
         return self._period_seconds
+
+    def _account(self) -> float:
+        """Say what the store of a read-only node lacks, again until the chain has been asked too."""
+        try:
+            account = self._services.take_stock()
+        except NodeError as error:
+            self._tell("what is missing is not known", error.code, error.message)
+            return self._period_seconds
+        for log in account.logs:
+            if self._told != "read-only" and log.verdict != "continues":
+                _LOG.error(
+                    "read-only", log=log.origin, verdict=log.verdict, entries=log.size, missing=log.missing
+                )
+        self._told = "read-only"
+        return self._period_seconds if account.chain_asked else min(RETRY_SECONDS, self._period_seconds)
 
     def _tell(self, event: str, code: str, reason: str) -> None:
         """Log what is wrong once, not at every turn that finds it so."""

@@ -17,6 +17,7 @@ from node.api.state import ApiState
 from node.core.texts import title_of
 from node.readers.opening import open_table
 from node.records.headers import find_header
+from node.service.backups import Backups
 from node.service.jobs import unfinished_jobs
 from node.worker.uploads import Uploads
 from tests.support.node_world import NodeWorld
@@ -75,13 +76,23 @@ class ApiWorld:
     def app(self):
         """The application, serving this node from now on."""
         state = ApiState(
-            self.node.services, self.files.uploads, wake_imports=self._wake, sleep=self.node.sleep
+            self.node.services,
+            self.files.uploads,
+            wake_imports=self._wake,
+            sleep=self.node.sleep,
+            backups=Backups(self._back_up),
         )
         self.bare_app.state.node, self.bare_app.state.gate = state, self.gate
         return self.bare_app
 
     def _wake(self):
         self.woken += 1
+    @staticmethod
+    def _back_up(directory, tell):
+        """Pretend to write a megabyte: what a backup is, is tested on a disk."""
+        tell(1 << 20)
+        return directory / "backup", 1 << 20, 1_800_000_000
+
 
     def __enter__(self):
         return self

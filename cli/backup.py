@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ironcage backup`` and ``ironcage restore``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.account import instant, print_account
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
+from cli.language import say
+from cli.output import REFUSED, print_json, print_line, print_table, reported
+from node.errors import Conflict, Fatal, NodeError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cli.progress import LiveLine
+    from node.client.api import NodeClient
+
+POLL_SECONDS = 0.2
+_MIB = 1 << 20
+_CLASSES: dict[str, type[NodeError]] = {
+    "backup-exists": Conflict,
+    "backup-place": Conflict,
+    "store-corrupt": Fatal,
+    "store-truncated": Fatal,
+}
+
+
+def backup(
+    directory: Annotated[
+        Path, typer.Argument(help=say("存放备份的目录", "directory that backups are kept in"))
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
+    *,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help=say("只删除过期备份，不新建", "only remove expired backups, make none")),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Back up the store, while the node runs or not."""
+    from node.core.clock import SystemClock
+    from node.recovery import find_expired
+    from node.recovery import prune as remove_expired
+
+    place = directory.absolute()
+    clock = SystemClock()
+    with reported(as_json=as_json):
+        if prune:
+            _print_pruned(remove_expired(place, clock.now_seconds()), as_json=as_json)
+            return
+        made = _make(place, home, token_file)
+        expired = [str(path) for path, _ in find_expired(place, clock.now_seconds())]
+    if as_json:
+        print_json({**made, "expired": expired})
+        return
+    print_line(
+        say(
+            f"备份完成：{made['path']}（{made['done_bytes'] / _MIB:.1f} MiB）",
+            f"backed up: {made['path']} ({made['done_bytes'] / _MIB:.1f} MiB)",
+        )
+    )
+    until = instant(made["expires_at"])
+    print_line(
+        say(
+            f"保留至 {until}；其中不含日志头文件、密钥和口令，须另行保管",
+            f"keep it until {until}; head files, keys and passphrase are not in it, keep them elsewhere",
+        )
+    )
+    if expired:
+        print_line(
+            say(
+                f"有 {len(expired)} 份备份已过期，其中仍有已删除记录的密钥：加 --prune 删除",
+                f"{len(expired)} backups have expired and still hold secrets of erased records: --prune removes them",
+            )
+        )
+
+
+def _make(place: Path, home: Path, token_file: Path | None) -> dict[str, Any]:
+    from cli.progress import LiveLine
+
+    try:
+        client = open_client(home, token_file)
+    except Unavailable as error:
+        if error.code != "node-not-running":
+            raise
+        return _make_offline(place, home)
+    with client, LiveLine() as line:
+        progress: dict[str, Any] = client.post("/api/v1/backups", {"directory": str(place)})
+        while progress["state"] == "running":
+            line.tell(_written(progress["done_bytes"]))
+            time.sleep(POLL_SECONDS)
+            progress = _poll(client)
+    if progress["state"] == "failed":
+        raise _CLASSES.get(progress["code"], Unavailable)(progress["code"], progress["reason"])
+    return {name: progress[name] for name in ("path", "done_bytes", "expires_at")}
+
+
+def _poll(client: NodeClient) -> dict[str, Any]:
+    progress: dict[str, Any] = client.get("/api/v1/backups/newest")
+    return progress
+
+
+def _make_offline(place: Path, home: Path) -> dict[str, Any]:
+    from cli.progress import LiveLine
+    from node.config import load_settings
+    from node.core.clock import SystemClock
+    from node.recovery import back_up_offline
+
+    with LiveLine() as line:
+        tell = _teller(line, _written)
+        path, manifest = back_up_offline(load_settings(home), place, SystemClock(), tell)
+    return {"path": str(path), "done_bytes": manifest.total_bytes, "expires_at": manifest.expires_at}
+
+
+def _teller(line: LiveLine, words: Callable[[int], str]) -> Callable[[int], None]:
+    return lambda done: line.tell(words(done))
+
+
+def _written(done: int) -> str:
+    return say(f"已写 {done / _MIB:.0f} MiB", f"{done / _MIB:.0f} MiB written")
+
+
+def _print_pruned(removed: list[Path], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"removed": [str(path) for path in removed]})
+        return
+    for path in removed:
+        print_line(say(f"已删除 {path}", f"removed {path}"))
+    if not removed:
+        print_line(say("没有过期的备份", "no backup has expired"))
+
+
+def restore(
+    source: Annotated[
+        Path, typer.Argument(metavar="BACKUP", help=say("一份备份的目录", "directory of one backup"))
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    *,
+    check: Annotated[
+        bool,
+        typer.Option(help=say("放回后完整核对存储", "check the whole store once it is in place")),
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a backup into a home directory that has settings and keys but no store."""
+    from cli.progress import LiveLine
+    from node.bootstrap import check_store
+    from node.config import load_settings
+    from node.core.clock import SystemClock
+    from node.recovery import load_backup, take_stock_of
+    from node.recovery import restore as put_back
+
+    findings = []
+    with reported(as_json=as_json):
+        settings = load_settings(home)
+        manifest = load_backup(settings, source)
+        if manifest.expires_at <= SystemClock().now_seconds() and not as_json:
+            print_line(
+                say(
+                    "此备份已过期：其中可能有已删除记录的密钥，启动前须重做这些删除",
+                    "This backup has expired: it may hold secrets of records erased since. Erase them again",
+                )
+            )
+        with LiveLine() as line:
+            total = manifest.total_bytes / _MIB
+            read = say("已读 {} / {} MiB", "{} of {} MiB read")
+            put_back(
+                settings,
+                source,
+                manifest,
+                lambda done: line.tell(read.format(f"{done / _MIB:.0f}", f"{total:.0f}")),
+            )
+            if check:
+                # What the head file and the chain say stands in the account below.
+                findings = [f for f in check_store(settings, line.tell_check)[0] if f.code not in _WITNESSES]
+        account = take_stock_of(settings).to_json()
+    if as_json:
+        shown = [{"code": f.code, "place": f.place, "detail": f.detail} for f in findings]
+        print_json({"account": account, "findings": shown, "made_at": manifest.made_at})
+    else:
+        print_line(
+            say(
+                f"已放回 {instant(manifest.made_at)} 的备份",
+                f"put back the backup of {instant(manifest.made_at)}",
+            )
+        )
+        if findings:
+            columns = (say("代码", "code"), say("位置", "place"), say("说明", "detail"))
+            print_table(columns, [(f.code, f.place, f.detail) for f in findings])
+        print_account(account)
+    if findings:
+        raise SystemExit(REFUSED)
+
+
+_WITNESSES = {"log-head-missing", "log-behind", "log-fork"}
