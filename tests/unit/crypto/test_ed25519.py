@@ -2,8 +2,13 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.crypto.ed25519 import Ed25519Signer, check_ed25519_key, key_id16, verify_ed25519
 from node.errors import InvalidInput, Verification
@@ -134,3 +139,18 @@ def test_signatures_that_do_not_hold():
         with raises_code(Verification, "ed25519-signature"):
             verify_ed25519(public, message, signature)
     verify_ed25519(signer.public, b"m", good)
+
+
+@given(seed=st.binary(min_size=32, max_size=32), message=st.binary(max_size=3_000))
+def test_signatures_are_those_of_another_library(seed, message):
+    other = Ed25519PrivateKey.from_private_bytes(seed)
+    signer = Ed25519Signer(seed)
+    assert signer.public == other.public_key().public_bytes_raw()
+    assert signer.sign(message) == other.sign(message)
+
+
+def test_who_only_verifies_does_not_load_the_library_that_signs():
+    program = (
+        "import sys, node.evidence.verify; sys.exit(any(name.startswith('nacl') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
