@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` set up what they need; nothing else has to be run first.
-.PHONY: help demo test test-slow soak bench lint types imports contracts docs setup setup-demo format clean
+.PHONY: help demo test test-slow soak bench slither sbom lint types imports contracts docs setup setup-demo format clean
 # Set-up comes before whatever uses it, also under make -j.
 .NOTPARALLEL:
 PY := .venv/bin/python
@@ -13,7 +13,9 @@ help:
 	  'make test-slow   chaos: kill, crash, put back, days of the chain' \
 	  'make soak        the same chaos for longer: SECONDS=3600' \
 	  'make bench       measure; writes build/bench.json and docs/performance.md' \
-	  'make docs        rewrite the pages of docs/ that are derived from the program' \
+	  'make slither     static analysis of the contracts; each weighty finding has to be explained' \
+  'make sbom        bill of materials, CycloneDX, to build/sbom.cdx.json' \
+  'make docs        rewrite the pages of docs/ that are derived from the program' \
 	  'make format      rewrite the sources in the one format'
 
 setup:
@@ -28,7 +30,7 @@ demo: setup-demo
 test: setup lint types imports contracts
 	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile --max-worker-restart 0
 
-test-slow: setup
+test-slow: setup slither
 	@$(PY) -m pytest -m slow
 
 SECONDS ?= 600
@@ -37,6 +39,14 @@ soak: setup
 
 bench: setup
 	@$(PY) -m tests.bench
+
+# In an environment of its own, see contracts/slither/pyproject.toml.
+slither: setup
+	@.tools/uv/bin/uv sync --quiet --frozen --project contracts/slither --python $(PY)
+	@$(PY) -m contracts.slither
+
+sbom: setup
+	@$(PY) -m tests.supply
 
 lint:
 	@.venv/bin/ruff check .
