@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,11 +26,12 @@ app = typer.Typer(
 )
 app.command("init", help=say("建立节点主目录", "create a node's home directory"))(init.init)
 app.command("import", help=say("导入部门文件", "import a department's file"))(imports.import_file)
-app.add_typer(node.app, name="node")
 app.command(
     "backup", help=say("备份存储（节点运行时亦可）", "back up the store, while the node runs or not")
 )(backup.backup)
 app.command("restore", help=say("把备份放回主目录", "put a backup into a home directory"))(backup.restore)
+app.add_typer(node.app, name="node")
+app.add_typer(tokens.app, name="token")
 app.add_typer(records.app, name="record")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(policy.app, name="policy")
@@ -59,6 +61,28 @@ def _options(
         Language | None,
         typer.Option("--lang", help=say("语言，可放在任何位置", "language; may stand anywhere")),
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            envvar="IRONCAGE_URL",
+            help=say(
+                "节点地址，代替 --home；须有自己的令牌文件；可放在任何位置",
+                "address of the node, instead of --home; needs a token file of your own; may stand anywhere",
+            ),
+        ),
+    ] = None,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-ca",
+            envvar="IRONCAGE_TLS_CA",
+            help=say(
+                "节点证书的 CA（PEM）；可放在任何位置",
+                "CA of the node's certificate, PEM; may stand anywhere",
+            ),
+        ),
+    ] = None,
     *,
     version: Annotated[
         bool,
@@ -70,5 +94,5 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    # cli.main has taken it out of the command line: the help texts depend on it. What comes here is refused.
-    del lang, version
+    # cli.main has taken these out of the command line, wherever they stood. What comes here in spite of it is refused.
+    del lang, version, url, tls_ca

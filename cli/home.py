@@ -6,11 +6,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 
+from cli.address import ADDRESS
 from cli.language import LANGUAGE, say
 from node.core.canonical import check_members, parse_json
+from node.core.hosts import is_loopback
 from node.errors import InvalidInput, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ DEFAULT_HOME: Final = Path()
 
 
 def open_client(home: Path, token_file: Path | None = None) -> NodeClient:
-    """Connect to the node that runs in a home directory.
+    """Connect to the node that ``--url`` names, else to the one that runs in a home directory.
 
     Args:
         home: The directory.
@@ -53,22 +56,50 @@ def open_client(home: Path, token_file: Path | None = None) -> NodeClient:
     Raises:
         Unavailable: No node runs there.
         NotFound: The token file is missing.
+        InvalidInput: ``token-file-needed``, ``node-url-plain``: the token would cross a network in the clear.
         Fatal: Others can read the token file.
     """
     from node.client.api import NodeClient
-    from node.storage.keyfiles import load_private
 
+    if ADDRESS.url is not None:
+        if token_file is None:
+            raise InvalidInput(
+                "token-file-needed", "--url needs a token of your own: --token-file or IRONCAGE_TOKEN_FILE"
+            )
+        require_guarded_url(ADDRESS.url)
+        return NodeClient(ADDRESS.url, _load_token(token_file), language=LANGUAGE, tls_ca=ADDRESS.tls_ca)
     run_file = home / "run" / "node.json"
     advice = f"start it with `ironcage node run --home {home}`"
     if not run_file.is_file():
         raise Unavailable("node-not-running", f"no node runs in {home}: {advice}")
     data = parse_json(run_file.read_bytes(), max_bytes=MAX_RUN_FILE_BYTES, what="run/node.json")
-    members = check_members(data, "run/node.json", required=("pid", "url", "v"))
+    members = check_members(data, "run/node.json", required=("pid", "url", "v"), optional=("certificate",))
     if not _is_alive(members["pid"]):
         # Another program may have its port by now, and must not be sent the token.
         raise Unavailable("node-not-running", f"the node of {home} was ended without notice: {advice}")
-    token = load_private(token_file or home / "keys" / TOKEN_FILE).decode("ascii").strip()
-    return NodeClient(str(members["url"]), token, language=LANGUAGE)
+    token = _load_token(token_file or home / "keys" / TOKEN_FILE)
+    certificate = members.get("certificate")
+    pin = None if certificate is None else Path(str(certificate))
+    return NodeClient(str(members["url"]), token, language=LANGUAGE, tls_pin=pin)
+
+
+def require_guarded_url(url: str) -> None:
+    """Refuse to send a token over a network in the clear.
+
+    Raises:
+        InvalidInput: ``node-url-plain``.
+    """
+    host = urlsplit(url).hostname or ""
+    if url.startswith("http:") and not is_loopback(host):
+        raise InvalidInput(
+            "node-url-plain", "the token would cross the network in the clear: want an address with https"
+        )
+
+
+def _load_token(path: Path) -> str:
+    from node.storage.keyfiles import load_private
+
+    return load_private(path).decode("ascii", "replace").strip()
 
 
 def _is_alive(pid: object) -> bool:

@@ -110,12 +110,13 @@ def create_home(
         NotFound: The network file or the passphrase file is not there.
         Fatal: Others can read the passphrase file.
     """
-    from node.api.auth import encode_tokens, new_token
     from node.chain.network import MAX_NETWORK_BYTES, parse_network
     from node.config import parse_settings
     from node.crypto.keystore import parse_keystore
     from node.crypto.secp256k1 import OperatorKey
+    from node.service.tokens import encode_tokens, new_token
     from node.storage.keyfiles import create_keys, load_private, require_no_keys, store_private
+    from node.storage.tokenfile import TOKENS_FILE
 
     code = parse_uscc(member)
     unknown = [role for role in roles if role not in ROLES]
@@ -149,7 +150,7 @@ def create_home(
     operator = create_keys(keys, passphrase, secrets.token_bytes, scrypt_n=scrypt_n)
     recovery = OperatorKey(parse_keystore(load_private(keys / "recovery.json"), passphrase)).address
     token, entry = new_token("operator", "operator", None, secrets.token_bytes)
-    store_private(keys / "tokens.json", encode_tokens([entry]))
+    store_private(keys / TOKENS_FILE, encode_tokens([entry]))
     store_private(keys / TOKEN_FILE, token.encode() + b"\n")
     if agreed is not None:
         (home / "network.json").write_bytes(agreed)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 
+from cli.address import split_address
 from cli.language import refuse_language, split_language
 from cli.output import USAGE
 from cli.verify import parse_plain, verify_files
@@ -31,6 +32,7 @@ def run() -> None:
 
 def _run(words: list[str]) -> None:
     _, arguments = split_language(words)
+    _, arguments = split_address(arguments)
     refused = refuse_language(arguments)
     if refused is not None:
         sys.stderr.write(refused + "\n")

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cli.account import print_account
 import typer
 
+from cli.account import print_account
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported
 
-SECONDS_PER_DAY = 86_400
 app = typer.Typer(no_args_is_help=True, help=say("运行节点", "run a node"))
 
 
@@ -47,8 +44,8 @@ def status(
         say("已签发", "published"),
         say("已上链", "anchored"),
     )
-    if node["account"]:
-        print_account(node["account"])
     print_table(
         columns, [(log["kind"], log["size"], log["published"], log["anchored"]) for log in node["logs"]]
     )
+    if node["account"]:
+        print_account(node["account"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from cli.address import ADDRESS
 from cli.home import DEFAULT_HOME, HomeOption, TokenOption, open_client
 from cli.language import LANGUAGE, say
 from cli.output import print_line, print_table, reported, require_file, require_writable
@@ -196,7 +197,7 @@ def build_policy(
     network = load_network(settings)
     described: list[_Described] = []
     for url in nodes:
-        with NodeClient(url, language=LANGUAGE) as client:
+        with NodeClient(url, language=LANGUAGE, tls_ca=ADDRESS.tls_ca) as client:
             described.append(_read_description(client.get("/api/v1/node")))
     if not nodes:
         with open_client(home, token_file) as client:

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from node.core.hosts import is_loopback
 from node.core.uscc import parse_uscc
 from node.errors import InvalidInput, NotFound
 
@@ -37,14 +38,45 @@ class Settings(BaseSettings):
     )
     listen_host: str = Field(
         "127.0.0.1",
-        description="Address the HTTP server listens on. Anything but loopback needs a TLS proxy in front; opening "
-        "it exposes the API to whoever reaches that network.",
+        description="Address the HTTP server listens on. Anything but loopback needs `tls_certificate` or "
+        "`behind_proxy`, or the node does not start; opening it exposes the API to whoever reaches that network.",
     )
     listen_port: int = Field(
         8620,
         ge=0,
         le=65535,
         description="Port of the HTTP server; 0 picks a free one and writes it to run/node.json.",
+    )
+    tls_certificate: Path | None = Field(
+        None,
+        description="PEM file with the server's certificate and what leads from it to its CA. Read at the start: "
+        "restart after renewal. With it the server speaks TLS 1.2 or newer and nothing else.",
+    )
+    tls_key: Path | None = Field(
+        None,
+        description="PEM file with the certificate's key, not encrypted, mode 0600. Whoever reads it can pose as this "
+        "server and take tokens, but not sign anything of the node's.",
+    )
+    behind_proxy: bool = Field(
+        default=False,
+        description="Listen on an address beyond loopback in plain HTTP, because a proxy on a network that only the two "
+        "share speaks TLS in front. Without such a proxy tokens and records cross the network in the clear.",
+    )
+    max_connections: int = Field(
+        1_024,
+        ge=16,
+        le=65_536,
+        description="Connections open at once; further ones are answered 503. Guards memory and open files.",
+    )
+    request_timeout_seconds: float = Field(
+        20.0,
+        ge=0.1,
+        le=600,
+        description="Longest wait for the head of a request, for each 64 KiB of its body, and for a caller to take its "
+        "answer. Guards against callers who hold connections and do nothing.",
+    )
+    idle_timeout_seconds: float = Field(
+        10.0, ge=0.1, le=600, description="Longest wait for the next request on an open connection."
     )
     network_file: Path = Field(
         Path("network.json"),
@@ -120,6 +152,21 @@ class Settings(BaseSettings):
         if heads.is_relative_to(data) or data.is_relative_to(heads):
             raise InvalidInput(
                 "config-head-dir", "head_dir and data_dir lie one inside the other: want them side by side"
+            )
+
+    def require_guarded_port(self) -> None:
+        """Refuse to let tokens cross a network in the clear.
+
+        Raises:
+            InvalidInput: ``config-tls``: half of TLS is set; ``listen-open``: neither TLS nor a proxy, not on loopback.
+        """
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise InvalidInput("config-tls", "tls_certificate and tls_key are set together or not at all")
+        if self.tls_certificate is None and not self.behind_proxy and not is_loopback(self.listen_host):
+            raise InvalidInput(
+                "listen-open",
+                f"listen_host {self.listen_host} is not loopback and tokens would cross the network in the clear: "
+                "set tls_certificate and tls_key, or behind_proxy = true when a proxy speaks TLS in front",
             )
 
     @property

@@ -28,16 +28,18 @@ import structlog
 import uvicorn
 
 from node.api.app import build_app
-from node.api.auth import TokenGate, parse_tokens
+from node.api.auth import TokenGate
+from node.api.server import ServerLimits, build_server_config, build_tls, raise_file_limit
 from node.api.state import ApiState
 from node.bootstrap import open_node
 from node.config import load_settings
 from node.core.canonical import encode_json
 from node.core.clock import SystemClock
 from node.errors import NotFound, Unavailable
-from node.storage.keyfiles import load_private
 from node.recovery import back_up
 from node.service.backups import Backups
+from node.storage.keyfiles import load_private
+from node.storage.tokenfile import TokenFile
 
 if TYPE_CHECKING:
     import ssl
@@ -45,9 +47,9 @@ if TYPE_CHECKING:
 
     from node.bootstrap import RunningNode
     from node.config import Settings
+    from node.service.backups import Make
 
 PASSPHRASE_CREDENTIAL: Final = "ironcage-passphrase"  # noqa: S105 - the name of a credential
-    from node.service.backups import Make
 DRAIN_SECONDS: Final = 4
 """Longest wait, after the signal, for calls that are being answered."""
 THREAD_SECONDS: Final = 1.0
@@ -69,7 +71,12 @@ def run_node(home: Path) -> None:
     settings = load_settings(home)
     passphrase = load_passphrase(settings)
     clock = SystemClock()
-    gate = TokenGate(parse_tokens(load_private(settings.path(settings.keys_dir) / "tokens.json")), clock)
+    tokens = TokenFile(settings.path(settings.keys_dir))
+    tokens.load()
+    gate = TokenGate(tokens.current, clock)
+    settings.require_guarded_port()
+    tls = _load_tls(settings)
+    raise_file_limit(settings.max_connections)
     try:
         with (
             _stopping_on_signals(),
@@ -77,7 +84,7 @@ def run_node(home: Path) -> None:
             open_node(settings, passphrase, clock) as node,
         ):
             try:
-                _serve(settings, node, gate, listener)
+                _serve(settings, node, gate, listener, tls)
             finally:
                 node.request_stop()
                 node.join_loops()
@@ -135,14 +142,15 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, node: RunningNode, backups: Backups) -> None:
         super().__init__(config)
         self._node = node
+        self._backups = backups
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop the loops, then the server."""
+        self._backups.request_stop()
         self._node.request_stop()
         await super().shutdown(sockets)
 
 
-        self._backups = backups
 def _serve(
     settings: Settings,
     node: RunningNode,
@@ -155,46 +163,38 @@ def _serve(
         node.services, node.uploads, node.imports.wake, sleep=node.chain_loop.sleep, backups=backups
     )
     app = build_app(
-        self._backups.request_stop()
         state,
         gate,
         language=settings.language,
         max_upload_bytes=settings.max_upload_bytes,
         version=version("ironcage"),
+        timeout_seconds=settings.request_timeout_seconds,
     )
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=10,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        limit_concurrency=1_100,
-        h11_max_incomplete_event_size=64 * 1024,
-        server_header=False,
+    limits = ServerLimits(
+        settings.request_timeout_seconds, settings.idle_timeout_seconds, settings.max_connections
     )
+    config = build_server_config(app, limits, drain_seconds=DRAIN_SECONDS, tls=tls)
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
+    url = f"{'http' if tls is None else 'https'}://{_reachable(host)}:{port}"
     run_file = settings.home / "run" / "node.json"
     run_file.parent.mkdir(mode=0o700, exist_ok=True)
     # Whole or not at all: commands read it while we write.
     new = run_file.with_suffix(".new")
-    new.write_bytes(encode_json({"pid": os.getpid(), "url": f"http://{shown}:{port}", "v": 1}))
+    described = {"pid": os.getpid(), "url": url, "v": 1}
+    if settings.tls_certificate is not None:
+        described["certificate"] = str(settings.path(settings.tls_certificate))
+    new.write_bytes(encode_json(described))
     new.replace(run_file)
-    structlog.get_logger("ironcage").info("listening", url=f"http://{shown}:{port}", member=settings.member)
+    structlog.get_logger("ironcage").info("listening", url=url, member=settings.member)
     try:
         node.start_loops()
         _Server(config, node, backups).run(sockets=[listener])
     finally:
+        backups.request_stop()
+        backups.join()
         run_file.unlink(missing_ok=True)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
-        backups.request_stop()
-        backups.join()
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
 def _backup_maker(settings: Settings, node: RunningNode) -> Make:
     def make(directory: Path, tell: Callable[[int], None]) -> tuple[Path, int, int]:
         path, manifest = back_up(settings, node.store, directory, node.services.clock, tell)
@@ -219,6 +219,11 @@ def _load_tls(settings: Settings) -> ssl.SSLContext | None:
     return build_tls(certificate, key)
 
 
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
         listener.bind((settings.listen_host, settings.listen_port))
     except OSError as error:
         listener.close()

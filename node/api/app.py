@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from node.api import backups, logs, records
@@ -16,6 +18,8 @@ from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, errors, ins
 from node.errors import NodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from node.api.auth import TokenGate
@@ -27,16 +31,23 @@ UPLOAD_PATH: Final = "/api/v1/imports"
 _MAX_DIGITS: Final = 20
 
 
-def build_app(
-    state: ApiState, gate: TokenGate, *, language: str, max_upload_bytes: int, version: str
-) -> FastAPI:
-    """Build the application.
 ROUTERS: Final = (logs.api, records.router, backups.router, logs.log, logs.health)
 TIMEOUT_SECONDS: Final = 20.0
 _ALWAYS: Final = (400, 404, 413, 414, 431, 500)
 _WITH_BODY: Final = (408,)
 
 
+def build_app(
+    state: ApiState,
+    gate: TokenGate,
+    *,
+    language: str,
+    max_upload_bytes: int,
+    version: str,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    random: Callable[[int], bytes] = os.urandom,
+) -> FastAPI:
+    """Build the application.
 
     Args:
         state: The node.
@@ -44,6 +55,8 @@ _WITH_BODY: Final = (408,)
         language: ``zh`` or ``en`` for callers that name none.
         max_upload_bytes: Greatest size of a file to import.
         version: Version of the program.
+        timeout_seconds: Longest wait for each 64 KiB of a body.
+        random: Source of request ids.
     """
     app = FastAPI(
         title="Ironcage node 数据铁笼节点",
@@ -53,28 +66,39 @@ _WITH_BODY: Final = (408,)
         redoc_url=None,
         redirect_slashes=False,
     )
+    all_roles()  # a route that lets in nobody knows whom is a fault of the program, seen at its start
     app.state.node = state
     app.state.gate = gate
     app.state.language = language
-    for router in (logs.api, records.router, logs.log, logs.health):
+    for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(RequestLimits, max_bytes=MAX_BODY_BYTES, max_upload_bytes=max_upload_bytes)
     install(app)
+    app.add_middleware(Edge, timeout_seconds=timeout_seconds, random=random)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to change it
     return app
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    """Build the OpenAPI description: as FastAPI does, but with the errors that we answer instead of its own."""
+    """Build the OpenAPI description: as FastAPI does, but with the errors that we answer instead of its own.
+
+    ``x-roles`` names the roles that an operation lets in; null lets in everybody.
+    """
     if app.openapi_schema is None:
+        roles = all_roles()
         described = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        for operations in described["paths"].values():
-            for operation in operations.values():
-                own = operation["responses"].get("422", {}).get("content", {})
-                if MEDIA_TYPE not in own:
-                    operation["responses"].pop("422", None)
+        for path, operations in described["paths"].items():
+            for method, operation in operations.items():
+                answers = operation["responses"]
+                if MEDIA_TYPE not in answers.get("422", {}).get("content", {}):
+                    answers.pop("422", None)
+                common = errors(*_ALWAYS, *(_WITH_BODY if "requestBody" in operation else ()))
+                for status, answer in common.items():
+                    answers.setdefault(str(status), answer)
+                let_in = roles[method.upper(), path]
+                operation["x-roles"] = None if let_in is None else list(let_in)
         schemas = described.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
@@ -83,8 +107,23 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+def all_roles() -> dict[tuple[str, str], tuple[str, ...] | None]:
+    """Give the roles that each call, by method and path, lets in; None for all the world.
+
+    Raises:
+        LookupError: A route does not say.
+    """
+    return {
+        (method, route.path_format): roles_of(route)
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+
+
 class RequestLimits:
-    """Ends a request whose path is no text, or whose body is larger than its route allows, before it is read whole.
+    """Ends a request whose body is larger than its route allows, before it is read whole.
 
     The body of an upload is read only for callers who may import: what is read goes to the disk.
     """
@@ -101,16 +140,12 @@ class RequestLimits:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        if not scope["path"].isprintable():
-            # The router would pass over a newline at the end, so that one thing had two names.
-            await problem(request, 404, "http-404", "Not Found")(scope, receive, send)
-            return
         limit = self._max_bytes
         if request.method == "POST" and scope["path"] == UPLOAD_PATH:
             limit = self._max_upload_bytes
             try:
                 request.app.state.gate.check(bearer_of(request), OPERATORS)
-            except AccessDenied as error:
+            except NodeError as error:
                 await node_problem(request, error)(scope, receive, send)
                 return
         detail = f"body is larger than {limit} bytes"

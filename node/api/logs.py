@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from node.api.auth import Auditor, Operator, Staff
+from node.api.auth import OPEN, Auditor, Operator, Staff
 from node.api.models import DECIMAL, AnchorView, anchor_view
 from node.api.problems import Responses, errors
 from node.api.state import services_of, state_of
@@ -33,7 +33,7 @@ def _sends(media_type: str, what: str, more: Responses | None = None) -> dict[st
     return {"response_class": Response, "responses": sent | (more or {})}
 
 
-@api.get("/node", tags=["node"])
+@api.get("/node", tags=["node"], dependencies=[OPEN])
 def show_node(request: Request) -> dict[str, Any]:
     """Say who this node is, its public keys, and how far its logs have come. Open to all."""
     return services_of(request).describe()
@@ -66,7 +66,7 @@ def list_anchors(
     return views
 
 
-@log.get("/log/{kind}/{number}/checkpoint", **_sends(TEXT, "A signed note."))
+@log.get("/log/{kind}/{number}/checkpoint", dependencies=[OPEN], **_sends(TEXT, "A signed note."))
 def show_checkpoint(request: Request, kind: str, number: str) -> Response:
     """The newest signed checkpoint (C2SP tlog-checkpoint). Open to all."""
     reader = _reader(request, kind, number)
@@ -76,7 +76,7 @@ def show_checkpoint(request: Request, kind: str, number: str) -> Response:
     return Response(found[1], media_type=TEXT, headers={"Cache-Control": "no-cache"})
 
 
-@log.get("/log/{kind}/{number}/proof/{index}", **_sends(TEXT, "A tlog-proof."))
+@log.get("/log/{kind}/{number}/proof/{index}", dependencies=[OPEN], **_sends(TEXT, "A tlog-proof."))
 def show_proof(
     request: Request, kind: str, number: str, index: Annotated[int, PathParameter(ge=0), DECIMAL]
 ) -> Response:
@@ -105,6 +105,7 @@ def show_access_entries(request: Request, number: str, path: str, caller: Audito
 
 @log.get(
     "/log/records/{number}/tile/entries/{path:path}",
+    dependencies=[OPEN],
     **_sends(BYTES, "Entries, each behind its length in two bytes."),
 )
 def show_record_entries(request: Request, number: str, path: str) -> Response:
@@ -115,7 +116,7 @@ def show_record_entries(request: Request, number: str, path: str) -> Response:
     return Response(bundle, media_type=BYTES, headers={"Cache-Control": IMMUTABLE})
 
 
-@log.get("/log/{kind}/{number}/tile/{path:path}", **_sends(BYTES, "Hashes of 32 bytes."))
+@log.get("/log/{kind}/{number}/tile/{path:path}", dependencies=[OPEN], **_sends(BYTES, "Hashes of 32 bytes."))
 def show_tile(request: Request, kind: str, number: str, path: str) -> Response:
     """A tile of hashes (C2SP tlog-tiles). Open to all."""
     reader = _reader(request, kind, number)
@@ -128,7 +129,7 @@ def show_tile(request: Request, kind: str, number: str, path: str) -> Response:
     return Response(tile, media_type=BYTES, headers={"Cache-Control": IMMUTABLE})
 
 
-@health.get("/healthz", responses=errors(503))
+@health.get("/healthz", dependencies=[OPEN], responses=errors(503))
 def healthz(request: Request) -> dict[str, str]:
     """Whether the process works. Open to all."""
     fatal = services_of(request).sequencer.fatal
@@ -137,7 +138,7 @@ def healthz(request: Request) -> dict[str, str]:
     return {"status": "ok"}
 
 
-@health.get("/readyz", responses=errors(503))
+@health.get("/readyz", dependencies=[OPEN], responses=errors(503))
 def readyz(request: Request) -> dict[str, object]:
     """Whether the node takes work; the reason when it does not. Open to all."""
     state = services_of(request).state()
@@ -146,7 +147,7 @@ def readyz(request: Request) -> dict[str, object]:
     return state
 
 
-@health.get("/metrics", **_sends(CONTENT_TYPE_LATEST, "Prometheus text format."))
+@health.get("/metrics", dependencies=[OPEN], **_sends(CONTENT_TYPE_LATEST, "Prometheus text format."))
 def metrics(request: Request) -> Response:
     """Prometheus metrics: sizes and ages, no personal data. Open to all who reach the port."""
     services = services_of(request)

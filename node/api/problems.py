@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/problem+json"
 PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 BODY_SIZE_STATUS: Final = 413
+SLOW_STATUS: Final = 408
 RETRY_AFTER_SECONDS: Final = 2
 _UNAUTHENTICATED: Final = frozenset({"token-missing", "token-unknown", "token-expired"})
 _OWN_NAME: Final = re.compile(r"[a-z_]{1,40}|[0-9]{1,6}")
+REQUEST_ID: Final = "ironcage.request_id"
+"""Where a request's id stands in its scope."""
 _LOG = structlog.get_logger("ironcage")
 
 
@@ -46,19 +49,25 @@ def problem(
     request: Request, status: int, code: str, detail: str, more_headers: Mapping[str, str] | None = None
 ) -> Response:
     """Build the answer for an error."""
-    body: dict[str, Any] = {
-        "type": f"urn:ironcage:error:{code}",
-        "title": title_of(code, language_of(request)),
-        "status": status,
-        "code": code,
-        "detail": detail,
-    }
+    body = problem_body(status, code, detail, language_of(request))
     headers = dict(more_headers or {})
     if status == Unavailable.status:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status == 401:  # noqa: PLR2004 - RFC 9110 demands the header with this status
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(encode_json(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def problem_body(status: int, code: str, detail: str, language: str) -> bytes:
+    """Encode an error (RFC 9457)."""
+    body: dict[str, Any] = {
+        "type": f"urn:ironcage:error:{code}",
+        "title": title_of(code, language),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return encode_json(body)
 
 
 def node_problem(request: Request, error: NodeError) -> Response:
@@ -91,6 +100,9 @@ def install(app: FastAPI) -> None:
     def on_http(request: Request, error: HTTPException) -> Response:
         if error.status_code == BODY_SIZE_STATUS:
             return problem(request, error.status_code, "body-size", str(error.detail))
+        if error.status_code == SLOW_STATUS:
+            closing = {"Connection": "close"}
+            return problem(request, error.status_code, "request-slow", str(error.detail), closing)
         code = f"http-{error.status_code}"
         return problem(request, error.status_code, code, str(error.detail), dict(error.headers or {}))
 
@@ -116,7 +128,13 @@ class FaultBarrier:
             await self._app(scope, receive, watched)
         except Exception as error:  # noqa: BLE001 - this is the place where faults end
             # The traceback may show values of a request, so only the kind and the place of the fault are logged.
-            _LOG.error("fault", kind=type(error).__name__, place=_place_of(error), route=_route_of(scope))
+            _LOG.error(
+                "fault",
+                kind=type(error).__name__,
+                place=_place_of(error),
+                route=route_of(scope),
+                id=scope.get(REQUEST_ID),
+            )
             if not started and scope["type"] == "http":
                 answer = problem(Request(scope), 500, "fault", "an error of this node; its log says where")
                 await answer(scope, receive, send)
@@ -129,7 +147,7 @@ def _place_of(error: BaseException) -> str:
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
 
 
-def _route_of(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """Name the route by its pattern; a path could hold what a caller typed."""
     return str(getattr(scope.get("route"), "path", "?"))
 
@@ -139,9 +157,13 @@ _MEANINGS: Final = {
     401: "No token, an unknown or an expired one.",
     403: "The token's role may not do this.",
     404: "There is no such thing here.",
+    405: "There is no such call here; Allow names those that are.",
+    408: "The body did not come in time.",
     409: "It contradicts what is already there, or the node is read-only.",
     413: "The body is larger than this route takes.",
+    414: "The address is too long.",
     422: "What is stored is not what was signed; nothing is shown.",
+    431: "The head of the request is too large.",
     500: "An error of this node, or its own state is unknown.",
     503: "Not now; the same call may succeed later (Retry-After).",
 }

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
 
-from node.api.auth import Caller, Officer, Operator
+from node.api.auth import Officer, Operator
 from node.api.models import (
     DECIMAL,
     CorrectBody,
@@ -36,6 +36,7 @@ from node.errors import Fatal, NodeError
 from node.records.rules import RULES
 from node.service.jobs import get_job, iterate_refusals, list_jobs
 from node.service.looking import Purpose
+from node.service.tokens import Caller
 
 MAX_NAME_CHARACTERS = 200
 FORM_FIELDS = frozenset({"file", "item", "corrections"})

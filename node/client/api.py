@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
@@ -22,7 +23,9 @@ _CLASSES: Final[dict[int, type[NodeError]]] = {
     404: NotFound,
     409: Conflict,
     413: InvalidInput,
+    414: InvalidInput,
     422: Verification,
+    431: InvalidInput,
     503: Unavailable,
 }
 DEFAULT_TIMEOUT_SECONDS: Final = 120.0
@@ -37,9 +40,11 @@ class NodeClient:
         token: Token for the routes that need one.
         language: ``zh`` or ``en``, for titles of errors and rules.
         timeout_seconds: Longest wait for one answer.
+        tls_ca: PEM file with the CA that the node's certificate must lead to; None takes those of this machine.
+        tls_pin: PEM file with the node's own certificate: it and no other is accepted, under whatever name.
 
     Raises:
-        InvalidInput: ``node-url``.
+        InvalidInput: ``node-url``, ``tls-ca``.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class NodeClient:
         *,
         language: str = "en",
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        tls_ca: Path | None = None,
+        tls_pin: Path | None = None,
     ) -> None:
         if not _URL.fullmatch(url):
             raise InvalidInput(
@@ -58,7 +65,13 @@ class NodeClient:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         # trust_env off: a proxy of the environment must not see what goes to the node.
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url,
+            headers=headers,
+            timeout=timeout_seconds,
+            trust_env=False,
+            verify=_build_tls(tls_ca, tls_pin) if url.startswith("https:") else False,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +113,16 @@ class NodeClient:
     def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **arguments)
+        except httpx.ConnectError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise AccessDenied(
+                    "node-certificate",
+                    f"the certificate of {self._http.base_url} is not one that is trusted here: nothing was sent; "
+                    "name the CA with --tls-ca, if it is the right node",
+                ) from None
+            raise Unavailable(
+                "node-away", f"no answer from the node at {self._http.base_url}: {type(error).__name__}"
+            ) from None
         except httpx.HTTPError as error:
             raise Unavailable(
                 "node-away", f"no answer from the node at {self._http.base_url}: {type(error).__name__}"
@@ -116,6 +139,26 @@ class NodeClient:
             raise Unavailable(
                 "node-answer", "the node's answer is not JSON: is this address a node's?"
             ) from None
+
+
+def _build_tls(ca: Path | None, pin: Path | None) -> ssl.SSLContext:
+    context = (
+        ssl.create_default_context()
+        if ca is None and pin is None
+        else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    trusted = pin or ca
+    try:
+        if pin is not None:
+            # Whoever holds its key is the node; the name in the certificate says nothing more.
+            context.check_hostname = False
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if trusted is not None:
+            context.load_verify_locations(trusted)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidInput("tls-ca", f"{trusted}: no certificates in PEM: {type(error).__name__}") from None
+    return context
 
 
 def _error_of(response: httpx.Response) -> NodeError:

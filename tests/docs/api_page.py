@@ -3,12 +3,8 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
-from fastapi.routing import APIRoute
-
-from node.api import logs, records
 from node.api.app import build_app
 
 HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
@@ -17,13 +13,13 @@ HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
 
 The running node serves its full OpenAPI description at `/openapi.json`. The `ironcage` commands that
 talk to the node use this API and nothing else, so whatever they do a program can do too. These do not talk to it: `ironcage init`,
-`ironcage node run`, `ironcage node token`, `ironcage evidence verify`, `ironcage policy show`, `ironcage log fsck`, and those of
+`ironcage node run`, `ironcage token`, `ironcage evidence verify`, `ironcage policy show`, `ironcage log fsck`, and those of
 `ironcage chain` and `ironcage member`, which work on files or ask the chain. `ironcage policy export` asks both node and chain.
 
 节点在 `/openapi.json` 提供完整的 OpenAPI 描述；与节点通信的 `ironcage` 命令只用这些接口。上列其他命令只读写本机文件或询问链；
 `policy export` 同时询问节点与链。
 
-* The node speaks plain HTTP on loopback. On any other address put a proxy with TLS in front ([SECURITY.md](../SECURITY.md)).
+* The node speaks plain HTTP on loopback, and on other addresses HTTPS or behind a proxy that does ([configuration.md](configuration.md#https)).
 * `Authorization: Bearer ict_…` where a role is named below. An administrator may do everything.
 * Look-ups are POST, so that no identifier of a person or a document stands in the access line of a proxy. A record is named
   by its leaf hash: 64 hex digits, which say nothing about its content.
@@ -31,6 +27,11 @@ talk to the node use this API and nothing else, so whatever they do a program ca
   it, nothing is shown. The answer carries the receipt of the look.
 * Errors are `application/problem+json` with a stable code ([errors.md](errors.md)). `Accept-Language: en` gives English titles and rules.
   Status 503 means: try again, after the seconds in `Retry-After`.
+* Every answer carries `X-Request-Id`: the caller's, if it sent one of 8 to 64 letters, digits, `.`, `_` and `-`, else one that the node made. The node's
+  log names calls by it. Answers are not to be cached, except where `Cache-Control` says so, nor to be used by other web pages: there is no CORS.
+* Limits: head of a request 32 KiB and 100 headers (431), path 2 KiB and query 4 KiB (414), body 1 MiB, of an upload `max_upload_bytes` (413). A body has
+  to come within `request_timeout_seconds` for each 64 KiB (408). Paths have one spelling, without `%`.
+* HTTP/1.1 and 1.0, read strictly: a request with both a length and chunks is refused, and so is any other transfer coding than chunked.
 * Paths under `/log` are [C2SP tlog-tiles](https://c2sp.org/tlog-tiles). Tiles hold hashes and are open to
   all, like the entries of the records log; entries of the access log are for auditors.
 
@@ -63,7 +64,7 @@ def build() -> str:
     parts = [HEAD]
     for tag, title in TAGS.items():
         lines = [
-            _route(path, method, operation, _roles(path, method))
+            _route(path, method, operation)
             for path, methods in described["paths"].items()
             for method, operation in methods.items()
             if operation["tags"] == [tag]
@@ -84,25 +85,10 @@ TAGS = {
 }
 
 
-def _route(path: str, method: str, operation: dict[str, Any], roles: str) -> str:
+def _route(path: str, method: str, operation: dict[str, Any]) -> str:
+    roles = ", ".join(operation["x-roles"] or ["all"])
     text = " ".join(operation["description"].split())
     return f"| `{method.upper()} {path}` | {roles} | {text} |\n"
-
-
-def _roles(path: str, method: str) -> str:
-    """Name the roles that the route's dependency lets in."""
-    routers = (logs.api, records.router, logs.log, logs.health)
-    route = next(
-        route
-        for router in routers
-        for route in router.routes
-        if isinstance(route, APIRoute) and route.path_format == path and method.upper() in route.methods
-    )
-    for dependency in route.dependant.dependencies:
-        roles = inspect.getclosurevars(dependency.call).nonlocals.get("roles")
-        if roles:
-            return ", ".join(roles)
-    return "all"
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:

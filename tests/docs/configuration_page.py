@@ -52,18 +52,53 @@ LoadCredentialEncrypted=ironcage-passphrase:/etc/ironcage/passphrase.cred
 ExecStart=/usr/bin/env ironcage node run --home /srv/ironcage
 ```
 
+## HTTPS
+
+On loopback the node speaks plain HTTP. On any other address it does not start without one of these:
+
+* `tls_certificate` and `tls_key`: it speaks HTTPS itself, TLS 1.2 or newer. A key that others can read, or that does not belong to the certificate, is refused at
+  the start. Restart after renewal.
+* `behind_proxy = true`: a proxy speaks HTTPS in front, and nobody else reaches the network between the two. Let the proxy pass on `Authorization` and keep
+  `/metrics` and `/api` off the public side. The node believes no `X-Forwarded-…` header.
+
+```
+listen_host = "10.1.2.3"
+tls_certificate = "tls/node.pem"
+tls_key = "tls/node.key"
+```
+
+Commands on the node's own account accept the certificate of `tls_certificate` and no other. Commands elsewhere check it as browsers do: `--url
+https://node.example:8620`, with `--tls-ca FILE` for the department's own CA. They send no token over plain HTTP to another machine.
+
+本机以外的地址必须配置证书，或声明前面有 HTTPS 代理，否则节点拒绝启动。
+
+The node needs about `max_connections` + 2,048 open files and raises its own limit so far as it may; if it may not, its log says `few-open-files`: set
+`LimitNOFILE=` of the service.
+
 ## Tokens
 
-Calls that need one carry `Authorization: Bearer ict_…`. `init` makes one with role operator,
-`ironcage node token NAME --role ROLE` makes more. `keys/tokens.json` holds the SHA-256 digest, name, role and expiry
-(seconds, or null) of each, never a token; a line that is taken out is a token revoked. It is read when the node starts. What each role may do: [api.md](api.md).
-Commands take `keys/operator.token` unless `--token-file` or `IRONCAGE_TOKEN_FILE` names another file, mode 0600.
+Calls that need one carry `Authorization: Bearer ict_…`. `init` makes one with role operator for the account of the same name.
+
+```
+ironcage token create li --role officer --out li.token    # 0600; give it to her, keep no copy
+ironcage token list                                       # accounts, roles, ends; never a token
+ironcage token rotate li --overlap 24 --out li-2.token    # the old one works for 24 more hours
+ironcage token revoke li                                  # at once
+```
+
+The running node takes up every change with its next call. `keys/tokens.json` (0600) holds the SHA-256 digest, name, role and end (seconds, or null) of each token,
+never a token. If it cannot be read, nobody is let in. Tokens are compared by digest, in constant time. What each role may do: [api.md](api.md).
+Commands take `keys/operator.token` unless `--token-file` or `IRONCAGE_TOKEN_FILE` names another file, mode 0600. After `token rotate operator`, write the new token there.
+
+令牌的新建、轮换、收回立即生效，无须重启；文件中只有摘要，令牌只在新建时显示一次。
 
 ## Commands
 
 | variable | meaning |
 |---|---|
 | `IRONCAGE_HOME` | home directory when `--home` is not given; the current directory otherwise |
+| `IRONCAGE_TOKEN_FILE` | token file when `--token-file` is not given |
+| `IRONCAGE_URL`, `IRONCAGE_TLS_CA` | node to talk to, and CA of its certificate, when `--url` and `--tls-ca` are not given |
 | `IRONCAGE_LANG` | `zh` or `en`; otherwise the locale decides. `--lang` comes before both |
 """
 

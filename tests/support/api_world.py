@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import httpx
 
 from node.api.app import build_app
-from node.api.auth import ROLES, TokenGate, new_token
+from node.api.auth import TokenGate
 from node.api.problems import MEDIA_TYPE
 from node.api.state import ApiState
 from node.core.texts import title_of
@@ -19,6 +19,7 @@ from node.readers.opening import open_table
 from node.records.headers import find_header
 from node.service.backups import Backups
 from node.service.jobs import unfinished_jobs
+from node.service.tokens import ROLES, new_token
 from node.worker.uploads import Uploads
 from tests.support.node_world import NodeWorld
 
@@ -68,7 +69,8 @@ class ApiWorld:
             role = name if name in ROLES else "administrator"
             self.tokens[name], entry = new_token(f"{name}-name", role, expires, self.node.random)
             entries.append(entry)
-        self.gate = TokenGate(entries, self.node.clock)
+        self.entries = entries
+        self.gate = TokenGate(lambda: self.entries, self.node.clock)
         self.bare_app = shared_app()
         self.described = self.bare_app.openapi()
 
@@ -85,14 +87,14 @@ class ApiWorld:
         self.bare_app.state.node, self.bare_app.state.gate = state, self.gate
         return self.bare_app
 
-    def _wake(self):
-        self.woken += 1
     @staticmethod
     def _back_up(directory, tell):
         """Pretend to write a megabyte: what a backup is, is tested on a disk."""
         tell(1 << 20)
         return directory / "backup", 1 << 20, 1_800_000_000
 
+    def _wake(self):
+        self.woken += 1
 
     def __enter__(self):
         return self

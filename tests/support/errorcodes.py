@@ -27,11 +27,16 @@ COMPOSED = {
 # Codes that only HTTP answers carry, with their status.
 HTTP_ONLY = {
     "body-size": 413,
+    "connections": 503,
     "fault": 500,
     "http-400": 400,
     "http-404": 404,
     "http-405": 405,
+    "http-414": 414,
+    "http-431": 431,
+    "http-501": 501,
     "request-shape": 400,
+    "request-slow": 408,
 }
 # Raised again with the code of another error, read above where that one is made.
 _PASSED_ON = {"code", "error.code", "fatal.code", "str(state['code'])", "*msgpack.unpackb(body)"}

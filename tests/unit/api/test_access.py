@@ -2,14 +2,23 @@
 """Who may call what: every route of the application, with every token that does not fit."""
 
 import pytest
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIRouter
 from starlette.routing import Route
 
-from node.api.auth import PREFIX, ROLES, TokenGate, encode_tokens, new_token, parse_tokens
+from node.api import app as application
+from node.api.app import all_roles
 from node.core.canonical import encode_json
 from node.errors import AccessDenied, NodeError
-from tests.support.api_world import WHY, ApiWorld, csv_of
-from tests.support.clock import ManualClock
+from node.service.tokens import (
+    PREFIX,
+    ROLES,
+    check_token,
+    encode_tokens,
+    new_token,
+    parse_tokens,
+    revoke_token,
+)
+from tests.support.api_world import WHY, ApiWorld, csv_of, new_app
 from tests.support.errors import raises_code
 from tests.support.node_world import FixedRandom, penalty
 from tests.support.rows import PENALTY
@@ -38,6 +47,8 @@ ROUTES = {
     ("POST", "/api/v1/records/{leaf}/evidence"): (OFFICERS, {"json": WHY | {"disclose": ["subject"]}}),
     ("POST", "/api/v1/records/{leaf}/withdraw"): (OPERATORS, {"json": {"ground": "g"}}),
     ("POST", "/api/v1/records/{leaf}/correct"): (OPERATORS, {"json": {"values": {"a": "b"}, "ground": "g"}}),
+    ("POST", "/api/v1/backups"): (OPERATORS, {"json": {"directory": "/nowhere"}}),
+    ("GET", "/api/v1/backups/newest"): (OPERATORS, {}),
     ("GET", "/log/{kind}/{number}/checkpoint"): (OPEN, {}),
     ("GET", "/log/{kind}/{number}/proof/{index}"): (OPEN, {}),
     ("GET", "/log/access/{number}/tile/entries/{path:path}"): (AUDITORS, {}),
@@ -48,6 +59,8 @@ ROUTES = {
     ("GET", "/metrics"): (OPEN, {}),
 }
 CLOSED = [(method, path) for (method, path), (roles, _) in ROUTES.items() if roles is not OPEN]
+FOREIGN = new_token("operator-name", "operator", None, FixedRandom("another node"))[0]
+"""A good token of another node, for an account of the same name."""
 UNANSWERED = {"token-missing", "token-unknown", "token-expired", "role-insufficient"}
 
 
@@ -93,6 +106,20 @@ def test_every_route_is_in_the_table(world):
     assert all_routes(world.app) == ROUTES.keys()
 
 
+def test_every_route_declares_whom_the_table_expects():
+    declared = {key: roles and set(roles) for key, roles in all_roles().items()}
+    expected = {(method, path.replace(":path", "")): roles for (method, path), (roles, _) in ROUTES.items()}
+    assert declared == {key: roles for key, roles in expected.items() if key[1] != "/openapi.json"}
+
+
+def test_a_program_with_a_route_that_does_not_say_does_not_start(monkeypatch):
+    router = APIRouter()
+    router.add_api_route("/forgotten", lambda: None)
+    monkeypatch.setattr(application, "ROUTERS", (*application.ROUTERS, router))
+    with pytest.raises(LookupError, match="/forgotten does not say who may call it"):
+        new_app()
+
+
 def test_open_routes_answer_everybody(filled):
     for (method, pattern), (roles, arguments) in ROUTES.items():
         if roles is OPEN:
@@ -113,7 +140,13 @@ def test_closed_routes_refuse_whoever_does_not_fit(filled, method, pattern):
     refused(401, "token-unknown", token=PREFIX + "A" * 43)
     refused(401, "token-unknown", token="x")
     refused(401, "token-unknown", token=filled.tokens["administrator"][:-1])
+    refused(401, "token-unknown", token=FOREIGN)
+    refused(401, "token-unknown", token=filled.tokens["operator"].upper())
     refused(401, "token-expired", role="expired")
+    entries = list(filled.entries)
+    filled.entries[:] = revoke_token(entries, "administrator-name")
+    refused(401, "token-unknown", role="administrator")
+    filled.entries[:] = entries
     for role in sorted(set(ROLES) - roles - {"administrator"}):
         refused(403, "role-insufficient", role=role)
     for scheme in ("Basic", "bearer x", ""):
@@ -154,15 +187,14 @@ def test_a_caller_is_known_by_the_name_of_the_token(filled):
 # ---- tokens
 
 
-def gate(*entries, now=1_800_000_000):
-    return TokenGate(entries, ManualClock(now))
+NOW = 1_800_000_000
 
 
 def test_a_token_is_its_secret_and_only_its_digest_is_kept():
     text, entry = new_token("li", "officer", None, FixedRandom())
     assert text.startswith(PREFIX)
     assert text not in encode_tokens([entry]).decode()
-    caller = gate(entry).check(text, ("officer",))
+    caller = check_token([entry], text, ("officer",), NOW)
     assert (caller.name, caller.role) == ("li", "officer")
 
 
@@ -175,8 +207,8 @@ def test_tokens_survive_their_file():
 def test_a_token_ends_on_the_second(expires):
     text, entry = new_token("li", "officer", expires, FixedRandom())
     with raises_code(AccessDenied, "token-expired"):
-        gate(entry).check(text, ("officer",))
-    assert gate(entry, now=expires - 1).check(text, ("officer",)).name == "li"
+        check_token([entry], text, ("officer",), NOW)
+    assert check_token([entry], text, ("officer",), expires - 1).name == "li"
 
 
 def test_an_unknown_role_gets_no_token():
@@ -212,6 +244,6 @@ def test_a_token_file_that_is_none_is_refused(token):
 def test_the_world_is_closed_by_default(tmp_path):
     """A node without tokens answers the open routes only."""
     with ApiWorld(tmp_path) as world:
-        world.gate = TokenGate([], world.node.clock)
+        world.entries.clear()
         assert world.get("/api/v1/node").status_code == 200
         assert world.get("/api/v1/imports", "administrator").status_code == 401
