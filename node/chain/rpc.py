@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from node.core.clock import MAX_TIME
 from node.core.encoding import encode_hex
 from node.errors import Conflict, Unavailable
 
@@ -23,6 +24,8 @@ METHOD_NOT_FOUND: Final = -32601
 
 _QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _DATA: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
+_MAX_QUANTITY: Final = 2**64 - 1
+"""What is asked for here fits 64 bits on every chain; more could not be stored."""
 _MAX_MESSAGE_CHARACTERS: Final = 200
 _REVERTED: Final = 3
 """JSON-RPC error code for a reverted call, with the contract's reason in ``data`` (EIP-1474 practice)."""
@@ -148,7 +151,7 @@ class Rpc:
             self._quantity(fields.get("number"), what),
             self._data(fields.get("hash"), what, length=HASH_BYTES),
             self._data(fields.get("parentHash"), what, length=HASH_BYTES),
-            self._quantity(fields.get("timestamp"), what),
+            self._quantity(fields.get("timestamp"), what, most=MAX_TIME),
         )
 
     def newest_block(self) -> Block:
@@ -272,8 +275,9 @@ class Rpc:
     def _error(self, method: str, error: dict[str, Any]) -> RpcError:
         code, message = error.get("code"), error.get("message")
         text = printable(message) if isinstance(message, str) else "no reason given"
-        refused = RpcError("chain-rpc", f"chain node {self.place} refuses {method}: {text} ({code})")
-        refused.rpc_code = code if type(code) is int else 0
+        number = code if type(code) is int else 0
+        refused = RpcError("chain-rpc", f"chain node {self.place} refuses {method}: {text} ({number})")
+        refused.rpc_code = number
         refused.rpc_message = text
         refused.data = _reason_bytes(error.get("data"))
         return refused
@@ -284,10 +288,11 @@ class Rpc:
     def _object(self, value: Any, what: str) -> dict[str, Any]:
         return value if isinstance(value, dict) else self._refuse(what)
 
-    def _quantity(self, value: Any, what: str) -> int:
+    def _quantity(self, value: Any, what: str, *, most: int = _MAX_QUANTITY) -> int:
         if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
             self._refuse(what)
-        return int(value, 0)
+        number = int(value, 0)
+        return number if number <= most else self._refuse(what)
 
     def _data(self, value: Any, what: str, *, length: int | None = None) -> bytes:
         if not isinstance(value, str) or not _DATA.fullmatch(value):

@@ -11,6 +11,7 @@ both bound the wait for the connection and for each read. Both give a decoded JS
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import threading
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 
 _MAX_URL_CHARACTERS: Final = 2048
 _HTTP_OK: Final = 200
+# Names and IPv4 addresses; IPv6 addresses. Longer labels are an error of the socket's own, and no name has them.
+_HOST: Final = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?|[0-9a-f:.]*:[0-9a-f:.]*"
+)
+_MAX_HOST_CHARACTERS: Final = 253
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -93,6 +99,8 @@ def parse_rpc_url(text: str) -> RpcUrl:
     if (
         parts.scheme not in _DEFAULT_PORTS
         or not parts.hostname
+        or len(parts.hostname) > _MAX_HOST_CHARACTERS
+        or not _HOST.fullmatch(parts.hostname)
         or parts.username is not None
         or "#" in text
         or port == 0
