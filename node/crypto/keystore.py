@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keystore v3 (Web3 Secret Storage) with scrypt, for 32-byte secrets: operator, recovery, wrapping and index keys.
 
-The third-party library is imported when a keystore is used, because it loads a pairing library that offline
-verification, which never opens a keystore, does not need.
+Files are written by the library that Ethereum's own tools use and read here: that library loads a pairing library
+first, most of a second, which a node's start and offline verification can do without.
 """
 
 from __future__ import annotations
 
 import re
+from hmac import compare_digest
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES128
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
 from node.core.canonical import check_members, encode_json, parse_json
+from node.crypto.keccak import keccak256
 from node.errors import InvalidInput, Verification
 
 SECRET_BYTES = 32
@@ -20,6 +26,7 @@ _MAX_BYTES = 4096
 _MAX_SCRYPT_R = 8
 _MAX_SCRYPT_P = 16
 _KEY_BYTES = 32
+_CIPHER_KEY_BYTES = 16
 
 
 def encode_keystore(secret: bytes, passphrase: str, *, n: int = DEFAULT_SCRYPT_N) -> bytes:
@@ -40,7 +47,7 @@ def encode_keystore(secret: bytes, passphrase: str, *, n: int = DEFAULT_SCRYPT_N
     if not passphrase:
         raise InvalidInput("keystore-passphrase", "passphrase is empty")
     _check_cost(n, _MAX_SCRYPT_R, 1)
-    from eth_keyfile.keyfile import create_keyfile_json  # noqa: PLC0415  loads a pairing library; see the module docstring
+    from eth_keyfile.keyfile import create_keyfile_json  # noqa: PLC0415  see the module docstring
 
     try:
         keystore = create_keyfile_json(secret, passphrase.encode(), kdf="scrypt", iterations=n)
@@ -70,14 +77,31 @@ def parse_keystore(data: bytes, passphrase: str) -> bytes:
         optional=("address", "id"),
     )
     _check_crypto(keystore)
-    from eth_keyfile.keyfile import decode_keyfile_json  # noqa: PLC0415  loads a pairing library; see the module docstring
-
-    try:
-        return bytes(decode_keyfile_json(keystore, passphrase.encode()))
-    except ValueError:
+    crypto = keystore["crypto"]
+    key = _derive_key(passphrase, crypto["kdfparams"])
+    ciphertext = bytes.fromhex(crypto["ciphertext"])
+    mac = keccak256(key[_CIPHER_KEY_BYTES:] + ciphertext)
+    if not compare_digest(mac, bytes.fromhex(crypto["mac"])):
         raise Verification(
             "keystore-passphrase", "keystore does not open: want the passphrase it was encrypted under"
-        ) from None
+        )
+    mode = CTR(bytes.fromhex(crypto["cipherparams"]["iv"]))
+    decryptor = Cipher(AES128(key[:_CIPHER_KEY_BYTES]), mode).decryptor()
+    return decryptor.update(ciphertext) + decryptor.finalize()
+
+
+def _derive_key(passphrase: str, costs: dict[str, Any]) -> bytes:
+    """Derive cipher key and MAC key; other threads run meanwhile."""
+    # OpenSSL's scrypt refuses r = 1 with a large n, which keystores of other programs have.
+    from Crypto.Protocol.KDF import scrypt  # noqa: PLC0415  # for offline verification, which opens no keystore
+
+    def as_text(data: bytes) -> str:
+        return data.decode("latin-1")  # its types ask for text, of which it takes each character for a byte
+
+    salt = as_text(bytes.fromhex(costs["salt"]))
+    password = as_text(passphrase.encode())
+    key: Any = scrypt(password, salt, _KEY_BYTES, costs["n"], costs["r"], costs["p"])
+    return bytes(key)
 
 
 def _check_crypto(keystore: dict[str, Any]) -> None:

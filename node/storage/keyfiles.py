@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,8 @@ from node.errors import Conflict, Fatal, NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from node.crypto.keyfile import KeyKind
 
 SECRET_BYTES: Final = 32
 PRIVATE_DIRECTORY: Final = 0o700
@@ -124,22 +127,32 @@ def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> N
         InvalidInput, Verification: A file is damaged or the passphrase is wrong.
     """
     _check_private(directory)
-    logs = {
-        log: LogKeyPair(
-            Ed25519Signer(parse_private_key("ed25519", _load(directory / f"{log}-{n}.pem"), passphrase)),
-            MlDsa44Signer(
-                parse_private_key("ml-dsa-44", _load(directory / f"{log}-{n}.ml-dsa.pem"), passphrase)
-            ),
-        )
-        for log, n in numbers.items()
-    }
+    pems: dict[str, KeyKind] = {"record": "ed25519", "node": "ed25519"}
+    for log, n in numbers.items():
+        pems |= {f"{log}-{n}": "ed25519", f"{log}-{n}.ml-dsa": "ml-dsa-44"}
+    # Deriving the key of a file takes up to half a second, in which other threads run; the largest come first.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        keystores = {
+            name: threads.submit(parse_keystore, _load(directory / f"{name}.json"), passphrase)
+            for name in ("operator", "wrapping", "index")
+        }
+        seeds = {
+            name: threads.submit(parse_private_key, kind, _load(directory / f"{name}.pem"), passphrase)
+            for name, kind in pems.items()
+        }
     return NodeKeys(
-        operator=OperatorKey(parse_keystore(_load(directory / "operator.json"), passphrase)),
-        record_seed=parse_private_key("ed25519", _load(directory / "record.pem"), passphrase),
-        node=Ed25519Signer(parse_private_key("ed25519", _load(directory / "node.pem"), passphrase)),
-        logs=logs,
-        wrapping=parse_keystore(_load(directory / "wrapping.json"), passphrase),
-        index=parse_keystore(_load(directory / "index.json"), passphrase),
+        operator=OperatorKey(keystores["operator"].result()),
+        record_seed=seeds["record"].result(),
+        node=Ed25519Signer(seeds["node"].result()),
+        logs={
+            log: LogKeyPair(
+                Ed25519Signer(seeds[f"{log}-{n}"].result()),
+                MlDsa44Signer(seeds[f"{log}-{n}.ml-dsa"].result()),
+            )
+            for log, n in numbers.items()
+        },
+        wrapping=keystores["wrapping"].result(),
+        index=keystores["index"].result(),
     )
 
 
