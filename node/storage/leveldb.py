@@ -7,11 +7,14 @@ installed is taken. Third-party exceptions are translated here and go no further
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from node.errors import Fatal, NodeError, Unavailable
+from node.storage.tornlog import cut_torn_write
 
 try:
     import plyvel as _plyvel
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _KEY = itemgetter(0)
+_TICK_NS = 20_000_000
+"""Longer than the step in which a kernel moves the times of files."""
 
 MIB = 1024 * 1024
 """Bytes in a mebibyte."""
@@ -132,12 +137,18 @@ class LevelSnapshot:
 
 
 class LevelDatabase:
-    """A LevelDB; implements :class:`Database`."""
+    """A LevelDB; implements :class:`Database`.
 
-    __slots__ = ("_raw",)
+    LevelDB syncs what it writes to a log, but not the name of a log that it has just begun: a power cut could take the
+    whole file, with every write in it. So the directory is synced whenever names in it have changed.
+    """
 
-    def __init__(self, raw: Any) -> None:
+    __slots__ = ("_path", "_raw", "_synced_at_ns")
+
+    def __init__(self, raw: Any, path: str) -> None:
         self._raw = raw
+        self._path = path
+        self._synced_at_ns: int | None = None
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Implement :meth:`Database.write`."""
@@ -152,8 +163,24 @@ class LevelDatabase:
                 else:
                     put(key, value)
             batch.write()
+            self._sync_names()
         except (_plyvel.Error, RuntimeError) as error:
             raise Fatal("store-write-failed", f"LevelDB refused a write: {_text(error)}") from error
+        except OSError as error:
+            raise Fatal(
+                "store-write-failed", f"{self._path} cannot be synced: got {error.strerror}"
+            ) from error
+
+    def _sync_names(self) -> None:
+        """Sync the directory when it has changed since it was synced last.
+
+        Times of files move in ticks of some milliseconds; a tick that has not ended yet may bring more.
+        """
+        changed_ns = os.stat(self._path).st_mtime_ns  # noqa: PTH116  # one system call, for every commit
+        if changed_ns != self._synced_at_ns:
+            ended = time.time_ns() - changed_ns > _TICK_NS
+            sync_directory(self._path)
+            self._synced_at_ns = changed_ns if ended else None
 
     def snapshot(self) -> LevelSnapshot:
         """Implement :meth:`Database.snapshot`."""
@@ -168,11 +195,25 @@ class LevelDatabase:
         self._raw.close()
 
 
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable.
+
+    Raises:
+        OSError: The system refused.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
     """Open a LevelDB; implements :class:`OpenDatabase`.
 
     Paranoid checks make a damaged write-ahead log an error; without them LevelDB drops what it cannot read,
-    acknowledged writes included, and says so in a log file only.
+    acknowledged writes included, and says so in a log file only. A last write that a power cut has torn looks
+    damaged too; it was not acknowledged, and is cut off (node.storage.tornlog).
 
     Raises:
         Unavailable: ``store-locked`` when a process has it open, ``store-open-failed`` when the operating system
@@ -180,19 +221,12 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
         Fatal: ``store-corrupt`` when it is damaged.
     """
     try:
-        raw = _plyvel.DB(
-            path,
-            create_if_missing=create,
-            error_if_exists=create,
-            paranoid_checks=True,
-            compression=None,
-            write_buffer_size=tuning.write_buffer_bytes,
-            block_size=tuning.block_bytes,
-            lru_cache_size=tuning.block_cache_bytes,
-            max_file_size=tuning.table_bytes,
-            bloom_filter_bits=tuning.bloom_bits,
-            max_open_files=tuning.open_tables,
-        )
+        try:
+            raw = _open(path, tuning, create=create)
+        except _plyvel.CorruptionError:
+            if create or not cut_torn_write(path):
+                raise
+            raw = _open(path, tuning, create=create)
     except _plyvel.IOError as error:
         text = _text(error)
         if text.startswith("IO error: lock "):
@@ -200,7 +234,23 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
         raise Unavailable("store-open-failed", f"the store cannot be opened: got {text}") from error
     except _plyvel.Error as error:
         raise Fatal("store-corrupt", f"a database of the store is damaged: got {_text(error)}") from error
-    return LevelDatabase(raw)
+    return LevelDatabase(raw, path)
+
+
+def _open(path: str, tuning: Tuning, *, create: bool) -> Any:
+    return _plyvel.DB(
+        path,
+        create_if_missing=create,
+        error_if_exists=create,
+        paranoid_checks=True,
+        compression=None,
+        write_buffer_size=tuning.write_buffer_bytes,
+        block_size=tuning.block_bytes,
+        lru_cache_size=tuning.block_cache_bytes,
+        max_file_size=tuning.table_bytes,
+        bloom_filter_bits=tuning.bloom_bits,
+        max_open_files=tuning.open_tables,
+    )
 
 
 def _pairs(raw: Any, start: bytes) -> Iterator[tuple[bytes, bytes]]:

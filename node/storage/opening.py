@@ -137,10 +137,32 @@ class _Place:
     def has_segments(self) -> bool:
         return any(find_segments(self.files, f"{self.root}/streams"))
 
-    def open(self, opened: ExitStack, name: str, tuning: Tuning, *, create: bool) -> Database:
-        database = self.open_database(f"{self.root}/{name}", tuning, create=create)
+    def open(self, opened: ExitStack, name: str, tuning: Tuning) -> Database:
+        database = self.open_database(f"{self.root}/{name}", tuning, create=False)
         opened.callback(database.close)
         return database
+
+    def create(self, opened: ExitStack, name: str, tuning: Tuning) -> Database:
+        """Make a LevelDB under another name, durable in every file, then give it its own name.
+
+        LevelDB does not sync the first manifest that it writes, so that a power cut could leave one that it cannot read.
+        """
+        made = f"{self.root}/{name}.new"
+        for path in (made, f"{self.root}/{name}"):
+            for left in self.files.list_dir(path)[1]:
+                self.files.remove(f"{path}/{left}")
+        self.files.make_dir(made)
+        self.open_database(made, tuning, create=True).close()
+        for file in self.files.list_dir(made)[1]:
+            descriptor = self.files.open(f"{made}/{file}", write=True)
+            try:
+                self.files.sync(descriptor)
+            finally:
+                self.files.close(descriptor)
+        self.files.sync_dir(made)
+        self.files.rename(made, f"{self.root}/{name}")
+        self.files.sync_dir(self.root)
+        return self.open(opened, name, tuning)
 
 
 def _open_main(place: _Place, opened: ExitStack, *, create: bool) -> tuple[Database, bool]:
@@ -160,10 +182,11 @@ def _open_main(place: _Place, opened: ExitStack, *, create: bool) -> tuple[Datab
             raise NotFound("store-missing", f"there is no store in {place.root}")
         place.files.make_dir(place.root)
         place.files.sync_dir(str(Path(place.root).parent))
-        for part in ("main", "secrets", "streams"):
-            place.files.make_dir(f"{place.root}/{part}")
+        place.files.make_dir(f"{place.root}/streams")
         place.files.sync_dir(place.root)
-    main = place.open(opened, "main", MAIN_TUNING, create=not has_main)
+        main = place.create(opened, "main", MAIN_TUNING)
+    else:
+        main = place.open(opened, "main", MAIN_TUNING)
     if main.snapshot().get(STORE_KEY) is not None:
         return main, False
     if place.has_segments() or any(main.snapshot().iterate(b"", None, reverse=False)):
@@ -177,14 +200,13 @@ def _open_main(place: _Place, opened: ExitStack, *, create: bool) -> tuple[Datab
 
 def _finish_creation(place: _Place, opened: ExitStack, main: Database, identity: bytes) -> Database:
     """Make the database of secrets if it is not there yet, and record the owner in both."""
-    secrets = place.open(opened, "secrets", SECRETS_TUNING, create=not place.has_database("secrets"))
+    make = place.open if place.has_database("secrets") else place.create
+    secrets = make(opened, "secrets", SECRETS_TUNING)
     if any(secrets.snapshot().iterate(FIRST_KEY, None, reverse=False)):
         raise Fatal("store-main-missing", f"{place.root} has secrets but no main database; restore all of it")
     owner = encode_owner(identity)
     secrets.write([(STORE_KEY, owner)])
-    place.files.sync_dir(f"{place.root}/secrets")
     main.write([(STORE_KEY, owner), (STATE_KEY, encode_state(State(0, 0, {})))])
-    place.files.sync_dir(f"{place.root}/main")
     return secrets
 
 
@@ -193,7 +215,7 @@ def _open_secrets(place: _Place, opened: ExitStack, main: Database, identity: by
     check_owner(main.snapshot().get(STORE_KEY) or b"", identity)
     if not place.has_database("secrets"):
         raise Fatal("store-secrets-missing", f"{place.root} has no database of secrets; restore all of it")
-    secrets = place.open(opened, "secrets", SECRETS_TUNING, create=False)
+    secrets = place.open(opened, "secrets", SECRETS_TUNING)
     owner = secrets.snapshot().get(STORE_KEY)
     if owner is None:
         raise Fatal(

@@ -180,7 +180,8 @@ class FaultyFiles:
     def rename(self, old: str, new: str) -> None:
         def whole() -> None:
             self._real.rename(old, new)
-            self._synced_sizes[new] = self._synced_sizes.pop(old)
+            if old in self._synced_sizes:
+                self._synced_sizes[new] = self._synced_sizes.pop(old)
             self._unsynced_entries.discard(old)
 
         self.faults.run("rename", whole)

@@ -215,7 +215,7 @@ def test_full_disk_is_noticed_before_anything_is_written(tmp_path):
 
 def test_interrupted_commit_poisons(tmp_path):
     class InterruptedFiles(FaultyFiles):
-        def sync(self, descriptor):
+        def write(self, descriptor, data, offset):
             raise KeyboardInterrupt
 
     store = open_store(tmp_path / "store", IDENTITY, create=True, files=InterruptedFiles(Faults()))
