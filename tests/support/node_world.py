@@ -297,18 +297,33 @@ class NodeWorld:
         chain: The chain it shares with others; its own by default.
         depth_blocks: Blocks that make a block of its own chain final.
         items: Catalogue items beside the built-in ones.
+        store: An open store instead of one in memory.
+        heads: Head files instead of those in memory.
+        clock: A clock that stands elsewhere.
+        seed: Names the sequence of its random bytes.
     """
 
-    def __init__(self, *, member=ISSUER, chain=None, depth_blocks=0, items=()):
-        self.clock = ManualClock()
+    def __init__(
+        self,
+        *,
+        member=ISSUER,
+        chain=None,
+        depth_blocks=0,
+        items=(),
+        store=None,
+        heads=None,
+        clock=None,
+        seed="random",
+    ):
+        self.clock = clock or ManualClock()
         self.identity = build_identity(member)
         self.keys = build_keys(member)
-        self.random = FixedRandom()
+        self.random = FixedRandom(seed)
         self.items = {item.key: item for item in (PENALTY, PERMIT, *items)}
         founders = [(self.identity.member, self.identity.operator, Role.ISSUER)]
         self.chain = chain or SimulatedChain(founders, clock=self.clock, depth_blocks=depth_blocks)
-        self.store = FaultyStore()
-        self.heads = FaultyHeads()
+        self.store = store or FaultyStore()
+        self.heads = heads or FaultyHeads()
         self.uploads = Uploads()
         self.workers = InlineWorkers(
             ChunkIssuer(
