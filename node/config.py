@@ -15,8 +15,11 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from node.core.hosts import is_loopback
+from node.core.printable import cut_line
 from node.core.uscc import parse_uscc
 from node.errors import InvalidInput, NotFound
+
+MAX_CONFIG_BYTES = 65_536
 
 MemberCodeSetting = Annotated[str, AfterValidator(lambda text: str(parse_uscc(text)))]
 
@@ -196,11 +199,32 @@ def parse_settings(data: bytes) -> Settings:
     Raises:
         InvalidInput: ``config-syntax``; ``config-setting`` for one that is unknown or not what it must be.
     """
+    if len(data) > MAX_CONFIG_BYTES:
+        raise InvalidInput(
+            "config-syntax",
+            f"config.toml is too large: got {len(data)} bytes, want at most {MAX_CONFIG_BYTES}",
+        )
     try:
-        return Settings(**tomllib.loads(data.decode()))
+        values = tomllib.loads(data.decode())
+    except RecursionError:
+        raise InvalidInput("config-syntax", "config.toml is nested too deep") from None
+    except ValueError as error:
+        raise InvalidInput("config-syntax", _one_line(f"config.toml is not TOML: {error}")) from None
+    # The settings library takes names of this form for arguments of its own: other sources, the command line.
+    foreign = sorted(set(values) - Settings.model_fields.keys())
+    if foreign:
+        raise InvalidInput(
+            "config-setting", _one_line(f"setting {foreign[0]} in config.toml: there is no such setting")
+        )
+    try:
+        return Settings(**values)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput("config-setting", f"setting {name} in config.toml: {first['msg']}") from None
-    except ValueError as error:
-        raise InvalidInput("config-syntax", f"config.toml is not TOML: {error}") from None
+        raise InvalidInput(
+            "config-setting", _one_line(f"setting {name} in config.toml: {first['msg']}")
+        ) from None
+
+
+def _one_line(text: str) -> str:
+    return cut_line(text, most_characters=500)

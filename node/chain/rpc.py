@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from node.core.clock import MAX_TIME
 from node.core.encoding import encode_hex
+from node.core.printable import cut_line
 from node.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
@@ -320,8 +321,7 @@ class Rpc:
 
 def printable(text: str) -> str:
     """Make a text that a chain node chose fit for a message: one short line without control characters."""
-    line = "".join(character if character.isprintable() else " " for character in text)
-    return line if len(line) <= _MAX_MESSAGE_CHARACTERS else line[: _MAX_MESSAGE_CHARACTERS - 1] + "…"
+    return cut_line(text, most_characters=_MAX_MESSAGE_CHARACTERS)
 
 
 def _block_name(block: int | str) -> str:

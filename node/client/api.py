@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 import orjson
 
+from node.core.printable import cut_line
 from node.errors import AccessDenied, Conflict, InvalidInput, NodeError, NotFound, Unavailable, Verification
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ _CLASSES: Final[dict[int, type[NodeError]]] = {
     503: Unavailable,
 }
 DEFAULT_TIMEOUT_SECONDS: Final = 120.0
+MAX_ANSWER_BYTES: Final = 64 << 20
+"""Greatest answer: thousands of refused rows, or the largest evidence file many times over."""
+_MAX_DETAIL: Final = 1_000
+_CODE: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
 _URL: Final = re.compile(r"https?://[!-~]{1,2040}")
 
 
@@ -57,10 +62,15 @@ class NodeClient:
         tls_ca: Path | None = None,
         tls_pin: Path | None = None,
     ) -> None:
-        if not _URL.fullmatch(url):
+        try:
+            if not _URL.fullmatch(url):
+                raise ValueError
+            # What a socket does with a name before it asks anybody.
+            httpx.URL(url).host.encode("idna")
+        except (ValueError, httpx.InvalidURL):
             raise InvalidInput(
                 "node-url", "address of a node is none: want one such as https://node.example:8620"
-            )
+            ) from None
         headers = {"Accept-Language": language}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -95,11 +105,16 @@ class NodeClient:
 
     def get_text(self, path: str) -> str:
         """Fetch text, such as a checkpoint."""
-        return self._call("GET", path).text
+        try:
+            return self._call("GET", path).decode()
+        except UnicodeDecodeError:
+            raise Unavailable(
+                "node-answer", "the node's answer is no text: is this address a node's?"
+            ) from None
 
     def get_bytes(self, path: str) -> bytes:
         """Fetch bytes, such as a tile."""
-        return self._call("GET", path).content
+        return self._call("GET", path)
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Send JSON and fetch JSON."""
@@ -110,9 +125,10 @@ class NodeClient:
         with file.open("rb") as stream:
             return self._json(self._call("POST", path, files={"file": (file.name, stream)}, data=fields))
 
-    def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def _call(self, method: str, path: str, **arguments: Any) -> bytes:
         try:
-            response = self._http.request(method, path, **arguments)
+            with self._http.stream(method, path, **arguments) as response:
+                body = _read(response)
         except httpx.ConnectError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise AccessDenied(
@@ -123,18 +139,19 @@ class NodeClient:
             raise Unavailable(
                 "node-away", f"no answer from the node at {self._http.base_url}: {type(error).__name__}"
             ) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # An answer that leads elsewhere by a malformed address is an InvalidURL, though nobody follows it.
             raise Unavailable(
                 "node-away", f"no answer from the node at {self._http.base_url}: {type(error).__name__}"
             ) from None
         if response.is_success:
-            return response
-        raise _error_of(response)
+            return body
+        raise _error_of(response.status_code, body)
 
     @staticmethod
-    def _json(response: httpx.Response) -> Any:
+    def _json(body: bytes) -> Any:
         try:
-            return orjson.loads(response.content)
+            return orjson.loads(body)
         except orjson.JSONDecodeError:
             raise Unavailable(
                 "node-answer", "the node's answer is not JSON: is this address a node's?"
@@ -161,10 +178,25 @@ def _build_tls(ca: Path | None, pin: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _error_of(response: httpx.Response) -> NodeError:
+def _read(response: httpx.Response) -> bytes:
+    """Read an answer, never holding much more than the bound, also of one that unpacks to more than it is long."""
+    body = bytearray()
+    for part in response.iter_bytes():
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            raise Unavailable(
+                "node-answer", f"the node's answer is too large: want at most {MAX_ANSWER_BYTES} bytes"
+            )
+    return bytes(body)
+
+
+def _error_of(status: int, body: bytes) -> NodeError:
     try:
-        body = orjson.loads(response.content)
-        code, detail = str(body["code"]), str(body["detail"])
+        fields = orjson.loads(body)
+        code, detail = str(fields["code"]), str(fields["detail"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        code, detail = "node-answer", f"the node answered with status {response.status_code}"
-    return _CLASSES.get(response.status_code, Unavailable)(code, detail)
+        code, detail = "", ""
+    if not _CODE.fullmatch(code):
+        # Whoever answers at this address may be no node, and what it says goes to a terminal.
+        code, detail = "node-answer", f"the node answered with status {status}"
+    return _CLASSES.get(status, Unavailable)(code, cut_line(detail, most_characters=_MAX_DETAIL))

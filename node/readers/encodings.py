@@ -109,7 +109,9 @@ def _judge_lines(
     for line in block.removesuffix(b"\n").split(b"\n"):
         if not line.isascii():
             if _is_valid(line, "utf-8"):
-                (utf8 if _is_telling(line) else short).add(number, offset)
+                # What is no GB18030 tells, however short: a file cannot be read as GB18030 over it.
+                both = is_chinese or _is_valid(line, "gb18030")
+                (short if both and not _is_telling(line) else utf8).add(number, offset)
             elif is_chinese or _is_valid(line, "gb18030"):
                 chinese.add(number, offset)
             else:

@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-import msgpack
-
 from node.errors import InvalidInput
 from node.readers.frames import (
     CHOICE,
@@ -22,6 +20,7 @@ from node.readers.frames import (
     receive_frame,
     send_frame,
 )
+from node.readers.messages import broken_reader, parse_failure, parse_head
 from node.readers.table import FindHeader, Limits, Table
 
 if TYPE_CHECKING:
@@ -101,8 +100,9 @@ class _Child:
         found: list[tuple[int, HeaderPlace, list[Cell]]] = []
         sheets = 0
         for kind, body in self._receive_until(HEADS_END):
-            assert kind == HEAD, "the reading process answers with heads first"
-            sheet, date1904, rows = msgpack.unpackb(body)
+            if kind != HEAD:
+                raise broken_reader()
+            sheet, date1904, rows = parse_head(body)
             sheets += 1
             try:
                 place = find_header(rows)
@@ -132,7 +132,7 @@ class _Child:
                 raise self._describe_death()
             kind, body = frame
             if kind == FAILURE:
-                raise InvalidInput(*msgpack.unpackb(body))
+                raise parse_failure(body)
             if kind == last:
                 return
             yield kind, body

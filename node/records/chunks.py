@@ -29,7 +29,8 @@ MAX_LINE = 131_072
 """Longest plain line: what csv takes for one field."""
 
 _PART_TYPES = {list, str, bytes}
-_CELL_TYPES = frozenset({str, int, float, NoneType})
+CELL_TYPES = frozenset({str, int, float, NoneType})
+"""What a cell can be."""
 
 
 class PlainLines(NamedTuple):
@@ -113,7 +114,7 @@ def parse_chunk(data: bytes) -> RowChunk:
 
 def _check_cells(rows: list[list[Cell] | str]) -> list[list[Cell] | str]:
     # One pass in C over all cells; a rule code in the place of a row counts as letters.
-    if not _CELL_TYPES.issuperset(map(type, chain.from_iterable(rows))):
+    if not CELL_TYPES.issuperset(map(type, chain.from_iterable(rows))):
         raise ValueError
     return rows
 

@@ -43,7 +43,8 @@ class Columns:
 
         Args:
             row: The cells as read.
-            refused: Columns whose own cell was refused or is missing though mandatory.
+            refused: Columns whose own cell was refused or is missing though mandatory; the number of columns for a
+                field that has none.
         """
         for step in (1, -1):
             evidence = [place for place in refused if self._is_evidence(row, place, place + step, refused)]
@@ -52,7 +53,8 @@ class Columns:
         return None
 
     def _is_evidence(self, row: Sequence[Cell], place: int, beside: int, refused: Collection[int]) -> bool:
-        kind = self._types[place]
+        # A mandatory field without a column is missing behind the last one.
+        kind = self._types[place] if place < len(self._types) else None
         if kind not in TELLING_TYPES or not 0 <= beside < len(row):
             return False
         kind_beside = self._types[beside] if beside < len(self._types) else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from node.core.printable import cut_line
 from node.errors import Conflict, Fatal, InvalidInput
 
 if TYPE_CHECKING:
@@ -196,4 +197,4 @@ def _corrupt(what: str) -> Fatal:
 
 
 def _show(identity: bytes) -> str:
-    return identity.decode("ascii", "backslashreplace")
+    return cut_line(identity.decode("ascii", "backslashreplace"), most_characters=MAX_IDENTITY_BYTES)
