@@ -111,6 +111,9 @@ class Edge:
 
 def _refuse_head(request: Request) -> Response | None:
     scope = request.scope
+    if scope["http_version"] not in {"1.0", "1.1"}:
+        detail = "this is no request of HTTP/1.1 or 1.0"
+        return problem(request, 400, "http-400", detail, {"Connection": "close"})
     raw_path = scope.get("raw_path") or scope["path"].encode()
     if len(raw_path) > MAX_PATH_BYTES or len(scope["query_string"]) > MAX_QUERY_BYTES:
         detail = f"address is too long: want a path of {MAX_PATH_BYTES} and a query of {MAX_QUERY_BYTES} bytes at most"

@@ -100,7 +100,7 @@ def show_access_entries(request: Request, number: str, path: str, caller: Audito
     why = Purpose(officer=caller.name, purpose="audit")
     services_of(request).access.log_look("audit", why, [])
     bundle = reader.bundle(name.index, name.width)
-    return Response(bundle, media_type=BYTES, headers={"Cache-Control": "private"})
+    return Response(bundle, media_type=BYTES)
 
 
 @log.get(
@@ -168,9 +168,9 @@ def metrics(request: Request) -> Response:
 def _reader(request: Request, kind: str, number: str) -> Any:
     found = log_kind(kind)
     if found is not None:
-        reader = services_of(request).readers[found]
-        if number == str(reader.number):
-            return reader
+        for reader in services_of(request).logs[found].readers:
+            if number == str(reader.number):
+                return reader
     raise NotFound("log-unknown", "this node has no such log: want records or access and a succession number")
 
 

@@ -8,7 +8,7 @@
     an answer, by a caller who does not read         timeout            cut off
     more connections than allowed                    at once            503, closed
 
-Trust: nothing that comes in. What h11 refuses (two lengths, other codings than chunked, folded headers, no Host) gets
+Trust: nothing that comes in. What h11 refuses (two lengths, other codings than chunked, bare CR and NUL, no Host) gets
 its answer here, before the application is asked.
 """
 

@@ -27,9 +27,9 @@ MAX_UPLOAD_BYTES = 1 << 16
 WHY = {"purpose": "own-records", "basis": "条例第九条", "case": "2026-17"}
 
 
-def new_app():
+def new_app(**options):
     """Build an application that serves no node yet."""
-    return build_app(None, None, language="zh", max_upload_bytes=MAX_UPLOAD_BYTES, version="0")
+    return build_app(None, None, language="zh", max_upload_bytes=MAX_UPLOAD_BYTES, version="0", **options)
 
 
 @cache
@@ -54,10 +54,11 @@ class ApiWorld:
 
     Args:
         directory: Where uploads lie.
+        store: An open store instead of one in memory.
     """
 
-    def __init__(self, directory):
-        self.node = NodeWorld()
+    def __init__(self, directory, store=None):
+        self.node = NodeWorld(store=store)
         self.files = StoredFiles(directory)
         self.node.uploads = self.files
         self.node.restart()
