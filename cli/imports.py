@@ -185,10 +185,13 @@ def _got_text(value_class: str) -> str:
 
 
 def _warning_text(warning: str) -> str:
-    """Put a warning, ``column 31 录入时间: column-unknown``, into words."""
+    """Put a warning, ``column 31 录入时间: column-unknown`` or ``sheet 数据: sheet-taken``, into words."""
     from node.records.rules import WARNINGS
 
     place, _, code = warning.rpartition(": ")
+    if place.startswith("sheet "):
+        name = place.removeprefix("sheet ")
+        return say(f"工作表“{name}”：", f"sheet {name}: ") + say(*WARNINGS.get(code, (code, code)))
     _, number, header = (*place.split(" ", 2), "", "")[:3]
     return say(f"第 {number} 列“{header}”：", f"column {number}, {header}: ") + say(
         *WARNINGS.get(code, (code, code))

@@ -245,11 +245,13 @@ class Rows(Protocol):
         header: Cells of the header row.
         date1904: Whether serial dates count from 1904.
         chunks: The rows below the header as chunks of ``node.records.chunks``, to be read once.
+        notes: What was left out of the file: a place and a code of ``node.records.rules.WARNINGS``.
     """
 
     header: list[Cell]
     date1904: bool
     chunks: Iterator[bytes]
+    notes: tuple[str, ...]
 
     def __enter__(self) -> Self: ...
 

@@ -14,7 +14,7 @@ import sys
 from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import msgpack
 
@@ -24,12 +24,14 @@ from node.readers.frames import (
     FAILURE,
     HEAD,
     HEADS_END,
+    OUT_OF_MEMORY,
     ROWS,
     ROWS_END,
     receive_frame,
     send_frame,
 )
-from node.readers.sheet_xml import Book, format_moment
+from node.readers.sheet_rows import format_moment, unreadable
+from node.readers.sheet_xml import STRINGS, Book
 from node.readers.table import Limits, pack_rows
 from node.records.headers import MAX_TITLE_ROWS
 
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 
 _HEAD_ROWS = MAX_TITLE_ROWS + 1
 _PLAIN_TYPES = frozenset({str, int, float, type(None)})
-_MEMORY_FAILURE = "workbook needs more memory than a reader may take: save it as CSV or in parts"
 
 
 def main() -> None:
@@ -58,20 +59,20 @@ def main() -> None:
     except InvalidInput as error:
         send_frame(output, FAILURE, [error.code, error.message])
     except MemoryError:
-        send_frame(output, FAILURE, ["workbook-too-large", _MEMORY_FAILURE])
+        send_frame(output, OUT_OF_MEMORY)
     except BrokenPipeError:
         # The node lost interest; there is nobody to tell.
         sys.stderr.close()
 
 
 def _serve(path: Path, kind: str, limits: Limits, source: BinaryIO, output: BinaryIO) -> None:
-    date1904, sheets = _open_sheets(path, kind, limits)
+    book = _open_sheets(path, kind, limits)
     readers = []
-    for number, sheet in enumerate(sheets):
+    for number, sheet in enumerate(book.sheets):
         rows = sheet.read_rows()
         head = list(islice(rows, _HEAD_ROWS))
         readers.append((head, rows))
-        send_frame(output, HEAD, [number, date1904, head])
+        send_frame(output, HEAD, [number, sheet.name, book.date1904, book.hides_sheets, head])
     send_frame(output, HEADS_END)
     frame = receive_frame(source)
     if frame is None or frame[0] != CHOICE:
@@ -95,7 +96,8 @@ def _pad(row: Sequence[Cell], width: int) -> Sequence[Cell]:
 class _WholeSheet:
     """A sheet that the fast reader loads as a whole."""
 
-    def __init__(self, workbook: Any, number: int) -> None:
+    def __init__(self, workbook: Any, name: str, number: int) -> None:
+        self.name = name
         self._workbook = workbook
         self._number = number
 
@@ -105,7 +107,7 @@ class _WholeSheet:
         try:
             sheet = self._workbook.get_sheet_by_index(self._number)
         except (python_calamine.CalamineError, OSError, ValueError):
-            raise InvalidInput("workbook-unreadable", "a sheet of the workbook is damaged") from None
+            raise unreadable("a sheet of the workbook is damaged") from None
         indent: list[Cell] = [None] * (sheet.start[1] if sheet.start else 0)
         for row in sheet.iter_rows():
             yield indent + [cell if type(cell) in _PLAIN_TYPES else _cell_text(cell) for cell in row]
@@ -114,7 +116,8 @@ class _WholeSheet:
 class _StreamedSheet:
     """A sheet that is read row by row."""
 
-    def __init__(self, book: Book, part: str) -> None:
+    def __init__(self, book: Book, name: str, part: str) -> None:
+        self.name = name
         self._book = book
         self._part = part
 
@@ -134,40 +137,52 @@ def _cell_text(cell: object) -> Cell:
     return str(cell)
 
 
-def _open_sheets(
-    path: Path, kind: str, limits: Limits
-) -> tuple[bool, Sequence[_WholeSheet | _StreamedSheet]]:
+class _Opened(NamedTuple):
+    """An open workbook, its visible worksheets alone."""
+
+    date1904: bool
+    hides_sheets: bool
+    sheets: Sequence[_WholeSheet | _StreamedSheet]
+
+
+def _open_sheets(path: Path, kind: str, limits: Limits) -> _Opened:
     """Open the visible sheets: for streaming where one is large, otherwise for the fast reader."""
     date1904 = False
     if kind == "xlsx":
         book = Book(path, limits)
         date1904 = book.date1904
-        if any(book.size_of(part) > limits.whole_sheet_bytes for part in book.sheets):
-            return date1904, [_StreamedSheet(book, part) for part in book.sheets]
+        if any(book.size_of(part) > limits.whole_sheet_bytes for _, part in book.sheets):
+            sheets = [_StreamedSheet(book, name, part) for name, part in book.sheets]
+            return _Opened(date1904, book.hides_sheets, sheets)
+        for part in (*(part for _, part in book.sheets), STRINGS):
+            book.check_prolog(part)
         book.close()
-    return date1904, _open_whole_sheets(path)
+    return _open_whole_sheets(path, date1904=date1904)
 
 
-def _open_whole_sheets(path: Path) -> list[_WholeSheet]:
+def _open_whole_sheets(path: Path, *, date1904: bool) -> _Opened:
     # Loading the extension costs 20 ms, which the streaming reader saves.
     import python_calamine  # noqa: PLC0415
 
     try:
         workbook = python_calamine.CalamineWorkbook.from_path(path)
-        return [
-            _WholeSheet(workbook, number)
+        worksheets = [
+            (number, sheet)
             for number, sheet in enumerate(workbook.sheets_metadata)
             if sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
-            and sheet.visible == python_calamine.SheetVisibleEnum.Visible
+        ]
+        visible = [
+            _WholeSheet(workbook, sheet.name, number)
+            for number, sheet in worksheets
+            if sheet.visible == python_calamine.SheetVisibleEnum.Visible
         ]
     except python_calamine.PasswordError:
         raise InvalidInput(
-            "workbook-encrypted", "workbook is protected by a password: save it without"
+            "workbook-encrypted", "workbook is protected by a password: save it without and send that"
         ) from None
     except (python_calamine.CalamineError, OSError, ValueError):
-        raise InvalidInput(
-            "workbook-unreadable", "workbook is damaged or in a form that is not supported"
-        ) from None
+        raise unreadable("workbook is damaged or in a form that is not supported") from None
+    return _Opened(date1904, len(visible) < len(worksheets), visible)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from itertools import chain, islice
 from typing import IO, TYPE_CHECKING
 
 from node.errors import InvalidInput
-from node.readers.encodings import find_encoding
-from node.readers.table import FindHeader, Limits, Row, Table, pack_rows
+from node.readers.encodings import TextEncoding, find_encoding
+from node.readers.table import CHUNK_CHARACTERS, FindHeader, Limits, Row, Table, pack_rows
 from node.records.chunks import CHUNK_ROWS, MAX_LINE, Part, PlainLines
 from node.records.headers import MAX_TITLE_ROWS
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _DELIMITERS = (",", "\t", ";", "|", "，")
 _MOST_BROKEN_RECORDS = 1_000
 _BROKEN_RECORDS = ("row-quote", "row-cut")
+_MAX_RECORD_CHARACTERS = 2**20
+"""Longest record of several lines: far more than a row of a spreadsheet holds."""
 _QUOTE = '"'
 _NEWLINES = "\r\n"
 _REPLACEMENT = "\ufffd"
@@ -50,11 +52,16 @@ def open_csv(path: Path, *, find_header: FindHeader, limits: Limits, start_row: 
     """
     encoding = find_encoding(path, line_bytes=limits.line_bytes)
     errors = "replace" if encoding.broken_lines else "strict"
-    delimiter, header, place = _find_dialect(path, encoding.name, errors, find_header)
+    delimiter, header, place = _find_dialect(
+        path, encoding.name, errors, find_header, most=limits.columns + 1
+    )
     if len(header) > limits.columns:
-        raise InvalidInput("file-columns", f"file has {len(header)} columns: want at most {limits.columns}")
+        raise InvalidInput(
+            "file-columns",
+            f"file has more than {limits.columns} columns: delete those that are no part of the table",
+        )
     file = path.open(encoding=encoding.name, errors=errors, newline="")
-    lines = _Lines(file, encoding.broken_lines)
+    lines = _Lines(file, encoding)
     parts = _read_parts(lines, delimiter, (_width_of(header), len(header)))
     return Table(
         format="csv",
@@ -68,18 +75,18 @@ def open_csv(path: Path, *, find_header: FindHeader, limits: Limits, start_row: 
 
 
 def _find_dialect(
-    path: Path, encoding: str, errors: str, find_header: FindHeader
+    path: Path, encoding: str, errors: str, find_header: FindHeader, *, most: int
 ) -> tuple[str, list[Cell], HeaderPlace]:
-    """Find the delimiter under which the first rows hold a header."""
+    """Find the delimiter under which the first rows hold a header; at most so many cells of each are looked at."""
     failure: InvalidInput | None = None
     for delimiter in _DELIMITERS:
         with path.open(encoding=encoding, errors=errors, newline="") as file:
-            parts = _read_parts(_Lines(file, frozenset()), delimiter, None)
+            parts = _read_parts(_Lines(file, TextEncoding(encoding, frozenset())), delimiter, None)
             rows = chain.from_iterable(
                 part.read_rows() if isinstance(part, PlainLines) else (part,) for part in parts
             )
             head: list[list[Cell]] = [
-                [] if isinstance(row, str) else list(row) for row in islice(rows, MAX_TITLE_ROWS + 1)
+                [] if isinstance(row, str) else list(row[:most]) for row in islice(rows, MAX_TITLE_ROWS + 1)
             ]
         try:
             place = find_header(head)
@@ -100,12 +107,14 @@ class _Lines:
 
     Args:
         file: The open file.
-        broken: Numbers, from 0, of lines that are not text in the file's encoding.
+        encoding: Its encoding, which knows the lines that are not text.
     """
 
-    def __init__(self, file: IO[str], broken: frozenset[int]) -> None:
+    def __init__(self, file: IO[str], encoding: TextEncoding) -> None:
         self._file = file
-        self._broken = broken
+        self._broken = encoding.broken_lines
+        self._newline = encoding.newline
+        self._taken_characters = 0
         self._number = 0
         self._waiting: deque[tuple[str, bool]] = deque()
         self.taken: list[tuple[str, bool]] = []
@@ -119,21 +128,32 @@ class _Lines:
         else:
             line = next(self._file)
             damaged = bool(self._broken) and (self._number in self._broken or _REPLACEMENT in line)
-            # A lone carriage return ends no line for the count of lines by newlines.
-            self._number += line.endswith("\n")
+            # Lines are counted by one kind of end: a lone carriage return ends none where newlines do.
+            self._number += self._newline in line[-2:]
+        if self.taken:
+            self._taken_characters += len(line)
+            if self._taken_characters > _MAX_RECORD_CHARACTERS:
+                self._waiting.appendleft((line, damaged))
+                raise csv.Error("a quoted cell goes on and on")
         self.taken.append((line, damaged))
         return line
+
+    def begin_record(self) -> None:
+        """Forget the record before."""
+        self.taken.clear()
+        self._taken_characters = 0
 
     def take_plain(self) -> list[str]:
         """Take lines that are whole records for sure: without quotation marks, undamaged, not too long, ended.
 
         Returns:
-            At most 500 lines; none when the next line needs care.
+            At most 500 lines, fewer when they are long; none when the next line needs care.
         """
         plain: list[str] = []
         if self._broken:
             return plain
-        while len(plain) < CHUNK_ROWS:
+        characters = 0
+        while len(plain) < CHUNK_ROWS and characters < CHUNK_CHARACTERS:
             line = self._waiting.popleft()[0] if self._waiting else next(self._file, "")
             if not line:
                 break
@@ -141,6 +161,7 @@ class _Lines:
                 self._waiting.appendleft((line, False))
                 break
             plain.append(line)
+            characters += len(line)
         return plain
 
     def put_back(self) -> None:
@@ -173,7 +194,8 @@ def _read_parts(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -
         broken += found in _BROKEN_RECORDS
         if broken > _MOST_BROKEN_RECORDS:
             raise InvalidInput(
-                "file-quotes", f"more than {_MOST_BROKEN_RECORDS} rows have broken quotation marks"
+                "file-quotes",
+                f"more than {_MOST_BROKEN_RECORDS} rows have broken quotation marks: export the file again, as .xlsx",
             )
         yield found
 
@@ -181,7 +203,7 @@ def _read_parts(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -
 def _read_record(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -> Row | None:
     """Read one record with care: it may span lines, be cut or be damaged. None at the end of the file."""
     least, most = widths or (0, sys.maxsize)
-    lines.taken.clear()
+    lines.begin_record()
     try:
         row = next(csv.reader(lines, delimiter=delimiter, strict=True))
     except StopIteration:

@@ -25,6 +25,10 @@ _BROKEN_PER_LINES = 100
 # A short GB18030 text can be valid UTF-8 by chance, mostly as two-byte letters (“一” reads as Cyrillic). Text
 # counts as UTF-8 only when it has some of the three-byte characters that Chinese consists of there.
 _TELLING_CHARACTERS = 4
+_SAMPLE_BYTES = 4_096
+_LEAST_ZEROS = 8
+_ZEROS_OF_WIDE_TEXT = 20
+"""In UTF-16 digits, separators and ends of line hold a zero each, at even places or at odd ones: one byte in so many."""
 _NO_LEADS = bytes(byte for byte in range(256) if byte not in {*range(0xE3, 0xEA), 0xEF})
 _FOREIGN_MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -41,10 +45,12 @@ class TextEncoding:
     Args:
         name: Python's name of the encoding: ``utf-8``, ``utf-8-sig`` or ``gb18030``.
         broken_lines: Numbers, from 0, of lines that are not text in it.
+        newline: What ends a line: a newline, or a carriage return where the file has no newlines at its begin.
     """
 
     name: str
     broken_lines: frozenset[int]
+    newline: str = "\n"
 
 
 @dataclass(slots=True)
@@ -78,35 +84,40 @@ def find_encoding(path: Path, *, line_bytes: int) -> TextEncoding:
     utf8, chinese, broken, short = _Lines(), _Lines(), _Lines(), _Lines()
     total = 0
     marked = False
+    newline = b"\n"
     offset = 0
     for block in _read_blocks(path, line_bytes):
         if offset == 0:
             _check_mark(block)
             marked = block.startswith(codecs.BOM_UTF8)
-        lines = block.count(b"\n") + (not block.endswith(b"\n"))
+            newline = b"\r" if b"\r" in block and b"\n" not in block else b"\n"
+        lines = block.count(newline) + (not block.endswith(newline))
         if not block.isascii():
             if _is_valid(block, "utf-8") and _is_telling(block):
                 utf8.add(total, offset, lines)
             else:
-                _judge_lines(block, total, offset, (utf8, chinese, broken, short))
+                _judge_lines(block, newline, (total, offset), (utf8, chinese, broken, short))
         total += lines
         offset += len(block)
     if marked or (utf8.count >= chinese.count and utf8.count > 0):
         # The few lines too short to tell are valid UTF-8.
-        return TextEncoding("utf-8-sig" if marked else "utf-8", _check_few("UTF-8", (chinese, broken), total))
-    if chinese.count > 0:
-        return TextEncoding("gb18030", _check_few("GB18030", (utf8, broken), total))
-    return TextEncoding("utf-8", _check_few("UTF-8", (broken,), total))
+        name, few = "utf-8-sig" if marked else "utf-8", _check_few("UTF-8", (chinese, broken), total)
+    elif chinese.count > 0:
+        name, few = "gb18030", _check_few("GB18030", (utf8, broken), total)
+    else:
+        name, few = "utf-8", _check_few("UTF-8", (broken,), total)
+    return TextEncoding(name, few, newline.decode())
 
 
 def _judge_lines(
-    block: bytes, number: int, offset: int, kinds: tuple[_Lines, _Lines, _Lines, _Lines]
+    block: bytes, newline: bytes, place: tuple[int, int], kinds: tuple[_Lines, _Lines, _Lines, _Lines]
 ) -> None:
     """Sort the lines of a block that is not plainly UTF-8 into UTF-8, GB18030, neither, and too short to tell."""
     utf8, chinese, broken, short = kinds
     # Judging the block once as GB18030 spares judging its lines when it is, which is nearly always.
     is_chinese = _is_valid(block, "gb18030")
-    for line in block.removesuffix(b"\n").split(b"\n"):
+    number, offset = place
+    for line in block.removesuffix(newline).split(newline):
         if not line.isascii():
             if _is_valid(line, "utf-8"):
                 # What is no GB18030 tells, however short: a file cannot be read as GB18030 over it.
@@ -134,7 +145,8 @@ def _check_few(name: str, misfits: tuple[_Lines, ...], total: int) -> frozenset[
         raise InvalidInput(
             "file-encoding",
             f"file is not all {name}: {count} of {total} lines do not fit, the first is line {first.first_line + 1} "
-            f"at byte {first.first_byte}; want one of UTF-8 and GB18030 (GBK) throughout",
+            f"at byte {first.first_byte}; want one of UTF-8 and GB18030 (GBK) throughout: save it in Excel as .xlsx or "
+            "“CSV UTF-8”, and look at that line before you do",
         )
     return frozenset(number for lines in found for number in lines.numbers)
 
@@ -143,7 +155,8 @@ def _check_mark(block: bytes) -> None:
     for mark, name in _FOREIGN_MARKS.items():
         if block.startswith(mark):
             raise InvalidInput(
-                "file-encoding", f"file is {name}: want UTF-8 or GB18030 (in Excel save as “CSV UTF-8”)"
+                "file-encoding",
+                f"file is {name}: want UTF-8 or GB18030; in Excel save it as “CSV UTF-8” or .xlsx",
             )
 
 
@@ -158,17 +171,44 @@ def _is_valid(data: bytes, encoding: str) -> bool:
 def _read_blocks(path: Path, line_bytes: int) -> Iterator[bytes]:
     """Read a file in blocks that end with a line."""
     rest = b""
+    offset = 0
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
-            if b"\0" in block and not (block.startswith(tuple(_FOREIGN_MARKS)) and not rest):
-                raise InvalidInput("file-format", "file is no text: it holds zero bytes")
-            cut = block.rfind(b"\n") + 1
+            if b"\0" in block and not (offset == 0 and block.startswith(tuple(_FOREIGN_MARKS))):
+                raise _describe_zeros(block, offset)
+            # A carriage return at the end may be half of an end of line.
+            cut = (block.rfind(b"\n") + 1) or (0 if b"\n" in rest else block.rfind(b"\r", 0, -1) + 1)
             if cut:
                 yield rest + block[:cut]
                 rest = block[cut:]
             else:
                 rest += block
+            offset += len(block)
             if len(rest) > line_bytes:
-                raise InvalidInput("file-format", f"a line is too long: want at most {line_bytes} bytes")
+                raise InvalidInput(
+                    "file-format",
+                    f"a line is longer than {line_bytes} bytes, behind byte {offset - len(rest)}: file is no table as "
+                    "text, or its ends of line are lost; export it again",
+                )
     if rest:
         yield rest
+
+
+def _describe_zeros(block: bytes, offset: int) -> InvalidInput:
+    """Tell UTF-16 without a mark, whose every other byte is often zero, from a file that is damaged or no text."""
+    sample = block[:_SAMPLE_BYTES]
+    fewer, more = sorted((sample[::2].count(0), sample[1::2].count(0)))
+    if (
+        offset == 0
+        and more >= _LEAST_ZEROS
+        and more * _ZEROS_OF_WIDE_TEXT > len(sample)
+        and fewer * 10 < more
+    ):
+        return InvalidInput(
+            "file-encoding",
+            "file looks like UTF-16: want UTF-8 or GB18030; in Excel save it as “CSV UTF-8” or .xlsx",
+        )
+    return InvalidInput(
+        "file-format",
+        f"file is no text, or a damaged one: byte {offset + block.index(0)} is zero; export or copy it again",
+    )

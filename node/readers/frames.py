@@ -12,7 +12,7 @@ _HEAD = struct.Struct(">cI")
 MAX_FRAME_BYTES = 2**28
 
 HEAD = b"h"
-"""First rows of one sheet: [sheet index, date1904, rows]."""
+"""First rows of one sheet: [sheet index, name, date1904, whether the workbook hides sheets, rows]."""
 HEADS_END = b"z"
 """There are no more sheets."""
 CHOICE = b"c"
@@ -21,6 +21,8 @@ ROWS = b"r"
 """One chunk of rows."""
 ROWS_END = b"e"
 """There are no more rows."""
+OUT_OF_MEMORY = b"m"
+"""The workbook does not fit into the memory that the process may take; nothing follows."""
 FAILURE = b"f"
 """[code, message] of an InvalidInput; nothing follows."""
 

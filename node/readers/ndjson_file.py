@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _REPLACEMENT = "\ufffd"
 _MAX_DEPTH = 32
+_MAX_NAME_CHARACTERS = 1_000
+"""Longer names are cut: no column of any item has one, and names are held as long as their file is read."""
 
 
 def open_ndjson(path: Path, *, find_header: FindHeader, limits: Limits, start_row: int) -> Table:
@@ -41,9 +43,12 @@ def open_ndjson(path: Path, *, find_header: FindHeader, limits: Limits, start_ro
     with path.open(encoding=encoding.name, errors=errors, newline="\n") as file:
         for line in file:
             for name in _parse_line(line) or ():
-                names.setdefault(name, len(names))
+                names.setdefault(name[:_MAX_NAME_CHARACTERS], len(names))
             if len(names) > limits.columns:
-                raise InvalidInput("file-columns", f"file has more than {limits.columns} columns")
+                raise InvalidInput(
+                    "file-columns",
+                    f"file has more than {limits.columns} columns: delete those that are no part of the table",
+                )
     header: list[Cell] = list(names)
     find_header([header])
     rows_file = path.open(encoding=encoding.name, errors=errors, newline="\n")
@@ -74,7 +79,9 @@ def _read_rows(lines: Iterator[str], names: dict[str, int], broken: frozenset[in
         else:
             row: list[Cell] = [None] * len(names)
             for name, value in members.items():
-                row[names[name]] = "TRUE" if value is True else "FALSE" if value is False else value
+                row[names[name[:_MAX_NAME_CHARACTERS]]] = (
+                    "TRUE" if value is True else "FALSE" if value is False else value
+                )
             yield row
 
 

@@ -32,6 +32,7 @@ _LOCATOR_BYTES = 20
 _TAIL_BYTES = _END.size + 2**16 + _LOCATOR_BYTES + _LARGE_END.size
 _MAX_PARTS = 10_000
 _MAX_DIRECTORY_BYTES = 4 * 2**20
+_WEB_ARCHIVES = (b"MIME-Version:", b"Content-Type: multipart/", b"From: ")
 _KNOWN_OTHERS = {
     b"%PDF": "a PDF",
     b"{\\rtf": "an RTF text",
@@ -93,10 +94,10 @@ def find_format(path: Path, limits: Limits) -> str:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
         raise InvalidInput("file-empty", f"file holds nothing: {size} bytes")
-    if text.startswith(b"<"):
+    if text.startswith((b"<", *_WEB_ARCHIVES)):
         raise InvalidInput(
             "file-markup",
-            "file is HTML or XML, whatever its name says: open it in Excel and save it as .xlsx",
+            "file is a web page or XML, whatever its name says: open it in Excel and save it as .xlsx",
         )
     if text.startswith(b"["):
         raise InvalidInput("file-format", "file is a JSON array: want one object a line (NDJSON)")
@@ -107,11 +108,20 @@ def _check_xlsx(path: Path) -> None:
     _check_directory(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
+            names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError):
         raise InvalidInput(
-            "workbook-cut", "workbook is cut off or damaged: its archive cannot be opened"
+            "workbook-cut",
+            "workbook is cut off or damaged, its archive cannot be opened: fetch or save it again",
         ) from None
+    if len(names) != len(set(names)):
+        # Which of them counts differs from reader to reader.
+        raise InvalidInput(
+            "workbook-unreadable",
+            "archive holds two parts of one name: open it in Excel and save it as .xlsx again",
+        )
+    if "xl/workbook.bin" in names:
+        raise InvalidInput("file-format", "file is an .xlsb: open it in Excel and save it as .xlsx")
     if "xl/workbook.xml" not in names:
         raise InvalidInput("file-format", "file is an archive but no .xlsx: want .xlsx, .xls, CSV or NDJSON")
 
@@ -127,14 +137,19 @@ def _check_directory(path: Path) -> None:
     if at < 0 or not (tail.startswith(_EMPTY_ZIP, at) and tail.endswith(b"\x00\x00")):
         at = tail.rfind(_EMPTY_ZIP)
     if not 0 <= at <= len(tail) - _END.size:
-        raise InvalidInput("workbook-cut", "workbook is cut off: its archive has no end")
+        raise InvalidInput(
+            "workbook-cut", "workbook is cut off, its archive has no end: fetch or save it again"
+        )
     entries, directory = _END.unpack_from(tail, at)
     locator = at - _LOCATOR_BYTES
     if locator >= 0 and tail.startswith(_LOCATOR, locator):
         # Its numbers count instead, whatever the shorter record says.
         large = locator - _LARGE_END.size
         if large < 0 or not tail.startswith(_LARGE_MARK, large):
-            raise InvalidInput("workbook-cut", "workbook is damaged: its archive has no end of the long form")
+            raise InvalidInput(
+                "workbook-cut",
+                "workbook is damaged, its archive has no end of the long form: fetch or save it again",
+            )
         entries, directory = _LARGE_END.unpack_from(tail, large)
     if entries > _MAX_PARTS or directory > _MAX_DIRECTORY_BYTES:
         raise InvalidInput(
@@ -149,5 +164,5 @@ def _check_not_encrypted(path: Path) -> None:
         while block := file.read(_DIRECTORY_BYTES):
             if _ENCRYPTED_STREAM in block:
                 raise InvalidInput(
-                    "workbook-encrypted", "workbook is protected by a password: save it without"
+                    "workbook-encrypted", "workbook is protected by a password: save it without and send that"
                 )

@@ -21,6 +21,8 @@ FindHeader: TypeAlias = Callable[[Sequence[Sequence[Cell]]], HeaderPlace]
 """Finds the header among the first rows; raises InvalidInput ``header-not-found``."""
 
 _MIB = 2**20
+CHUNK_CHARACTERS = 2**21
+"""A chunk ends behind the row with which it holds as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,17 @@ class Limits:
         line_bytes: Longest line of a text file.
         child_memory_bytes: Address space of the process that reads a workbook.
         child_cpu_seconds: Processor time of that process.
-        whole_sheet_bytes: Greatest size, unpacked, of a sheet that is read as a whole; larger ones are streamed.
+        whole_sheet_bytes: Greatest size, unpacked, of a sheet that is read as a whole; larger ones are streamed, and
+            those that do not fit into the memory of the process.
         unpacked_bytes: Greatest size, unpacked, of one part of a workbook.
     """
 
     file_bytes: int = 4_096 * _MIB
     columns: int = 1_000
     line_bytes: int = 4 * _MIB
-    child_memory_bytes: int = 1_024 * _MIB
+    child_memory_bytes: int = 480 * _MIB
     child_cpu_seconds: int = 3_600
-    whole_sheet_bytes: int = 384 * _MIB
+    whole_sheet_bytes: int = 64 * _MIB
     unpacked_bytes: int = 16_384 * _MIB
 
 
@@ -58,6 +61,7 @@ class Table:
         date1904: Whether serial dates count from 1904.
         chunks: The rows below the header as chunks of ``node.records.chunks``, to be read once.
         close: Releases the file, and the process that reads it.
+        notes: What was left out of the file, as a place and a code of ``node.records.rules.WARNINGS``.
     """
 
     format: str
@@ -67,6 +71,7 @@ class Table:
     date1904: bool
     chunks: Iterator[bytes]
     close: Callable[[], None] = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -86,11 +91,11 @@ def pack_rows(parts: Iterable[Part], first_row: int, start_row: int) -> Iterator
         start_row: Rows with smaller numbers are passed over, for an import that goes on where it stopped.
 
     Yields:
-        Chunks of at most 500 rows; stretches of blank rows are left out.
+        Chunks of at most 500 rows, fewer where they are long; stretches of blank rows are left out.
     """
     number = first_row
     held: list[Part] = []
-    held_from = size = 0
+    held_from = size = weight = 0
     filled = False
     for part in parts:
         count = len(part.lines) if isinstance(part, PlainLines) else 1
@@ -105,14 +110,22 @@ def pack_rows(parts: Iterable[Part], first_row: int, start_row: int) -> Iterator
             held.append(piece)
             filled = filled or _is_filled(piece)
             size += end - begin
+            weight += _weight_of(piece)
             begin = end
-            if size == CHUNK_ROWS:
+            if size == CHUNK_ROWS or weight >= CHUNK_CHARACTERS:
                 if filled:
                     yield encode_chunk(held_from, held)
-                held, size, filled = [], 0, False
+                held, size, weight, filled = [], 0, 0, False
         number += count
     if filled:
         yield encode_chunk(held_from, held)
+
+
+def _weight_of(piece: Part) -> int:
+    """Return about how many characters a piece holds, so that long rows do not fill memory by hundreds."""
+    if isinstance(piece, PlainLines):
+        return sum(map(len, piece.lines))
+    return len(piece) + sum(len(cell) for cell in piece if type(cell) is str)
 
 
 def _is_filled(part: Part) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -15,19 +16,19 @@ from node.readers.frames import (
     FAILURE,
     HEAD,
     HEADS_END,
+    OUT_OF_MEMORY,
     ROWS,
     ROWS_END,
     receive_frame,
     send_frame,
 )
-from node.readers.messages import broken_reader, parse_failure, parse_head
+from node.readers.messages import SheetHead, broken_reader, parse_failure, parse_head
 from node.readers.table import FindHeader, Limits, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from node.records.headers import HeaderPlace
-    from node.records.values import Cell
 
 _ROOT = Path(__file__).resolve().parents[2]
 _OUT_OF_MEMORY = {-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV}
@@ -49,12 +50,22 @@ def open_workbook(path: Path, kind: str, *, find_header: FindHeader, limits: Lim
     """
     child = _Child(path, kind, limits)
     try:
-        date1904, sheet, place, header = child.find_table(find_header)
+        try:
+            head, place, notes = child.find_table(find_header)
+        except InvalidInput:
+            if not child.out_of_memory or kind != "xlsx" or limits.whole_sheet_bytes == 0:
+                raise
+            # One stray cell far below or to the right makes a sheet of a few rows immense for the reader of whole sheets.
+            child.close()
+            child = _Child(path, kind, replace(limits, whole_sheet_bytes=0))
+            head, place, notes = child.find_table(find_header)
+        header = head.rows[place.header]
         if len(header) > limits.columns:
             raise InvalidInput(
-                "file-columns", f"sheet has {len(header)} columns: want at most {limits.columns}"
+                "file-columns",
+                f"sheet has {len(header)} columns: want at most {limits.columns}; delete those that are no part of it",
             )
-        chunks = child.read_chunks(sheet, place.data, len(header), start_row)
+        chunks = child.read_chunks(head.sheet, place.data, len(header), start_row)
     except BaseException:
         child.close()
         raise
@@ -63,9 +74,10 @@ def open_workbook(path: Path, kind: str, *, find_header: FindHeader, limits: Lim
         encoding=None,
         header=header,
         header_row=place.header + 1,
-        date1904=date1904,
+        date1904=head.date1904,
         chunks=chunks,
         close=child.close,
+        notes=notes,
     )
 
 
@@ -73,6 +85,8 @@ class _Child:
     """The reading process, as its node sees it."""
 
     def __init__(self, path: Path, kind: str, limits: Limits) -> None:
+        self.out_of_memory = False
+        """Whether the process ended because it needed more memory than it may take."""
         numbers = (
             limits.child_memory_bytes,
             limits.child_cpu_seconds,
@@ -93,32 +107,33 @@ class _Child:
     def _output(self) -> BinaryIO:
         return cast("BinaryIO", self._process.stdout)
 
-    def find_table(self, find_header: FindHeader) -> tuple[bool, int, HeaderPlace, list[Cell]]:
-        """Return the date system and sheet, header place and header of the one sheet that has a header."""
-        date1904 = False
+    def find_table(self, find_header: FindHeader) -> tuple[SheetHead, HeaderPlace, tuple[str, ...]]:
+        """Return the first rows of the one sheet that has a header, the header's place and notes."""
         failure = InvalidInput("header-not-found", "workbook has no visible worksheet")
-        found: list[tuple[int, HeaderPlace, list[Cell]]] = []
+        found: list[tuple[SheetHead, HeaderPlace]] = []
         sheets = 0
         for kind, body in self._receive_until(HEADS_END):
             if kind != HEAD:
                 raise broken_reader()
-            sheet, date1904, rows = parse_head(body)
+            head = parse_head(body)
             sheets += 1
             try:
-                place = find_header(rows)
+                place = find_header(head.rows)
             except InvalidInput as error:
                 failure = error if sheets == 1 else failure
                 continue
-            found.append((sheet, place, rows[place.header]))
+            found.append((head, place))
         if not found:
             raise failure
         if len(found) > 1:
             raise InvalidInput(
                 "workbook-several-tables",
-                f"{len(found)} of {sheets} visible sheets hold a table: want one, the others hidden or in files of "
-                "their own",
+                f"{len(found)} of {sheets} visible sheets hold a table: hide all but one, or send each as a file",
             )
-        return date1904, *found[0]
+        # Sheets that are hidden or hold no table are left out, which must not go unsaid.
+        head, place = found[0]
+        notes = (f"sheet {head.name}: sheet-taken",) if sheets > 1 or head.hides_sheets else ()
+        return head, place, notes
 
     def read_chunks(self, sheet: int, first: int, width: int, start_row: int) -> Iterator[bytes]:
         """Ask for the rows of a sheet and yield their chunks as they come."""
@@ -133,6 +148,8 @@ class _Child:
             kind, body = frame
             if kind == FAILURE:
                 raise parse_failure(body)
+            if kind == OUT_OF_MEMORY:
+                raise self._describe_memory()
             if kind == last:
                 return
             yield kind, body
@@ -140,13 +157,22 @@ class _Child:
     def _describe_death(self) -> InvalidInput:
         code = self._process.wait()
         if code == -signal.SIGXCPU:
-            return InvalidInput("workbook-too-large", "workbook took longer to read than a reader may run")
-        if code in _OUT_OF_MEMORY:
             return InvalidInput(
-                "workbook-too-large",
-                "workbook needs more memory than a reader may take: save it as CSV or in parts",
+                "workbook-too-large", "workbook took longer to read than a reader may run: send it in parts"
             )
-        return InvalidInput("workbook-unreadable", f"workbook broke its reader: exit code {code}")
+        if code in _OUT_OF_MEMORY:
+            return self._describe_memory()
+        return InvalidInput(
+            "workbook-unreadable",
+            f"workbook broke its reader (exit code {code}): open it in Excel and save it as .xlsx again",
+        )
+
+    def _describe_memory(self) -> InvalidInput:
+        self.out_of_memory = True
+        return InvalidInput(
+            "workbook-too-large",
+            "workbook needs more memory than a reader may take: save it as CSV or in parts",
+        )
 
     def close(self) -> None:
         """End the process, whether or not it is done."""

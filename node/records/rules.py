@@ -92,6 +92,10 @@ RULES: dict[str, tuple[str, str]] = {
 """Rule code to its meaning in Chinese and English."""
 
 WARNINGS: dict[str, tuple[str, str]] = {
+    "sheet-taken": (
+        "仅导入此工作表，其余工作表（含隐藏的）未导入",
+        "this sheet alone is imported; the others, hidden or without a table, are not",
+    ),
     "column-unknown": (
         "该列不在目录中，未导入",
         "the column is not in the catalogue item and is not imported",

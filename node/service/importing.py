@@ -171,7 +171,7 @@ class Importer:
                 with self._tools.open_file(job, item) as table:
                     warnings = map_headers(item, table.header).warnings
                     first = self._tools.reader.size() if job.state == QUEUED else job.first_index
-                    texts = tuple(_warning(w) for w in warnings)
+                    texts = (*table.notes, *(_warning(w) for w in warnings))
                     job = replace(job, state=RUNNING, first_index=first, warnings=texts)
                     return ImportRun(self._tools, job, table, self._stop).pump()
             except (InvalidInput, NotFound) as error:

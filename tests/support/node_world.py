@@ -199,6 +199,7 @@ class MemoryRows:
     start_row: int
     chunk_rows: int
     date1904: bool = False
+    notes: tuple[str, ...] = ()
     end: NodeError | None = None
     closed: bool = False
 

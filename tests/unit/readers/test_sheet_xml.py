@@ -18,7 +18,7 @@ LIMITS = Limits()
 def read(path, limits=LIMITS):
     book = Book(path, limits)
     try:
-        return list(book.read_rows(book.sheets[0]))
+        return list(book.read_rows(book.sheets[0][1]))
     finally:
         book.close()
 
@@ -45,7 +45,7 @@ def test_dates_count_from_1904_where_the_workbook_says_so(tmp_path):
     store_xlsx(tmp_path / "b.xlsx", {"s": [[date(2026, 3, 2)]]}, epoch=CALENDAR_MAC_1904)
     book = Book(tmp_path / "b.xlsx", LIMITS)
     assert book.date1904
-    assert next(book.read_rows(book.sheets[0])) == ["2026-03-02"]
+    assert next(book.read_rows(book.sheets[0][1])) == ["2026-03-02"]
     book.close()
 
 
@@ -110,8 +110,6 @@ def test_the_strict_form_of_the_format(tmp_path):
         "<row><c t='s'><v>0</v></c></row>",
         "<row><c t='s'><v>-1</v></c></row>",
         "<row><c><v>x</v></c></row>",
-        "<row><c><v>1e999</v></c></row>",
-        "<row><c><v>nan</v></c></row>",
         "<row><c>",
         "</sheetData>",
         "&unknown;",

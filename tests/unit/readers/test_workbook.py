@@ -99,7 +99,17 @@ def test_reading_goes_on_at_any_row(tmp_path, limits):
 def test_the_one_visible_sheet_with_a_table_is_taken(tmp_path, limits):
     sheets = {"说明": [["填报说明"]], "hidden": [CODES, ROW, ROW], "数据": [CODES, ROW]}
     store_xlsx(tmp_path / "b.xlsx", sheets)
-    assert read(tmp_path / "b.xlsx", limits=limits)[1] == {2: ROW}
+    table, rows = read(tmp_path / "b.xlsx", limits=limits)
+    assert rows == {2: ROW}
+    assert table.notes == ("sheet 数据: sheet-taken",)
+
+
+@pytest.mark.parametrize("limits", [WHOLE, STREAMED])
+def test_sheets_that_are_left_out_are_spoken_of_and_no_others(tmp_path, limits):
+    store_xlsx(tmp_path / "b.xlsx", {"数据": [CODES, ROW]})
+    assert read(tmp_path / "b.xlsx", limits=limits)[0].notes == ()
+    store_xlsx(tmp_path / "b.xlsx", {"数据": [CODES, ROW], "hidden": [["x"]]})
+    assert read(tmp_path / "b.xlsx", limits=limits)[0].notes == ("sheet 数据: sheet-taken",)
 
 
 @pytest.mark.parametrize("limits", [WHOLE, STREAMED])
@@ -149,11 +159,23 @@ def test_too_many_columns(tmp_path):
 
 
 def test_a_workbook_that_needs_too_much_memory(tmp_path):
-    # 40 MB of sheet in a file of some kilobytes, for a process that may have 100 MiB.
-    row = "<row>" + "<c t='str'><v>云州恒泰商贸有限公司</v></c>" * 1_000 + "</row>"
-    store_parts(tmp_path / "b.xlsx", row * 1_000)
-    with raises_code(InvalidInput, "workbook-too-large"):
+    # 150 MB of shared strings in a file of some kilobytes, for a process that may have 100 MiB.
+    text = f"<si><t>{'云州恒泰商贸有限公司' * 2_500}</t></si>" * 2_000
+    store_parts(tmp_path / "b.xlsx", "", strings=text)
+    with raises_code(InvalidInput, "workbook-too-large") as caught:
         read(tmp_path / "b.xlsx", limits=Limits(child_memory_bytes=100 * 2**20))
+    assert "save it as CSV" in caught.value.message
+
+
+@pytest.mark.parametrize("limits", [WHOLE, STREAMED])
+def test_a_stray_cell_in_the_last_corner_does_no_harm(tmp_path, limits):
+    """The reader of whole sheets would hold 17,000,000,000 cells; the streaming one takes over."""
+    header, row = ("".join(f"<c t='str'><v>{cell or ''}</v></c>" for cell in cells) for cells in (CODES, ROW))
+    stray = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+    store_parts(tmp_path / "b.xlsx", f"<row>{header}</row><row>{row}</row>{stray}")
+    _, rows = read(tmp_path / "b.xlsx", limits=limits)
+    assert rows[2] == ROW
+    assert [number for number, cells in rows.items() if any(cells)] == [2, 1_048_576]
 
 
 def test_a_workbook_that_takes_too_long(tmp_path):
