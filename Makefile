@@ -13,6 +13,7 @@ help:
 	  'make test-slow   chaos: kill, crash, put back, days of the chain' \
 	  'make soak        the same chaos for longer: SECONDS=3600' \
 	  'make bench       measure; writes build/bench.json and docs/performance.md' \
+	  'make bench-growth  a log grows to ten million records: ROWS=1000000 for fewer' \
 	  'make slither     static analysis of the contracts; each weighty finding has to be explained' \
   'make sbom        bill of materials, CycloneDX, to build/sbom.cdx.json' \
   'make docs        rewrite the pages of docs/ that are derived from the program' \
@@ -39,6 +40,10 @@ soak: setup
 
 bench: setup
 	@$(PY) -m tests.bench
+
+ROWS ?= 10000000
+bench-growth: setup
+	@$(PY) -m tests.bench --only growth --rows $(ROWS)
 
 # In an environment of its own, see contracts/slither/pyproject.toml.
 slither: setup

@@ -3,8 +3,10 @@
 
 --quick      small amounts, to see that everything still works; the page is left alone unless --page names one
 --only NAME  one group of measurements (several times for several); the others keep their last figures
+--rows N     how many records the growth run imports
 --out FILE   where the figures go
 --page FILE  the page to put them into
+--charts DIR where the charts go
 --dir DIR    a directory on the disk that is to be measured
 """
 
@@ -16,25 +18,31 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "bench.json"
 PAGE = ROOT / "docs" / "performance.md"
+CHARTS = ROOT / "docs" / "charts"
 
 
 def main(arguments):
     # Worker processes import this module again and need none of what follows.
+    from tests.bench.charts import store_charts
     from tests.bench.conditions import describe
-    from tests.bench.groups import GROUPS, Scale
+    from tests.bench.groups import GROUPS, ON_REQUEST, Scale
     from tests.bench.page import rewrite
 
     options = _parse(arguments, GROUPS)
     out = options.out
     out.parent.mkdir(parents=True, exist_ok=True)
-    figures = json.loads(out.read_bytes()) if options.only and out.is_file() else {}
+    figures = json.loads(out.read_bytes()) if out.is_file() and not options.quick else {}
     scale = Scale.quick() if options.quick else Scale()
-    for name in options.only or GROUPS:
+    if options.rows:
+        scale = replace(scale, growth_rows=options.rows)
+    names = options.only or [name for name in GROUPS if options.quick or name not in ON_REQUEST]
+    for name in names:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=options.dir or out.parent) as scratch:
             conditions = describe(scratch)
             start = time.perf_counter()
@@ -49,7 +57,10 @@ def main(arguments):
     out.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     page = options.page or (None if options.quick else PAGE)
     if page is not None:
-        page.write_text(rewrite(page.read_text(encoding="utf-8"), figures), encoding="utf-8")
+        page.write_text(rewrite(page.read_text(encoding="utf-8"), figures, names), encoding="utf-8")
+    charts = options.charts or (None if options.quick else CHARTS)
+    if charts is not None:
+        store_charts({name: figures[name] for name in names}, charts)
 
 
 def _parse(arguments, groups):
@@ -58,8 +69,10 @@ def _parse(arguments, groups):
     )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", choices=list(groups))
+    parser.add_argument("--rows", type=int)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--charts", type=Path)
     parser.add_argument("--dir", type=Path)
     return parser.parse_args(arguments)
 

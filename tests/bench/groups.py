@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.bench.anchors import GROWTHS, SIZES, measure_anchors
 from tests.bench.engine import measure_engine, measure_proofs
 from tests.bench.evidence import measure_evidence
+from tests.bench.growth import measure_growth, say_to_terminal
 from tests.bench.homes import store_penalties
 from tests.bench.imports import measure_import, measure_reading, measure_stages
 from tests.bench.restart import measure_restart
@@ -24,7 +25,7 @@ class Scale:
     stage_chunks: int = 40
     alone: int = 1_000
     entries: int = 100_000
-    proof_sizes: tuple[int, ...] = (10**5, 10**6)
+    proof_sizes: tuple[int, ...] = (10**5, 10**6, 10**7)
     proofs: int = 5_000
     verifications: int = 200
     commands: int = 9
@@ -33,6 +34,7 @@ class Scale:
     anchor_growths: tuple[int, ...] = GROWTHS
     restart_entries: int = 100_000
     starts: int = 3
+    growth_rows: int = 10_000_000
 
     @classmethod
     def quick(cls):
@@ -50,6 +52,7 @@ class Scale:
             anchor_growths=(1,),
             restart_entries=1_000,
             starts=1,
+            growth_rows=2_000,
         )
 
 
@@ -91,6 +94,10 @@ def _restart(scratch, scale):
     return measure_restart(scratch, scale.restart_entries, starts=scale.starts)
 
 
+def _growth(scratch, scale):
+    return measure_growth(scratch, scale.growth_rows, starts=scale.starts, say=say_to_terminal)
+
+
 GROUPS = {
     "import": _import,
     "log": _log,
@@ -98,4 +105,7 @@ GROUPS = {
     "evidence": _evidence,
     "anchors": _anchors,
     "restart": _restart,
+    "growth": _growth,
 }
+ON_REQUEST = {"growth"}
+"""Takes half an hour: measured when it is named, and in a quick run."""

@@ -154,4 +154,4 @@ def test_hashes_and_calls_of_an_entry(grown):
     assert counts["openssl_sha256"] < 2 * ENTRIES
     assert counts["pack"] <= 2 * ENTRIES + TILES + 10
     # append, leaf_hash and the types of what they give.
-    assert counts["python"] <= 4 * ENTRIES + 200
+    assert counts["python"] <= 3 * ENTRIES

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What changes while a log grows: rate, memory, the longest commit, disk, restart and proofs.
+
+Files of rows go through the product's own import, one after the other: reader, worker processes, the one writer, the
+store on disk. Only the import itself is timed; making the next file is not. No two rows of a run have the same document
+number, so every record is new and each of its random keys (leaf, identity, subject) is.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+
+from cli.init import DEFAULT_SCRYPT_N
+from node.log.tree import build_consistency_proof, build_inclusion_path
+from node.service.layout import LogKind
+from node.storage.disk import DiskStore
+from node.storage.heads import DiskHeadFiles
+from node.storage.leveldb import LevelDatabase
+from node.storage.segments import Streams
+from tests.bench.engine import draw, milliseconds, seconds_of
+from tests.bench.homes import ITEM, MEMBER, make_home, running_node, store_penalties
+from tests.bench.processes import MIB, disk_bytes, measured
+from tests.bench.restart import measure_starts
+
+ROWS_A_FILE = 100_000
+TEMPLATE_NUMBER = 1_000
+"""Document number of the first row that ``store_penalties`` writes."""
+MILLION = 1_000_000
+PROOFS = 5_000
+STALL_MS = 250
+PARTS = {
+    "entries": "streams/records.0/entries",
+    "values": "streams/records.0/values",
+    "main": "main",
+    "secrets": "secrets",
+}
+TIMED = {
+    "commit": (DiskStore, "commit"),
+    "streams": (Streams, "append"),
+    "leveldb": (LevelDatabase, "write"),
+    "head": (DiskHeadFiles, "store"),
+}
+
+
+def measure_growth(scratch, rows, *, starts, rows_a_file=ROWS_A_FILE, say=lambda _line: None):
+    """Import ``rows`` rows into a new node and look at it while it grows and when it has grown."""
+    home = make_home(scratch / "growth", scrypt_n=DEFAULT_SCRYPT_N)
+    rows_a_file = min(rows, rows_a_file)
+    template = _Template(scratch / "template.csv", rows_a_file)
+    steps = []
+    with running_node(home) as node, _longest() as longest:
+        for first in range(0, rows, rows_a_file):
+            count = min(rows_a_file, rows - first)
+            file = template.store(scratch / "rows.csv", first, count)
+            longest.clear()
+            steps.append(_import(node, file, first, count) | {"longest_ms": _milliseconds(longest)})
+            say(_line(steps[-1]))
+        proofs = _measure_proofs(node.services.readers[LogKind.RECORDS], rows)
+    store = home / "data" / "store"
+    disk = {name: disk_bytes(store / path) for name, path in PARTS.items()}
+    say(f"{rows:,} records: {sum(disk.values()) / rows:,.0f} bytes a record on the disk")
+    started = measure_starts(home, MEMBER, rows, starts=starts)
+    say(f"restart: {started:.2f} s")
+    return {
+        "rows": rows,
+        "rows_a_step": rows_a_file,
+        "steps": steps,
+        "first_million_rate": _rate(steps, lambda step: step["size"] <= MILLION),
+        "last_million_rate": _rate(steps, lambda step: step["size"] > rows - MILLION),
+        "peak_mib": max(step["anonymous_mib"] for step in steps),
+        "longest_commit_ms": max(step["longest_ms"]["commit"] for step in steps),
+        "disk_bytes_a_record": {name: round(size / rows) for name, size in disk.items()},
+        "restart_seconds": round(started, 2),
+        "starts": starts,
+        "proofs": proofs,
+    }
+
+
+class _Template:
+    """Rows that are made once and written again and again, with other document numbers."""
+
+    def __init__(self, path, rows):
+        store_penalties(path, rows)
+        header, *lines = path.read_bytes().splitlines(keepends=True)
+        self._header = header
+        self._lines = []
+        for number, line in enumerate(lines, TEMPLATE_NUMBER):
+            before, found, after = line.partition(f"{number}号".encode("gb18030"))
+            assert found, "a row has its document number"
+            self._lines.append((before, "号".encode("gb18030") + after))
+
+    def store(self, path, first, count):
+        """Store ``count`` rows, numbered from ``first`` on."""
+        with path.open("wb") as file:
+            file.write(self._header)
+            file.writelines(
+                b"%s%d%s" % (before, TEMPLATE_NUMBER + first + place, after)
+                for place, (before, after) in enumerate(self._lines[:count])
+            )
+        return path
+
+
+def _import(node, file, first, count):
+    importer = node.services.importer
+    job_id = importer.new_job_id()
+    with file.open("rb") as source:
+        upload = node.uploads.store(job_id, source)
+    importer.order(
+        job_id=job_id,
+        item=ITEM.key,
+        file_name=file.name,
+        file_digest=upload.digest,
+        file_bytes=upload.size_bytes,
+        officer="bench",
+        corrections=False,
+    )
+    with measured() as usage:
+        job = importer.run_job(job_id)
+    assert (job.state, job.accepted) == ("done", count), job
+    node.uploads.remove(job_id)
+    return {
+        "size": first + count,
+        "rows": count,
+        "seconds": round(usage.wall_seconds, 3),
+        "rows_per_second": round(count / usage.wall_seconds),
+        "cpu_us_a_row": round(usage.cpu_seconds / count * 1e6, 1),
+        "node_cpu_us_a_row": round(usage.own_cpu_seconds / count * 1e6, 1),
+        "anonymous_mib": round(usage.peak_bytes / MIB),
+    }
+
+
+@contextmanager
+def _longest():
+    """Keep the longest call of each timed operation, in seconds."""
+    longest = {}
+    real = {name: getattr(owner, method) for name, (owner, method) in TIMED.items()}
+
+    def timed(name, call):
+        def run(*arguments):
+            start = time.perf_counter()
+            try:
+                return call(*arguments)
+            finally:
+                longest[name] = max(longest.get(name, 0.0), time.perf_counter() - start)
+
+        return run
+
+    for name, (owner, method) in TIMED.items():
+        setattr(owner, method, timed(name, real[name]))
+    try:
+        yield longest
+    finally:
+        for name, (owner, method) in TIMED.items():
+            setattr(owner, method, real[name])
+
+
+def _milliseconds(longest):
+    return {name: round(longest.get(name, 0.0) * 1e3, 1) for name in TIMED}
+
+
+def _measure_proofs(reader, size):
+    """Measure proofs under the newest size; the tiles are read through LevelDB, whose files the system may hold."""
+    places = [draw(size, number) for number in range(PROOFS)]
+    tiles = reader.tiles
+    return {
+        "inclusion": milliseconds([seconds_of(build_inclusion_path, tiles, place, size) for place in places]),
+        "consistency": milliseconds(
+            [seconds_of(build_consistency_proof, tiles, place + 1, size) for place in places]
+        ),
+    }
+
+
+def _rate(steps, wanted):
+    """Rows a second over the steps that are wanted; over all of them when none is (a short run)."""
+    chosen = list(filter(wanted, steps)) or steps
+    return round(sum(step["rows"] for step in chosen) / sum(step["seconds"] for step in chosen))
+
+
+def _line(step):
+    longest = step["longest_ms"]
+    parts = ", ".join(f"{name} {longest[name]:.0f}" for name in TIMED)
+    return (
+        f"{step['size']:>12,}  {step['rows_per_second']:>7,} rows/s  {step['cpu_us_a_row']:>6.1f} CPU µs a row  "
+        f"{step['anonymous_mib']:>5} MiB  longest ms: {parts}"
+    )
+
+
+def say_to_terminal(line):
+    """Show progress."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
