@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,8 @@ from node.crypto.keyfile import encode_private_key, parse_private_key
 from node.crypto.keystore import encode_keystore, parse_keystore
 from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.secp256k1 import OperatorKey
-from node.errors import Conflict, Fatal, NotFound
+from node.errors import Conflict, Fatal, NotFound, Unavailable
+from node.storage.files import OsFiles, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,7 +102,11 @@ def require_no_keys(directory: Path) -> None:
         Conflict: There are keys already.
     """
     if any(directory.glob("*.json")) or any(directory.glob("*.pem")):
-        raise Conflict("keys-exist", f"key directory {directory} holds keys already")
+        raise Conflict(
+            "keys-exist",
+            f"key directory {directory} holds keys already; if they are of an init that was broken off, "
+            "take the directory away and begin again",
+        )
 
 
 def create_log_keys(
@@ -111,6 +117,41 @@ def create_log_keys(
     ml_dsa = encode_private_key("ml-dsa-44", random(SECRET_BYTES), passphrase)
     _store(directory / f"{log}-{number}.pem", ed25519)
     _store(directory / f"{log}-{number}.ml-dsa.pem", ml_dsa)
+
+
+def has_log_keys(directory: Path, log: str, number: int) -> bool:
+    """Tell whether both key files of a log are there."""
+    return all((directory / f"{log}-{number}{end}").is_file() for end in (".pem", ".ml-dsa.pem"))
+
+
+def load_log_keys(directory: Path, log: str, number: int, passphrase: str) -> LogKeyPair:
+    """Load the pair of keys of one log.
+
+    Raises:
+        NotFound: A key file is missing.
+        Fatal: A key file can be read by others.
+        InvalidInput, Verification: A file is damaged or the passphrase is wrong.
+    """
+    ed25519, ml_dsa = directory / f"{log}-{number}.pem", directory / f"{log}-{number}.ml-dsa.pem"
+    return LogKeyPair(
+        Ed25519Signer(parse_private_key("ed25519", _load(ed25519), passphrase)),
+        MlDsa44Signer(parse_private_key("ml-dsa-44", _load(ml_dsa), passphrase)),
+    )
+
+
+def find_newest_log_keys(directory: Path) -> dict[str, int]:
+    """Find the greatest number for which each log has a key file; 0 where it has none."""
+    return {
+        log: max(
+            (
+                int(number)
+                for path in directory.glob(f"{log}-*.pem")
+                if (number := path.name.removeprefix(f"{log}-").removesuffix(".pem")).isdecimal()
+            ),
+            default=0,
+        )
+        for log in LOG_NAMES
+    }
 
 
 def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> NodeKeys:
@@ -157,7 +198,11 @@ def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> N
 
 
 def store_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner reads, durably and whole."""
+    """Write a file that only its owner reads, durably and whole.
+
+    Raises:
+        Unavailable: ``key-not-stored``; the file that was there before still is.
+    """
     _store(path, data)
 
 
@@ -167,26 +212,42 @@ def load_private(path: Path) -> bytes:
     Raises:
         NotFound: It is not there.
         Fatal: Others can read it.
+        Unavailable: ``key-unreadable``.
     """
     return _load(path)
 
 
 def _store(path: Path, data: bytes) -> None:
     temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
     try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
+        # A crash may have left one; it was never a key.
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+        try:
+            write_all(OsFiles(), descriptor, data, 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+        OsFiles().sync_dir(str(path.parent))
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise Unavailable(
+            "key-not-stored", f"{path.name} cannot be written to {path.parent}: got {error.strerror}"
+        ) from error
 
 
 def _load(path: Path) -> bytes:
-    if not path.is_file():
-        raise NotFound("key-missing", f"key file {path.name} is missing in {path.parent}")
-    _check_private(path)
-    return path.read_bytes()
+    try:
+        if not path.is_file():
+            raise NotFound("key-missing", f"key file {path.name} is missing in {path.parent}")
+        _check_private(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise Unavailable(
+            "key-unreadable", f"{path.name} in {path.parent} cannot be read: got {error.strerror}"
+        ) from error
 
 
 def _check_private(path: Path) -> None:

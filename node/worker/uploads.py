@@ -63,6 +63,7 @@ class Uploads:
                     target.write(chunk)
                 target.flush()
                 os.fsync(target.fileno())
+            _sync_directory(self._directory)
             if size == 0:
                 raise InvalidInput("upload-empty", "file is empty")
         except InvalidInput:
@@ -82,3 +83,12 @@ class Uploads:
         for path in self._directory.iterdir():
             if path.name not in job_ids:
                 path.unlink(missing_ok=True)
+
+
+def _sync_directory(path: Path) -> None:
+    """Make the names in a directory durable: a job whose file a power cut took would fail."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -37,6 +37,10 @@ def check_seals(reader: LogReader, wrapping_key: bytes) -> Iterator[Finding]:
         reader: The log.
         wrapping_key: Of this node, 32 bytes.
     """
+    yield from guarded(f"{reader.kind.text} seals", partial(_check_all, reader, wrapping_key))
+
+
+def _check_all(reader: LogReader, wrapping_key: bytes) -> Iterator[Finding]:
     for index, row in reader.rows(0, reader.size()):
         if row.values_length:
             place = f"{reader.kind.text} entry {index}"

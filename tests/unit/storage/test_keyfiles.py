@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Key files that are not what they must be: missing, unreadable, readable by others, of another kind, cut off."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from hashlib import sha256
+
+import pytest
+
+from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable, Verification
+from node.storage.keyfiles import create_keys, load_keys, load_private, store_private
+from tests.support.errors import raises_code
+
+PASSPHRASE = "correct horse"
+NUMBERS = {"records": 0, "access": 0}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("made") / "keys"
+    seeds = iter(range(100))
+    create_keys(directory, PASSPHRASE, lambda _: sha256(b"%d" % next(seeds)).digest(), scrypt_n=1 << 12)
+    return directory
+
+
+@pytest.fixture
+def keys(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "keys")
+
+
+def load(keys):
+    return load_keys(keys, PASSPHRASE, NUMBERS)
+
+
+def used_files(keys):
+    return sorted(path for path in keys.iterdir() if path.name != "recovery.json")
+
+
+def test_each_missing_file_is_named(keys):
+    for name in ("operator.json", "access-0.ml-dsa.pem"):
+        data = load_private(keys / name)
+        (keys / name).unlink()
+        with raises_code(NotFound, "key-missing") as caught:
+            load(keys)
+        assert name in caught.value.message
+        store_private(keys / name, data)
+
+
+def test_each_file_that_others_can_read_is_named(keys):
+    for path in used_files(keys):
+        for mode in (0o640, 0o604, 0o602):
+            path.chmod(mode)
+            with raises_code(Fatal, "key-readable") as caught:
+                load_private(path)
+            assert path.name in caught.value.message
+            assert f"{mode:o}" in caught.value.message
+        path.chmod(0o600)
+    keys.chmod(0o750)
+    with raises_code(Fatal, "key-readable"):
+        load(keys)
+
+
+def test_a_file_that_the_system_does_not_read(keys, monkeypatch):
+    """Root reads everything, so the refusal comes from a disk that fails."""
+
+    def refuse(path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with raises_code(Unavailable, "key-unreadable"):
+        load_private(keys / "node.pem")
+
+
+@pytest.mark.parametrize(
+    ("here", "from_", "error", "code"),
+    [
+        ("records-0.pem", "records-0.ml-dsa.pem", InvalidInput, "keyfile-kind"),
+        ("records-0.ml-dsa.pem", "node.pem", InvalidInput, "keyfile-kind"),
+        ("node.pem", "operator.json", InvalidInput, "keyfile-form"),
+        ("operator.json", "node.pem", InvalidInput, None),
+    ],
+)
+def test_a_file_of_another_kind(keys, here, from_, error, code):
+    store_private(keys / here, (keys / from_).read_bytes())
+    with pytest.raises(error) as caught:
+        load(keys)
+    assert code in (None, caught.value.code)
+
+
+def test_a_flipped_bit_in_any_key_file_is_refused(keys):
+    before = load(keys)
+    for at, path in enumerate(used_files(keys)):
+        whole = load_private(path)
+        place = len(whole) * (at + 1) // 13
+        store_private(path, whole[:place] + bytes((whole[place] ^ 1,)) + whole[place + 1 :])
+        try:
+            found = load(keys)
+        except (InvalidInput, Verification):
+            continue
+        finally:
+            store_private(path, whole)
+        # What is no part of the secret: the id or the address that a keystore repeats.
+        assert found.operator.address == before.operator.address
+        assert (found.wrapping, found.index) == (before.wrapping, before.index)
+
+
+def test_what_a_broken_write_left_is_written_over(keys):
+    (keys / "node.pem.new").write_bytes(b"half")
+    data = (keys / "node.pem").read_bytes()
+    store_private(keys / "node.pem", data)
+    assert not (keys / "node.pem.new").exists()
+    assert load_private(keys / "node.pem") == data
+
+
+def test_a_full_disk_leaves_the_key_that_was_there(keys, monkeypatch):
+    before = load_private(keys / "node.pem")
+
+    def full(descriptor, data, offset):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with raises_code(Unavailable, "key-not-stored"):
+        store_private(keys / "node.pem", b"another")
+    assert load_private(keys / "node.pem") == before
+    assert not (keys / "node.pem.new").exists()
+
+
+def test_short_writes_are_completed(keys, monkeypatch):
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: real(descriptor, data[:7], offset))
+    store_private(keys / "note", b"longer than seven bytes")
+    assert load_private(keys / "note") == b"longer than seven bytes"
+
+
+def test_keys_of_an_init_that_was_broken_off_are_not_written_over(keys):
+    with raises_code(Conflict, "keys-exist") as caught:
+        create_keys(keys, PASSPHRASE, lambda _: bytes(32), scrypt_n=1 << 12)
+    assert "begin again" in caught.value.message
