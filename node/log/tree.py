@@ -12,6 +12,7 @@ needs and that is not there means that our own state is damaged, which is Fatal.
 
 from __future__ import annotations
 
+import struct
 import threading
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,7 +29,8 @@ TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
 TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 _LOW: Final = TILE_WIDTH - 1
-_PAIR_BYTES: Final = 2 * HASH_BYTES
+_PAIR: Final = struct.Struct(f"{2 * HASH_BYTES}s")
+_PAIR_BYTES: Final = _PAIR.size
 
 
 class TileReader(Protocol):
@@ -458,10 +460,6 @@ def _tile_root(data: bytes) -> bytes:
 
 def _parents(data: bytes) -> bytes:
     """Hash complete pairs; the hot loop of the tree, so all names in it are local."""
-    digest = sha256
-    return b"".join(
-        [
-            digest(b"\x01" + data[at : at + _PAIR_BYTES]).digest()
-            for at in range(0, len(data) - HASH_BYTES, _PAIR_BYTES)
-        ]
-    )
+    digest, prefix = sha256, b"\x01"
+    whole = data[: len(data) // _PAIR_BYTES * _PAIR_BYTES]
+    return b"".join([digest(prefix + pair).digest() for (pair,) in _PAIR.iter_unpack(whole)])
