@@ -5,7 +5,7 @@ Two classes carry calls. ``HttpTransport`` here is small and quick to import; ve
 operator's commands use it. ``Web3Transport`` keeps a pool of connections for a running node.
 
 Both refuse what could lead a call elsewhere: credentials in the URL, redirects, proxies from the environment; and
-both bound the wait for the connection and for each read. Both give a decoded JSON object or raise; what it says is judged in ``rpc``.
+both bound the wait for the connection, for each read and for the whole answer, and its size. Both give a decoded JSON object or raise; what it says is judged in ``rpc``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import http.client
 import re
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from node.core.canonical import encode_json
 from node.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 """Longest wait for one answer."""
@@ -32,6 +33,10 @@ DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 """Largest answer read; eth_getLogs over 1,000 blocks full of anchors stays far below."""
 
+WAITS_PER_ANSWER: Final = 3
+"""How many times the longest wait for one read an answer may take as a whole; else a byte now and then would hold us."""
+
+_PART_BYTES: Final = 65_536
 _MAX_URL_CHARACTERS: Final = 2048
 _HTTP_OK: Final = 200
 # Names and IPv4 addresses; IPv6 addresses. Longer labels are an error of the socket's own, and no name has them.
@@ -200,12 +205,11 @@ class HttpTransport:
             self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection.request("POST", self._url.target, body, self._headers)
         response = self._connection.getresponse()
-        answer = response.read(MAX_ANSWER_BYTES + 1)
-        if len(answer) > MAX_ANSWER_BYTES:
+        try:
+            answer = collect_answer(_read_parts(response), self.place, self._timeout_seconds)
+        except Unavailable:
             self._drop()
-            raise Unavailable(
-                "chain-answer", f"answer of {self.place} is too large: want at most {MAX_ANSWER_BYTES} bytes"
-            )
+            raise
         if response.length:
             # A read of at most n bytes takes a broken connection for the end.
             raise http.client.IncompleteRead(answer, response.length)
@@ -218,6 +222,39 @@ class HttpTransport:
 
     def _away(self, error: Exception) -> Unavailable:
         return build_away(self.place, error)
+
+
+def _read_parts(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    while part := response.read1(_PART_BYTES):
+        yield part
+    if response.length == 0:
+        # Only a read of everything tells the connection that it may be kept.
+        response.read()
+
+
+def collect_answer(parts: Iterable[bytes], place: str, timeout_seconds: float) -> bytes:
+    """Put the parts of an answer together, as long as they are not too many and come in time.
+
+    Args:
+        parts: As they arrive, untrusted.
+        place: Host and port, for messages.
+        timeout_seconds: Longest wait for one read.
+
+    Raises:
+        Unavailable: ``chain-answer`` beyond :data:`MAX_ANSWER_BYTES`.
+        TimeoutError: The answer as a whole takes too long.
+    """
+    end = time.monotonic() + WAITS_PER_ANSWER * timeout_seconds
+    answer = bytearray()
+    for part in parts:
+        answer += part
+        if len(answer) > MAX_ANSWER_BYTES:
+            raise Unavailable(
+                "chain-answer", f"answer of {place} is too large: want at most {MAX_ANSWER_BYTES} bytes"
+            )
+        if time.monotonic() > end:
+            raise TimeoutError
+    return bytes(answer)
 
 
 def build_away(place: str, error: Exception) -> Unavailable:

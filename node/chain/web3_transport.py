@@ -10,9 +10,15 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from node.chain.transport import DEFAULT_TIMEOUT_SECONDS, build_away, decode_answer, parse_rpc_url
+from node.chain.transport import (
+    DEFAULT_TIMEOUT_SECONDS,
+    build_away,
+    collect_answer,
+    decode_answer,
+    parse_rpc_url,
+)
 from node.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     import requests
     from web3.providers.rpc import HTTPProvider
     from web3.types import RPCEndpoint
+
+_PART_BYTES: Final = 65_536
 
 
 class Web3Transport:
@@ -105,6 +113,7 @@ class Web3Transport:
             if self._opened is None:
                 session = requests.Session()
                 session.trust_env = False
+                session.hooks["response"].append(self._read)
                 provider = HTTPProvider(
                     self._url,
                     request_kwargs={
@@ -117,6 +126,23 @@ class Web3Transport:
                 )
                 self._opened = provider, session
             return self._opened[0]
+
+    def _read(self, response: requests.Response, **_: object) -> None:
+        """Read an answer within its bounds, before the library reads it without any."""
+        import requests  # noqa: PLC0415 - see the module's docstring
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        parts = iter(partial(response.raw.read1, _PART_BYTES, decode_content=True), b"")
+        try:
+            # The library keeps what was read here; it has no public way to hand it over.
+            response._content = collect_answer(parts, self._place, self._timeout_seconds)  # noqa: SLF001
+        except (HTTPError, OSError) as error:
+            response.close()
+            kind = requests.Timeout if isinstance(error, TimeoutError) else requests.ConnectionError
+            raise kind from None
+        except Unavailable:
+            response.close()
+            raise
 
     def _no_json_rpc(self) -> Unavailable:
         return Unavailable("chain-answer", f"chain node {self._place} does not speak JSON-RPC")

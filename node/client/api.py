@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from node.core.printable import cut_line
+from node.client.still_file import StillFile
 from node.errors import AccessDenied, Conflict, InvalidInput, NodeError, NotFound, Unavailable, Verification
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ MAX_ANSWER_BYTES: Final = 64 << 20
 """Greatest answer: thousands of refused rows, or the largest evidence file many times over."""
 _MAX_DETAIL: Final = 1_000
 _CODE: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,9}")
+_PORTS: Final = 1 << 16
 _URL: Final = re.compile(r"https?://[!-~]{1,2040}")
 
 
@@ -63,10 +65,11 @@ class NodeClient:
         tls_pin: Path | None = None,
     ) -> None:
         try:
-            if not _URL.fullmatch(url):
+            parsed = httpx.URL(url) if _URL.fullmatch(url) else None
+            if parsed is None or not parsed.host or not 0 < (parsed.port or 1) < _PORTS:
                 raise ValueError
             # What a socket does with a name before it asks anybody.
-            httpx.URL(url).host.encode("idna")
+            parsed.host.encode("idna")
         except (ValueError, httpx.InvalidURL):
             raise InvalidInput(
                 "node-url", "address of a node is none: want one such as https://node.example:8620"
@@ -121,9 +124,14 @@ class NodeClient:
         return self._json(self._call("POST", path, json=body))
 
     def upload(self, path: str, file: Path, fields: dict[str, str]) -> Any:
-        """Send a file with form fields."""
+        """Send a file with form fields.
+
+        Raises:
+            InvalidInput: ``file-changing``: it was written to while it was sent; the node has taken nothing.
+        """
         with file.open("rb") as stream:
-            return self._json(self._call("POST", path, files={"file": (file.name, stream)}, data=fields))
+            still = StillFile(stream)
+            return self._json(self._call("POST", path, files={"file": (file.name, still)}, data=fields))
 
     def _call(self, method: str, path: str, **arguments: Any) -> bytes:
         try:

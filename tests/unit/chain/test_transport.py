@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -163,14 +164,42 @@ def test_nobody_there_is_away_and_the_path_stays_secret(transport):
     assert "secret" not in caught.value.message
 
 
-def test_a_huge_answer_is_cut_off(server, monkeypatch):
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_a_huge_answer_is_cut_off(server, carrier, monkeypatch, packed):
     monkeypatch.setattr(transport_module, "MAX_ANSWER_BYTES", 1000)
-    server.behave = lambda handler: handler.answer(200, {"result": "x" * 1000})
-    with closing(HttpTransport(server.url)) as carrier:
-        with raises_code(Unavailable, "chain-answer"):
-            carrier.request("eth_getLogs", [])
-        server.behave = lambda handler: handler.answer(200, OK)
-        assert carrier.request("eth_chainId", []) == OK
+    body = json.dumps({"result": "x" * 100_000}).encode()
+    server.behave = lambda handler: (
+        handler.answer(200, gzip.compress(body), **{"Content-Encoding": "gzip"})
+        if packed
+        else handler.answer(200, body)
+    )
+    with raises_code(Unavailable, "chain-answer"):
+        carrier.request("eth_getLogs", [])
+    server.behave = lambda handler: handler.answer(200, OK)
+    assert carrier.request("eth_chainId", []) == OK
+
+
+@pytest.mark.parametrize("transport", [HttpTransport, Web3Transport])
+def test_an_answer_that_trickles_is_given_up(server, transport):
+    """Each byte comes in time, the answer never does."""
+    stop = threading.Event()
+
+    def trickle(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        with suppress(OSError):
+            while not stop.wait(0.02):
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+
+    server.behave = trickle
+    with (
+        closing(transport(server.url, timeout_seconds=0.2)) as carrier,
+        raises_code(Unavailable, "chain-away"),
+    ):
+        carrier.request("eth_chainId", [])
+    stop.set()
 
 
 def test_threads_share_a_transport(server, carrier):
@@ -219,6 +248,10 @@ def test_urls(text, place, target):
         "http://[::1",
         "http://host/\n",
         "http://" + "h" * 3000,
+        "http://" + "h" * 64 + ".example/",
+        "http://.example/",
+        "http://a..b/",
+        "http://-a/",
     ],
 )
 def test_what_is_no_rpc_address(text):
