@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` set up what they need; nothing else has to be run first.
-.PHONY: help demo test test-slow soak bench slither sbom lint types imports contracts docs setup setup-demo format clean
+.PHONY: help demo test test-slow chaos soak bench bench-growth slither sbom lint types imports contracts docs setup setup-demo format clean
 # Set-up comes before whatever uses it, also under make -j.
 .NOTPARALLEL:
 PY := .venv/bin/python
@@ -11,12 +11,12 @@ help:
 	  'make demo        the main job, end to end, on a chain of its own' \
 	  'make test        lint, types, import rules, contracts, all fast tests (under 15 minutes on 2 cores)' \
 	  'make test-slow   chaos: kill, crash, put back, days of the chain' \
-	  'make soak        the same chaos for longer: SECONDS=3600' \
+	  'make chaos       the same for as long as you say: SECONDS=3600' \
 	  'make bench       measure; writes build/bench.json and docs/performance.md' \
 	  'make bench-growth  a log grows to ten million records: ROWS=1000000 for fewer' \
 	  'make slither     static analysis of the contracts; each weighty finding has to be explained' \
-  'make sbom        bill of materials, CycloneDX, to build/sbom.cdx.json' \
-  'make docs        rewrite the pages of docs/ that are derived from the program' \
+	  'make sbom        bill of materials, CycloneDX, to build/sbom.cdx.json' \
+	  'make docs        rewrite the pages of docs/ that are derived from the program' \
 	  'make format      rewrite the sources in the one format'
 
 setup:
@@ -34,9 +34,12 @@ test: setup lint types imports contracts
 test-slow: setup slither
 	@$(PY) -m pytest -m slow
 
+# For as long as you say: one life of a node in this process takes about a second, the rest goes to a real one.
 SECONDS ?= 600
-soak: setup
-	@IRONCAGE_SOAK_SECONDS=$(SECONDS) $(PY) -m pytest -m slow tests/chaos
+chaos: setup
+	@IRONCAGE_SOAK_SECONDS=$(SECONDS) IRONCAGE_MACHINE_EXAMPLES=$(SECONDS) \
+	  $(PY) -m pytest -m slow tests/chaos tests/property/test_node_machine.py -o timeout=$$(($(SECONDS) * 4 + 1200))
+soak: chaos
 
 bench: setup
 	@$(PY) -m tests.bench

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Days of a node's life in minutes: random work, random accidents, and a model of what must be there.
 
-``IRONCAGE_SOAK_SECONDS`` says how long (60 by default, ``make soak SECONDS=3600`` for longer), ``IRONCAGE_SOAK_SEED``
+``IRONCAGE_SOAK_SECONDS`` says how long (60 by default, ``make chaos SECONDS=3600`` for longer), ``IRONCAGE_SOAK_SEED``
 repeats a run; both are printed.
 """
 

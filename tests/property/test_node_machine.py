@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Imports, looks, withdrawals, anchors, crashes, stores put back and a chain with bad days, in any order.
+
+Hypothesis drives a whole node in this process and, beside it, plain dictionaries. After every step the two agree, nothing
+was signed twice for one size, and every anchor of the chain is a state of the log; at the end the chain is well
+again, everything gets anchored, and a stranger verifies evidence. ``make chaos`` runs many more of them.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from node.core.canonical import parse_json
+from node.errors import Conflict, Fatal, Unavailable
+from node.log.checkpoint import verify_checkpoint
+from node.log.tree import root_at
+from node.service.jobs import get_job
+from tests.support.imports import refusals
+from tests.support.node_world import WHY, NodeWorld
+from tests.support.plain_node import PlainNode, cells_of, number_and_amount
+
+EXAMPLES = int(os.environ.get("IRONCAGE_MACHINE_EXAMPLES", "0"))
+POWER = Fatal("store-commit-failed", "power")
+FINAL_BLOCKS = 2
+LONG_SECONDS = 10**8
+"""Longer than a life of this machine: a chain that was away makes intervals long."""
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(1, 3), st.sampled_from([False, False, False, True])),
+    min_size=1,
+    max_size=9,
+)
+
+
+class NodeMachine(RuleBasedStateMachine):
+    """One node, the chain, and what a plain dictionary says must be true."""
+
+    def __init__(self):
+        super().__init__()
+        self.plain = PlainNode()
+        self.world = NodeWorld()
+        self.signed = {}
+        self.shown = 0
+        self.sent = {}
+        self.copy = None
+        self.final_block = 0
+        receive = self.world.chain.receive
+
+        def note(raw):
+            fields = parse_json(raw, max_bytes=1 << 20)
+            assert self.sent.setdefault(fields["nonce"], raw) == raw, "two transactions signed for one nonce"
+            receive(raw)
+
+        self.world.chain.receive = note
+
+    @initialize()
+    def join(self):
+        """Join while every block is final at once; from then on two blocks have to follow."""
+        self.world.join()
+        self.world.chain.mine(FINAL_BLOCKS)
+        self.world.chain.depth_blocks = FINAL_BLOCKS
+
+    # ---- work
+
+    @rule(
+        rows=ROWS,
+        corrections=st.booleans(),
+        chunk_rows=st.integers(1, 4),
+        crash_at=st.integers(0, 14),
+        stored=st.booleans(),
+        deaths=st.sampled_from([0, 0, 0, 1]),
+    )
+    def import_file(self, rows, corrections, chunk_rows, crash_at, stored, deaths):
+        """Import a file; at some commit the power may fail, and then the node starts again and finishes the import."""
+        world = self.world
+        world.uploads.chunk_rows = chunk_rows
+        world.workers.deaths = deaths
+        job_id = world.upload([cells_of(*row) for row in rows], corrections=corrections)
+        with self._crash(crash_at, stored=stored), suppress(Unavailable):  # a worker that died
+            world.services.importer.run_job(job_id)
+        world.workers.deaths = 0
+        job = world.services.importer.run_job(job_id)
+        assert job == get_job(world.store, job_id)
+        accepted, corrected, duplicate, refused = self.plain.take(rows, corrections=corrections)
+        assert (job.state, job.read, job.refused) == ("done", len(rows), len(refused))
+        assert (job.accepted, job.corrected, job.duplicate) == (accepted, corrected, duplicate)
+        assert refusals(world, job) == refused
+
+    @rule(number=st.integers(0, 5), crash_at=st.integers(0, 3), stored=st.booleans())
+    def withdraw(self, number, crash_at, stored):
+        """Withdraw the record of a document number; after a crash whoever asked asks again."""
+        if number not in self.plain.valid:
+            return
+        leaf = self._leaf_of(number)
+        with self._crash(crash_at, stored=stored):
+            self._withdraw(leaf)
+        if self._line(leaf).status == "valid":
+            self._withdraw(leaf)
+        self.plain.withdrawn.add(number)
+
+    @rule(place=st.integers(0, 20), crash_at=st.integers(0, 2), stored=st.booleans())
+    def look(self, place, crash_at, stored):
+        """Look at a record: what is shown was logged first, and a look that could not be logged shows nothing."""
+        if self.plain.issued:
+            number = self.plain.issued[place % len(self.plain.issued)]
+            with self._crash(crash_at, stored=stored):
+                self._look_at(number)
+
+    @rule(crash_at=st.integers(0, 12), stored=st.booleans())
+    def anchor(self, crash_at, stored):
+        """Publish and anchor, as far as the chain lets us."""
+        with self._crash(crash_at, stored=stored):
+            self._anchor()
+
+    @rule()
+    def restart(self):
+        self.world.restart()
+        self._join()
+
+    @rule()
+    def check(self):
+        assert self.world.check() == []
+
+    # ---- bad days
+
+    @rule(away=st.booleans())
+    def chain_goes_or_comes(self, away):
+        self.world.chain.away = away
+
+    @rule(blocks=st.integers(1, 4))
+    def mine(self, blocks):
+        self.world.chain.mine(blocks)
+
+    @rule(depth=st.integers(1, FINAL_BLOCKS), lose=st.booleans())
+    def reorganise(self, depth, lose):
+        """Blocks that are not final go away, and with them the transactions, to wait again or to be lost."""
+        depth = min(depth, self.world.chain.head.number - self.final_block)
+        if depth:
+            self.world.chain.reorganise(depth, lose=lose)
+
+    @rule()
+    def answers_get_lost(self):
+        self.world.chain.lost_answers = 1
+
+    @rule(hours=st.sampled_from([1, 5, 30]))
+    def time_passes(self, hours):
+        self.world.clock.advance(seconds=hours * 3600)
+
+    @rule()
+    def copy_the_store(self):
+        self.copy = self.world.store.copy(), self.world.sizes()
+
+    @precondition(lambda self: self.copy is not None)
+    @rule()
+    def put_an_old_store_back(self):
+        """A copy from before the last promise takes nothing; with the newest store everything goes on."""
+        store, sizes = self.copy
+        newest = self.world.store
+        grown = self.world.sizes() != sizes
+        self.world.store = store.copy()
+        self.world.restart()
+        self._join()
+        if grown:
+            assert self.world.services.state()["mode"] == "read-only"
+            with pytest.raises(Conflict):
+                self.world.import_penalties([99])
+            with pytest.raises(Conflict):
+                self.world.anchor()
+        self.world.store = newest
+        self.world.restart()
+        self._join()
+
+    # ---- what is true at every moment
+
+    @invariant()
+    def the_log_holds_what_a_dictionary_would(self):
+        lines = self.world.lines()
+        assert len(lines) == len(self.plain.issued)
+        assert sum(line.status == "valid" for line in lines) == len(self.plain.valid)
+
+    @invariant()
+    def what_was_final_stays(self):
+        self.final_block = max(self.final_block, self.world.chain.head.number - FINAL_BLOCKS)
+
+    @invariant()
+    def every_look_that_showed_something_is_in_the_log(self):
+        assert self.world.access.size() >= self.shown
+
+    @invariant()
+    def one_size_has_one_root_for_ever(self):
+        for log, reader in self.world.services.readers.items():
+            known = self.signed.setdefault(log, {})
+            newest = reader.find_checkpoint()
+            if newest is not None:
+                keys = self.world.services.public_keys.logs[log]
+                checkpoint = verify_checkpoint(newest[1], self._vkeys(keys)).checkpoint
+                assert known.setdefault(checkpoint.size, checkpoint.root) == checkpoint.root
+            for anchor, _ in self._on_chain(log):
+                assert known.setdefault(anchor.size, anchor.root) == anchor.root
+                assert root_at(reader.tiles, anchor.size) == anchor.root
+
+    def teardown(self):
+        try:
+            self._end_well()
+        finally:
+            self.world.close()
+
+    # ---- how
+
+    @contextmanager
+    def _crash(self, commits, *, stored):
+        """Let the power fail at a commit from now on, by its number; a start follows."""
+        world = self.world
+        world.store.faults[world.store.commits + commits] = (POWER, stored)
+        try:
+            yield
+        except Fatal:
+            world.store.faults.clear()
+            world.restart()
+            self._join()
+        finally:
+            world.store.faults.clear()
+
+    def _join(self):
+        try:
+            self.world.join()
+        except (Unavailable, Conflict):
+            assert self.world.chain.away or self.world.services.state()["mode"] != "ready"
+
+    def _anchor(self):
+        try:
+            self.world.anchor()
+        except Unavailable as error:
+            # The chain is away, lost an answer, or has not buried the transaction yet.
+            assert error.code in {"chain-away", "transaction-slow", "chain-not-compared"}  # noqa: PT017
+
+    def _withdraw(self, leaf):
+        self.world.services.records.withdraw(leaf, officer="wang", ground="撤销处罚")
+
+    def _leaf_of(self, number):
+        """Leaf hash of the newest record of a document number."""
+        place = len(self.plain.issued) - 1 - self.plain.issued[::-1].index(number)
+        return self.world.lines()[place].leaf
+
+    def _look_at(self, number):
+        """Look at the newest record of a document number; whether it was shown."""
+        before = self.world.access.size()
+        try:
+            shown = self.world.services.records.show(self._leaf_of(number), WHY)
+        except Unavailable as error:
+            assert error.code in {"anchor-limit", "chain-not-compared"}  # noqa: PT017
+            return False
+        self.shown += 1
+        assert self.world.access.size() == before + 1
+        assert number_and_amount(shown.opened.values) == (number, self.plain.amounts[number])
+        return True
+
+    def _line(self, leaf):
+        return next(line for line in self.world.lines() if line.leaf == leaf)
+
+    def _on_chain(self, log):
+        chain = self.world.chain
+        away, chain.away = chain.away, False
+        try:
+            return chain.client("").fetch_anchors(self.world.services.log_ids[log], 1)
+        finally:
+            chain.away = away
+
+    @staticmethod
+    def _vkeys(texts):
+        from node.crypto.note import parse_vkey
+
+        return [parse_vkey(text) for text in texts]
+
+    def _end_well(self):
+        world = self.world
+        world.chain.away, world.chain.lost_answers = False, 0
+        world.restart()
+        for _ in range(4):
+            self._join()
+            self._anchor()
+            world.chain.mine(FINAL_BLOCKS + 1)
+        self._anchor()
+        assert world.services.state()["mode"] == "ready"
+        assert world.check() == []
+        for number in self.plain.amounts:
+            assert self._look_at(number)
+        self._verify_as_a_stranger()
+        self.one_size_has_one_root_for_ever()
+
+    def _verify_as_a_stranger(self):
+        anchored = [
+            line for line in self.world.lines() if line.stage == "anchored" and line.status == "valid"
+        ]
+        if anchored:
+            exported = self.world.services.exporter.export(anchored[0].leaf, ["CF_WSH"], WHY)
+            report = self.world.verify(exported.data, max_interval=LONG_SECONDS, max_status_age=LONG_SECONDS)
+            assert report.satisfied, report.render("en")
+
+
+def run_with(examples, steps):
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+
+
+TestNode = NodeMachine.TestCase
+TestNode.settings = run_with(15, 20)
+
+
+class LongNodeMachine(NodeMachine):
+    """The same for longer: ``IRONCAGE_MACHINE_EXAMPLES`` says how many lives of a node."""
+
+
+TestNodeForLonger = pytest.mark.slow(LongNodeMachine.TestCase)
+TestNodeForLonger.settings = run_with(EXAMPLES or 100, 50)
