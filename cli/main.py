@@ -7,7 +7,7 @@ import os
 import sys
 
 from cli.address import split_address
-from cli.language import refuse_language, split_language
+from cli.language import LANGUAGE, refuse_language, split_language
 from cli.output import USAGE
 from cli.verify import parse_plain, verify_files
 
@@ -42,4 +42,8 @@ def _run(words: list[str]) -> None:
         sys.exit(verify_files(wanted))
     from cli.app import app
 
+    if LANGUAGE == "zh":
+        from cli.usage import run_chinese
+
+        sys.exit(run_chinese(app, arguments))
     app(arguments, prog_name="ironcage")

@@ -9,6 +9,7 @@ from cli.account import print_account
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported
+from cli.words import word
 
 app = typer.Typer(no_args_is_help=True, help=say("运行节点", "run a node"))
 
@@ -35,7 +36,7 @@ def status(
     state = node["state"]
     print_line(f"{node['name_zh']}  {node['member']}  {node['domain']}")
     print_line(
-        f"{say('状态', 'state')}: {state['mode']}"
+        f"{say('状态', 'state')}: {word(str(state['mode']))}"
         + (f" — {state['reason']} [{state['code']}]" if state["reason"] else "")
     )
     columns = (
@@ -45,7 +46,7 @@ def status(
         say("已上链", "anchored"),
     )
     print_table(
-        columns, [(log["kind"], log["size"], log["published"], log["anchored"]) for log in node["logs"]]
+        columns, [(word(log["kind"]), log["size"], log["published"], log["anchored"]) for log in node["logs"]]
     )
     if node["account"]:
         print_account(node["account"])

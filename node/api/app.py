@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -71,9 +72,9 @@ def build_app(
     app.state.gate = gate
     app.state.language = language
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(known_query)])
     app.add_middleware(RequestLimits, max_bytes=MAX_BODY_BYTES, max_upload_bytes=max_upload_bytes)
-    install(app)
+    install(app, allowed_methods)
     app.add_middleware(Edge, timeout_seconds=timeout_seconds, random=random)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to change it
     return app
@@ -120,6 +121,33 @@ def all_roles() -> dict[tuple[str, str], tuple[str, ...] | None]:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
+
+
+def allowed_methods(path: str) -> list[str]:
+    """Give the methods of all routes that a path has, for ``Allow``."""
+    return sorted(
+        {
+            method
+            for router in ROUTERS
+            for route in router.routes
+            if isinstance(route, APIRoute) and route.path_regex.match(path)
+            for method in route.methods or ()
+        }
+    )
+
+
+def known_query(request: Request) -> None:
+    """Refuse parameters of a query that the route has not, and those that stand twice: they would be passed over."""
+    route = request.scope["route"]
+    known = {field.alias for field in route.dependant.query_params}
+    names = [name for name, _ in request.query_params.multi_items()]
+    if known and (set(names) - known or len(set(names)) < len(names)):
+        fault = {
+            "type": "extra_forbidden",
+            "loc": ("query",),
+            "msg": f"want each of {', '.join(sorted(known))} once at most, and no others",
+        }
+        raise RequestValidationError([fault])
 
 
 class RequestLimits:

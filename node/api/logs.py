@@ -21,6 +21,25 @@ from node.service.looking import Purpose
 TEXT = "text/plain; charset=utf-8"
 BYTES = "application/octet-stream"
 IMMUTABLE = "public, max-age=31536000, immutable"
+_PLACE = (
+    r"(x(00[1-9]|0[1-9][0-9]|[1-9][0-9]{2})/(x[0-9]{3}/){0,3})?[0-9]{3}"
+    r"(\.p/([1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?"
+)
+# Described, not checked here: node.log.tiles parses the path and says in its own words what is wrong.
+BundlePath = Annotated[
+    str,
+    PathParameter(
+        description="`<index>[.p/<width>]` as tlog-tiles writes it.",
+        json_schema_extra={"pattern": f"^{_PLACE}$"},
+    ),
+]
+TilePath = Annotated[
+    str,
+    PathParameter(
+        description="`<level>/<index>[.p/<width>]` as tlog-tiles writes it.",
+        json_schema_extra={"pattern": f"^([0-9]|[1-5][0-9]|6[0-3])/{_PLACE}$"},
+    ),
+]
 api = APIRouter(prefix="/api/v1", responses=errors(500, 503))
 log = APIRouter(tags=["log"], responses=errors(400, 404, 500, 503))
 health = APIRouter(tags=["health"], responses=errors(500))
@@ -92,7 +111,7 @@ def show_proof(
     "/log/access/{number}/tile/entries/{path:path}",
     **_sends(BYTES, "Entries, each behind its length in two bytes.", errors(401, 403, 409)),
 )
-def show_access_entries(request: Request, number: str, path: str, caller: Auditor) -> Response:
+def show_access_entries(request: Request, number: str, path: BundlePath, caller: Auditor) -> Response:
     """An entry bundle of the access log (C2SP tlog-tiles), for auditors; the fetch itself is logged."""
     reader = _reader(request, LogKind.ACCESS.text, number)
     name = _parse_bundle_name(reader, path)
@@ -108,7 +127,7 @@ def show_access_entries(request: Request, number: str, path: str, caller: Audito
     dependencies=[OPEN],
     **_sends(BYTES, "Entries, each behind its length in two bytes."),
 )
-def show_record_entries(request: Request, number: str, path: str) -> Response:
+def show_record_entries(request: Request, number: str, path: BundlePath) -> Response:
     """An entry bundle of the records log (C2SP tlog-tiles), as far as it is published. Open to all."""
     reader = _reader(request, LogKind.RECORDS.text, number)
     name = _parse_bundle_name(reader, path)
@@ -117,7 +136,7 @@ def show_record_entries(request: Request, number: str, path: str) -> Response:
 
 
 @log.get("/log/{kind}/{number}/tile/{path:path}", dependencies=[OPEN], **_sends(BYTES, "Hashes of 32 bytes."))
-def show_tile(request: Request, kind: str, number: str, path: str) -> Response:
+def show_tile(request: Request, kind: str, number: str, path: TilePath) -> Response:
     """A tile of hashes (C2SP tlog-tiles). Open to all."""
     reader = _reader(request, kind, number)
     name = parse_tile_path(f"tile/{path}")

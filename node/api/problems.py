@@ -18,7 +18,7 @@ from node.core.texts import title_of
 from node.errors import AccessDenied, NodeError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -82,8 +82,13 @@ def language_of(request: Request) -> str:
     return "en" if wanted.strip().lower().startswith("en") else "zh"
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the application as a problem."""
+def install(app: FastAPI, allowed_methods: Callable[[str], list[str]]) -> None:
+    """Answer every error of the application as a problem.
+
+    Args:
+        app: The application.
+        allowed_methods: Gives the methods that a path has.
+    """
 
     @app.exception_handler(NodeError)
     def on_node_error(request: Request, error: NodeError) -> Response:
@@ -104,7 +109,11 @@ def install(app: FastAPI) -> None:
             closing = {"Connection": "close"}
             return problem(request, error.status_code, "request-slow", str(error.detail), closing)
         code = f"http-{error.status_code}"
-        return problem(request, error.status_code, code, str(error.detail), dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if "Allow" in headers:
+            # Starlette names those of one route; a path may have several.
+            headers["Allow"] = ", ".join(allowed_methods(request.scope["path"]))
+        return problem(request, error.status_code, code, str(error.detail), headers)
 
     app.add_middleware(FaultBarrier)
 

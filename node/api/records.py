@@ -41,7 +41,7 @@ from node.service.tokens import Caller
 MAX_NAME_CHARACTERS = 200
 FORM_FIELDS = frozenset({"file", "item", "corrections"})
 router = APIRouter(prefix="/api/v1", responses=errors(400, 401, 403, 500, 503))
-ItemText = Annotated[str, StringConstraints(max_length=65)]
+ItemText = Annotated[str, StringConstraints(min_length=1, max_length=65)]
 
 
 async def known_form(request: Request) -> None:

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words of the API on screens: states, stages, classes and logs, as docs/glossary.md has them in Chinese."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cli.language import LANGUAGE
+
+_CHINESE: Final = {
+    # status of a record
+    "valid": "有效",
+    "invalid": "已撤回或被更正",
+    "suspended": "异议暂停",
+    "repaired": "已修复",
+    "erased": "已删除",
+    # stage of an entry
+    "integrated": "已入日志",
+    "published": "已签发",
+    "anchored": "已上链",
+    # disclosure class
+    "open": "公示",
+    "shared": "共享",
+    "authorised": "授权查询",
+    # logs
+    "records": "记录日志",
+    "access": "访问日志",
+    # mode of a node
+    "ready": "正常",
+    "waiting-for-chain": "等待链",
+    "read-only": "只读",
+    "stopped": "已停止",
+}
+
+
+def word(text: str) -> str:
+    """Say a word of the API in the language of this run; one that is not known stays as it is."""
+    return _CHINESE.get(text, text) if LANGUAGE == "zh" else text

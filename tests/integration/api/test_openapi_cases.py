@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schemathesis: requests made from the OpenAPI description, good and bad ones, against a node with its store on the disk.
+
+Its checks: no fault of the server, status codes, content types and forms of answers as described, bad requests
+refused and good ones taken, tokens demanded where they are described, methods as described.
+"""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from node.service.tokens import ROLES
+from tests.support.api_world import new_app
+
+SHORT, LONG = 2, 12
+schema = schemathesis.openapi.from_dict(new_app().openapi())
+# Good by their form and refused for what they say: a check digit, a field that this record has not, a blank ground.
+JUDGED_BY_CONTENT = {"/api/v1/records/search", "/api/v1/records/{leaf}/erase"}
+
+
+def tried(examples):
+    """Run a test for every operation with as many random requests beside those that cover the description."""
+
+    def decorate(test):
+        limited = settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            derandomize=examples == SHORT,
+            suppress_health_check=list(HealthCheck),
+        )
+        return schema.parametrize()(limited(test))
+
+    return decorate
+
+
+def check(case, world, port, role, excluded=()):
+    headers = {} if role is None else {"Authorization": f"Bearer {world.tokens[role]}"}
+    excluded = [*excluded, *([positive_data_acceptance] if case.operation.path in JUDGED_BY_CONTENT else [])]
+    answer = case.call_and_validate(
+        base_url=f"http://127.0.0.1:{port}", headers=headers, excluded_checks=excluded
+    )
+    assert answer.headers["x-request-id"], "an answer that did not pass the edge"
+
+
+@tried(SHORT)
+def test_answers_are_as_described(case, world, port):
+    check(case, world, port, "administrator")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", [None, *ROLES])
+@tried(LONG)
+def test_answers_are_as_described_for_every_role(case, role, world, port):
+    check(case, world, port, role)
+
+
+@pytest.mark.slow
+@tried(LONG)
+def test_answers_about_records_that_are_there(case, world, port):
+    """The random leaf of a request names no record; here it names one, and what is asked is judged by its content."""
+    if "leaf" in (case.path_parameters or {}):
+        case.path_parameters["leaf"] = world.leaves()[case.operation.label.__hash__() % 40]
+    check(case, world, port, "administrator", [positive_data_acceptance])
+    assert world.node.services.sequencer.fatal is None
