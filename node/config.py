@@ -119,9 +119,9 @@ class Settings(BaseSettings):
         1 << 30, ge=1 << 16, description="Largest file accepted for import, bytes. Guards the disk."
     )
     reader_memory_bytes: int = Field(
-        1536 << 20,
+        480 << 20,
         ge=256 << 20,
-        description="Address space of the process that reads an uploaded workbook, bytes.",
+        description="Memory (address space) of the process that reads an uploaded workbook, bytes.",
     )
     language: str = Field(
         "zh", pattern="^(zh|en)$", description="Language of messages where the caller names none."

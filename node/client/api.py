@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 import orjson
 
+from node.client.still_file import StillFile
 from node.core.printable import cut_line
 from node.client.still_file import StillFile
 from node.errors import AccessDenied, Conflict, InvalidInput, NodeError, NotFound, Unavailable, Verification

@@ -165,7 +165,12 @@ def _open_whole_sheets(path: Path, *, date1904: bool) -> _Opened:
     import python_calamine  # noqa: PLC0415
 
     try:
-        workbook = python_calamine.CalamineWorkbook.from_path(path)
+        if path.suffix:
+            # By a path with an ending it would go by that ending; uploads have none.
+            with path.open("rb") as file:
+                workbook = python_calamine.CalamineWorkbook.from_filelike(file)
+        else:
+            workbook = python_calamine.CalamineWorkbook.from_path(path)
         worksheets = [
             (number, sheet)
             for number, sheet in enumerate(workbook.sheets_metadata)
