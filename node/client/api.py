@@ -12,7 +12,6 @@ import orjson
 
 from node.client.still_file import StillFile
 from node.core.printable import cut_line
-from node.client.still_file import StillFile
 from node.errors import AccessDenied, Conflict, InvalidInput, NodeError, NotFound, Unavailable, Verification
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,6 +14,7 @@ from node.errors import InvalidInput, NotFound
 from tests.support.errors import raises_code
 from tests.support.penalty_files import HEADER, csv_text, penalty_row, store_penalties
 from tests.support.real_node import check_clean, real_nodes
+from tests.support.workbooks import store_xlsx as store_sheets
 
 LOOK = {"purpose": "own-records", "basis": None, "case": None}
 
@@ -227,6 +229,74 @@ def test_an_import_is_listed_with_its_numbers_and_its_file_is_gone_when_it_ended
     assert newest["id"] == job["id"]
     assert newest["file_name"] == "listed.csv"
     assert list((node.home / "data" / "uploads").iterdir()) == []
+
+
+class GrowingFile:
+    """A file to which somebody writes another row whenever it is read."""
+
+    def __init__(self, path):
+        self._path = path
+        self.name = path.name
+
+    def open(self, mode):
+        self._stream = self._path.open(mode)
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self._stream.close()
+
+    def fileno(self):
+        return self._stream.fileno()
+
+    def read(self, size):
+        with self._path.open("a") as file:
+            file.write("x\n")
+        return self._stream.read(size)
+
+
+def test_a_file_that_grows_while_it_is_sent_is_not_taken(node, tmp_path):
+    path = store_penalties(tmp_path / "growing.csv", range(60_000, 60_010))
+    before = node.logs()["records"]["size"], len(jobs_of(node))
+    with raises_code(InvalidInput, "file-changing") as caught:
+        node.order(GrowingFile(path))
+    assert "send it again" in caught.value.message
+    assert (node.logs()["records"]["size"], len(jobs_of(node))) == before
+    assert list((node.home / "data" / "uploads").iterdir()) == []
+
+
+def jobs_of(node):
+    with node.client() as client:
+        return client.get("/api/v1/imports", limit=1_000)
+
+
+def test_a_disk_without_room_for_the_upload_is_named_and_the_file_goes_in_later(node, run, tmp_path):
+    path = store_penalties(tmp_path / "large.csv", range(70_000, 70_010), CF_SY="字" * 500)
+    with path.open("ab") as file:
+        file.write(b",,,\r\n" * (12 << 18))
+    before = node.logs()["records"]["size"], len(jobs_of(node))
+    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (8 << 20, resource.RLIM_INFINITY))
+    try:
+        done = node.run("import", path, "--item", "penalty:2018")
+    finally:
+        resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    assert (done.code, "[upload-disk]" in done.err) == (3, True), done
+    assert (node.logs()["records"]["size"], len(jobs_of(node))) == before
+    assert list((node.home / "data" / "uploads").iterdir()) == []
+    assert run(path)["added"] == 10
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_command_says_which_sheet_was_taken(node, tmp_path, language):
+    path = tmp_path / "book.xlsx"
+    store_sheets(path, {"说明": [["填报说明"]], "数据": [HEADER, penalty_row(80_000)], "hidden": [["字典"]]})
+    done = node.run("import", path, "--item", "penalty:2018", environment={"IRONCAGE_LANG": language})
+    assert done.code == 0
+    assert {"zh": "工作表“数据”：仅导入此工作表", "en": "sheet 数据: this sheet alone is imported"}[
+        language
+    ] in done.out
 
 
 def test_everything_above_left_a_clean_store(node):
