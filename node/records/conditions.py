@@ -75,6 +75,43 @@ class Conditions:
             if value is not None and values[kind] in resident_kinds and not is_resident_id(value):
                 faults.setdefault(place, "resident-id")
 
+    def find_marked(self, columns: Sequence[Sequence[str | None]], marked: set[int]) -> None:
+        """Mark the rows that ``check`` would refuse.
+
+        Args:
+            columns: Values of many rows by place in the item; no value is the empty text.
+            marked: Gets the places of the rows.
+        """
+        for place in self._required:
+            if not all(columns[place]):
+                marked.update(row for row, value in enumerate(columns[place]) if value is None)
+        for control, rules in self._rules:
+            controls = columns[control]
+            distinct = set(controls)
+            for place, condition, wants in rules:
+                holding = {value for value in distinct if condition.holds(value)}
+                if holding:
+                    marked.update(
+                        row
+                        for row, value in enumerate(columns[place])
+                        if (value is None) == wants and controls[row] in holding
+                    )
+        for place in self._not_future:
+            if max(filter(None, columns[place]), default="") > self._today:
+                marked.update(
+                    row for row, value in enumerate(columns[place]) if value and value > self._today
+                )
+        for first, second in self._order:
+            pairs = zip(columns[first], columns[second], strict=True)
+            marked.update(row for row, (one, two) in enumerate(pairs) if one and two and one > two)
+        for place, kind, resident_kinds in self._documents:
+            kinds = columns[kind]
+            marked.update(
+                row
+                for row, value in enumerate(columns[place])
+                if value is not None and kinds[row] in resident_kinds and not is_resident_id(value)
+            )
+
     def _check_presence(self, values: Sequence[str | None], faults: Faults) -> None:
         missing = [place for place in self._required if values[place] is None]
         for (control, _), outcomes in zip(self._rules, self._outcomes, strict=True):

@@ -14,15 +14,16 @@ A refused row gets one refusal for each field at fault, or a single one when its
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import compress
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from node.records.conditions import Conditions, build_picker
-from node.records.identity import build_content, build_identity
+from node.records.identity import build_content, build_identities
 from node.records.rules import Refusal, describe_value
 from node.records.shifts import Columns
 from node.records.subjects import SubjectRule
 from node.records.texts import Texts
-from node.records.values import BadValue, compile_field
+from node.records.values import BadValue, compile_column, compile_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,7 @@ class ValidRow(NamedTuple):
         subject_type: ``uscc``, ``org``, ``reg``, ``rid`` or ``name``.
         subject_id: The subject's code, or the name as printed.
         values: Normalised values in the order of the item's fields, None where absent.
+        packed: Subject and values as they are sealed.
         identity: Canonical identity; plain and personal, only its keyed digest is kept.
         content: Canonical content; plain and personal, only its keyed digest is kept.
         disclosure: Class of the record: ``open``, ``shared`` or ``authorised``.
@@ -52,6 +54,7 @@ class ValidRow(NamedTuple):
     subject_type: str
     subject_id: str
     values: list[str | None]
+    packed: bytes
     identity: bytes
     content: bytes
     disclosure: str
@@ -86,6 +89,10 @@ class RowValidator:
             default=-1,
         )
         self._converters = tuple(compile_field(field, item.empty, date1904=date1904) for field in item.fields)
+        self._column_converters = tuple(
+            compile_column(field, item.empty, convert)
+            for field, convert in zip(item.fields, self._converters, strict=True)
+        )
         self._texts = Texts(item)
         self._conditions = Conditions(item, today=today)
         self._subjects = SubjectRule(item)
@@ -125,6 +132,102 @@ class RowValidator:
             return self._refuse(row, number, faults, whole)
         return self._accept(cells, values, number)
 
+    def check_all(
+        self, rows: Sequence[Sequence[Cell] | str], first_row: int
+    ) -> tuple[list[tuple[int, ValidRow]], list[Refusal]]:
+        """Check consecutive rows; the outcome is that of ``check`` for each, in a third of the time.
+
+        Columns are looked at instead of rows, and whatever stands out sends its row through ``check``.
+
+        Args:
+            rows: As for ``check``; blank ones are empty.
+            first_row: Number of the first of them.
+
+        Returns:
+            The valid rows, each with its place among these, and the refusals.
+        """
+        even = [place for place, row in enumerate(rows) if not isinstance(row, str) and self._is_even(row)]
+        found: dict[int, ValidRow] = {}
+        if even:
+            found = self._accept_all([rows[place] for place in even], even)
+        valid: list[tuple[int, ValidRow]] = []
+        refusals: list[Refusal] = []
+        for place, row in enumerate(rows):
+            outcome = found.get(place) or (self.check(row, first_row + place) if row else [])
+            if isinstance(outcome, ValidRow):
+                valid.append((place, outcome))
+            else:
+                refusals += outcome
+        return valid, refusals
+
+    def _is_even(self, row: Sequence[Cell]) -> bool:
+        """Tell whether a row has a cell for each column and nothing behind them."""
+        return len(row) == self._width or (
+            len(row) > self._width and not any(map(_is_filled, row[self._width :]))
+        )
+
+    def _accept_all(self, rows: Sequence[Any], places: Sequence[int]) -> dict[int, ValidRow]:
+        """Accept what needs no closer look of rows that have a cell for each column; give it by its place."""
+        cells: list[Sequence[Cell]] = list(zip(*rows, strict=False))
+        # A field without a column reads empty cells.
+        cells[self._width :] = [[None] * len(rows)]
+        marked: set[int] = set()
+        for place in self._unnamed:
+            marked.update(row for row, cell in enumerate(cells[place]) if _is_filled(cell))
+        columns = [
+            convert(cells[place], marked)
+            for convert, place in zip(self._column_converters, self._positions, strict=True)
+        ]
+        for checks in (self._texts, self._conditions, self._subjects):
+            checks.find_marked(columns, marked)
+        subjects = self._subjects.find_subjects(columns)
+        marked.update(row for row, subject in enumerate(subjects) if subject is None)
+        persons = self._subjects.find_persons(columns)
+        if self._class_position is None:
+            usual = [self._subjects.find_class(None, person=person) for person in (False, True)]
+            classes = list(map(usual.__getitem__, persons))
+        else:
+            classes = [
+                self._find_class_or_mark(cell, row, marked, person=person)
+                for row, (cell, person) in enumerate(zip(cells[self._class_position], persons, strict=True))
+            ]
+        keep = [row not in marked for row in range(len(rows))]
+        return self._build_valid(
+            list(compress(places, keep)),
+            [list(compress(column, keep)) for column in columns] if marked else columns,
+            cast("list[tuple[str, str]]", list(compress(subjects, keep))),
+            list(compress(classes, keep)),
+        )
+
+    def _find_class_or_mark(self, cell: Cell, row: int, marked: set[int], *, person: bool) -> str:
+        try:
+            return self._subjects.find_class(cell, person=person)
+        except BadValue:
+            marked.add(row)
+            return ""
+
+    def _build_valid(
+        self,
+        places: Sequence[int],
+        columns: Sequence[Sequence[str | None]],
+        subjects: Sequence[tuple[str, str]],
+        classes: Sequence[str],
+    ) -> dict[int, ValidRow]:
+        rows = list(map(list, zip(*columns, strict=True)))
+        packed = [build_content(*subject, values) for subject, values in zip(subjects, rows, strict=True)]
+        contents = packed
+        if self._class_position is not None:
+            # The class is not among the values, yet a row with another class is another row.
+            contents = [content + name.encode() for content, name in zip(packed, classes, strict=True)]
+        nothing = [None] * len(rows)
+        numbers = nothing if self._number is None else columns[self._number]
+        dates = nothing if self._date is None else columns[self._date]
+        identities = build_identities(self._item_key, self._issuer, numbers, dates, subjects, contents)
+        kinds, ids = zip(*subjects, strict=True) if subjects else ((), ())
+        numbered = [number is not None for number in numbers]
+        members = zip(kinds, ids, rows, packed, identities, contents, classes, numbered, strict=True)
+        return dict(zip(places, map(ValidRow._make, members), strict=True))
+
     def _fit(self, row: Sequence[Cell]) -> list[Cell]:
         """Return exactly the named columns and a None behind them."""
         cells = list(row)
@@ -159,7 +262,7 @@ class RowValidator:
         return None
 
     def _accept(
-        self, cells: Sequence[Cell], values: list[str | None], row_number: int
+        self, cells: Sequence[Cell], values: Sequence[str | None], row_number: int
     ) -> ValidRow | list[Refusal]:
         person = self._subjects.is_natural_person(values)
         cell = None if self._class_position is None else cells[self._class_position]
@@ -174,18 +277,8 @@ class RowValidator:
                     row_number, self._codes[self._subjects.name_place], "field-required", describe_value(None)
                 )
             ]
-        content = build_content(*subject, values)
-        if self._class_position is not None:
-            # The class is not among the values, yet a row with another class is another row.
-            content += disclosure.encode()
-        number = None if self._number is None else values[self._number]
-        document = None
-        if number is not None:
-            document = number, None if self._date is None else values[self._date]
-        identity = build_identity(
-            self._item_key, self._issuer, document=document, subject=subject, content=content
-        )
-        return ValidRow(*subject, values, identity, content, disclosure, document is not None)
+        columns = [[value] for value in values]
+        return self._build_valid([row_number], columns, [subject], [disclosure])[row_number]
 
     def _refuse(self, row: Sequence[Cell], number: int, faults: Faults, whole: str | None) -> list[Refusal]:
         refused = {self._positions[place] for place in faults}

@@ -96,16 +96,25 @@ def check_values(count: int, subject: Subject, values: Sequence[str | None]) -> 
     if len(values) != count:
         raise InvalidInput("record-values", f"record has {len(values)} values, want {count}")
     check_subject(subject.type, subject.id)
-    present = [subject.id, *[value for value in values if value is not None]]
+    check_texts([subject.id, *[value for value in values if value is not None]])
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuse texts of which no disclosure may hold one.
+
+    Raises:
+        InvalidInput: ``record-value`` for one that is no text, empty, too long or not NFC.
+    """
     try:
-        text = "\n".join(present)
+        joined = "\n".join(texts)
     except TypeError:
         raise InvalidInput("record-value", "value is no text") from None
     # Joined with line ends the texts are NFC exactly when each is: nothing composes across a line end.
-    plain = len(text) <= MAX_VALUE_CHARACTERS and (text.isascii() or is_normalized("NFC", text))
-    if not plain or "" in present:
-        for value in present:
-            check_text_value(value)
+    plain = joined.isascii() or is_normalized("NFC", joined)
+    lengths = [*map(len, texts), 1]
+    if not plain or not min(lengths) or max(lengths) > MAX_VALUE_CHARACTERS:
+        for text in texts:
+            check_text_value(text)
 
 
 def seal_values(secret: bytes, jti: str, subject: Subject, values: Sequence[str | None]) -> bytes:
@@ -122,7 +131,21 @@ def seal_values(secret: bytes, jti: str, subject: Subject, values: Sequence[str 
     Raises:
         InvalidInput: ``record-secret``.
     """
-    return AESGCM(values_key(secret)).encrypt(_NONCE, _pack([*subject, *values]), jti.encode("ascii"))
+    return seal_packed(secret, jti, pack_values(*subject, values))
+
+
+def pack_values(subject_type: str, subject_id: str, values: Sequence[str | None]) -> bytes:
+    """Pack subject and values of a record as they are sealed: a msgpack array, null where a field is empty."""
+    return _pack([subject_type, subject_id, *values])
+
+
+def seal_packed(secret: bytes, jti: str, packed: bytes) -> bytes:
+    """Encrypt what ``pack_values`` gave, as ``seal_values`` does.
+
+    Raises:
+        InvalidInput: ``record-secret``.
+    """
+    return AESGCM(values_key(secret)).encrypt(_NONCE, packed, jti.encode("ascii"))
 
 
 def open_values(secret: bytes, jti: str, sealed: bytes) -> tuple[Subject, list[str | None]]:

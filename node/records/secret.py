@@ -10,10 +10,15 @@ erasing the secret erases the salts as well (docs/protocol, section 1a *Record s
 from __future__ import annotations
 
 from binascii import b2a_base64
+from functools import cache
 from hashlib import shake_256
-from typing import Final
+from struct import Struct
+from typing import TYPE_CHECKING, Final
 
 from node.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SECRET_BYTES: Final = 32
 SALT_BYTES: Final = 18
@@ -77,8 +82,12 @@ def raw_decoys(secret: bytes, count: int) -> list[bytes]:
     """Derive ``count`` decoy digests of 32 bytes each."""
     if not count:
         return []
-    raw = _squeeze(_DECOYS_PREFIX, secret, DIGEST_BYTES * count)
-    return [raw[start : start + DIGEST_BYTES] for start in range(0, DIGEST_BYTES * count, DIGEST_BYTES)]
+    return list(_split_digests(count)(_squeeze(_DECOYS_PREFIX, secret, DIGEST_BYTES * count)))
+
+
+@cache
+def _split_digests(count: int) -> Callable[[bytes], tuple[bytes, ...]]:
+    return Struct(f"{DIGEST_BYTES}s" * count).unpack
 
 
 def decoys(secret: bytes, count: int) -> list[str]:

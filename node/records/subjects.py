@@ -51,6 +51,12 @@ class SubjectRule:
         if self._refuses_persons and self._kind is not None and self.is_natural_person(values):
             faults.setdefault(self._kind, "natural-person-refused")
 
+    def find_marked(self, columns: Sequence[Sequence[str | None]], marked: set[int]) -> None:
+        """Mark the rows that ``check_person`` would refuse."""
+        if self._refuses_persons and self._kind is not None:
+            kinds = columns[self._kind]
+            marked.update(row for row, kind in enumerate(kinds) if kind in self._person_values)
+
     def find_subject(self, values: Sequence[str | None]) -> tuple[str, str] | None:
         """Find type and id of the subject, None when even a name is missing.
 
@@ -71,6 +77,29 @@ class SubjectRule:
             if code is not None and code != PLACEHOLDER_USCC:
                 return kind, code
         return None if name is None else ("name", name)
+
+    def find_subjects(self, columns: Sequence[Sequence[str | None]]) -> list[tuple[str, str] | None]:
+        """Find the subjects of many rows, each as ``find_subject`` does.
+
+        Args:
+            columns: Checked values of the rows by place in the item.
+        """
+        found = [None if name is None else ("name", name) for name in columns[self._name]]
+        for kind, place in reversed(self._codes):
+            if any(columns[place]):
+                for row, code in enumerate(columns[place]):
+                    if code is not None and code != PLACEHOLDER_USCC:
+                        found[row] = kind, code
+        for row, person in enumerate(self.find_persons(columns)):
+            if person:
+                found[row] = self.find_subject([column[row] for column in columns])
+        return found
+
+    def find_persons(self, columns: Sequence[Sequence[str | None]]) -> list[bool]:
+        """Tell for many rows whether each is about a natural person."""
+        if self._kind is None:
+            return [False] * len(columns[self._name])
+        return list(map(self._person_values.__contains__, columns[self._kind]))
 
     def find_class(self, cell: Cell, *, person: bool) -> str:
         """Find the disclosure class of a row.

@@ -15,6 +15,8 @@ from node.core.uscc import contains_resident_id
 from node.records.conditions import build_picker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from node.records.catalogue import CatalogueItem
     from node.records.conditions import Faults
 
@@ -56,19 +58,32 @@ class Texts:
             faults: Gets the rule of each field that breaks one.
         """
         joined = _JOINT.join(filter(None, self._pick(values)))
-        if not joined.isprintable() or _REPLACEMENT in joined or not unicodedata.is_normalized("NFC", joined):
+        if not _is_plain(joined):
             for place in self._places:
                 text = values[place]
                 if text is not None:
                     self._clean(place, text, values, faults)
-        encoded = joined.encode("utf-8", "replace")
-        for mark in _WIDE_MARKS:
-            encoded = encoded.replace(mark, b"")
-        if _ID_RUN in encoded.translate(_DIGIT_MASK, _MARKS) or _WIDE_DIGIT.search(encoded) is not None:
+        if _may_hold_id(joined):
             for place in self._impersonal:
                 text = values[place]
                 if text is not None and contains_resident_id(text):
                     faults.setdefault(place, "resident-id-misplaced")
+
+    def find_marked(self, columns: Sequence[Sequence[str | None]], marked: set[int]) -> None:
+        """Mark the rows whose texts ``check`` would change or refuse.
+
+        Args:
+            columns: Values of many rows by place in the item.
+            marked: Gets the places of the rows.
+        """
+        for place in self._places:
+            texts = set(filter(None, columns[place]))
+            joined = _JOINT.join(texts)
+            bad = set() if _is_plain(joined) else {text for text in texts if not _is_plain(text)}
+            if place in self._impersonal and _may_hold_id(joined):
+                bad.update(filter(contains_resident_id, texts))
+            if bad:
+                marked.update(row for row, text in enumerate(columns[place]) if text in bad)
 
     def _clean(self, place: int, text: str, values: list[str | None], faults: Faults) -> None:
         field = self._fields[place]
@@ -83,6 +98,19 @@ class Texts:
         elif len(clean) < field.min_length:
             faults.setdefault(place, "text-too-short")
         values[place] = clean or None
+
+
+def _is_plain(joined: str) -> bool:
+    """Tell whether nothing in one or more texts is to be cleaned or refused."""
+    return joined.isprintable() and _REPLACEMENT not in joined and unicodedata.is_normalized("NFC", joined)
+
+
+def _may_hold_id(joined: str) -> bool:
+    """Tell whether one of several texts may hold a resident id; a quick look that is never wrong when it says no."""
+    encoded = joined.encode("utf-8", "replace")
+    for mark in _WIDE_MARKS:
+        encoded = encoded.replace(mark, b"")
+    return _ID_RUN in encoded.translate(_DIGIT_MASK, _MARKS) or _WIDE_DIGIT.search(encoded) is not None
 
 
 def _one_line(text: str) -> str:

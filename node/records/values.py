@@ -13,7 +13,8 @@ import unicodedata
 from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import repeat
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from node.core.uscc import (
     PLACEHOLDER_USCC,
@@ -27,7 +28,7 @@ from node.errors import InvalidInput
 from node.records.rules import looks_like_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from node.records.fields import Field, Unwanted
 
@@ -37,9 +38,17 @@ values come as the text that the spreadsheet shows."""
 
 Converter: TypeAlias = "Callable[[Cell], str | None]"
 
+ColumnConverter: TypeAlias = "Callable[[Sequence[Cell], set[int]], list[str | None]]"
+"""Converts many cells and marks the rows of those that a rule refuses; for these the value is None."""
+
+_TEXT_TYPES = frozenset({"string", "text"})
+_TEXT = frozenset({str})
+_TEXT_OR_NONE = frozenset({str, type(None)})
 _CACHE_SIZE = 65_536
 _EXACT_DIGITS = 10**15
 _FIRST_YEAR, _LAST_YEAR = 1949, 2199
+_UNSEEN = ""
+"""Stands for a value that is not known; no converter returns it."""
 _SERIAL_EPOCH = date(1899, 12, 30)
 _SERIAL_EPOCH_1904 = date(1904, 1, 1)
 _MAX_SERIAL = 110_000
@@ -80,36 +89,91 @@ def compile_field(field: Field, empty: frozenset[str], *, date1904: bool) -> Con
         date1904: Whether serial numbers count from 1904 (a workbook made on an old Macintosh).
     """
     kind = field.type
-    if kind in {"string", "text"}:
+    if kind in _TEXT_TYPES:
         return _compile_text(field, empty)
     if kind == "enum":
-        return _remember(_compile_enum(field, empty))
+        return _Remembering(_compile_enum(field, empty))
     if kind == "enums":
-        return _remember(_compile_enums(field, empty))
+        return _Remembering(_compile_enums(field, empty))
     if kind == "date":
-        return _remember(_compile_date(field, empty, date1904=date1904))
+        return _Remembering(_compile_date(field, empty, date1904=date1904))
     if kind == "decimal":
-        return _remember(_compile_decimal(field, empty))
-    return _remember(_compile_code(field, empty))
+        return _Remembering(_compile_decimal(field, empty))
+    return _Remembering(_compile_code(field, empty))
 
 
-def _remember(convert: Converter) -> Converter:
-    """Wrap a pure converter with a bounded memory of cells that passed."""
-    memory: dict[Cell, str | None] = {None: None, "": None}
-    unseen = ""  # no converter returns it
-    find = memory.get
+class _Remembering:
+    """A pure converter with a bounded memory of cells that passed.
 
-    def recall(cell: Cell) -> str | None:
-        value = find(cell, unseen)
-        if value is not unseen:
+    Attributes:
+        memory: Value by cell.
+    """
+
+    __slots__ = ("_convert", "memory")
+
+    def __init__(self, convert: Converter) -> None:
+        self._convert = convert
+        self.memory: dict[Cell, str | None] = {None: None, "": None}
+
+    def __call__(self, cell: Cell) -> str | None:
+        value = self.memory.get(cell, _UNSEEN)
+        if value is not _UNSEEN:
             return value
-        value = convert(cell)
-        if len(memory) >= _CACHE_SIZE:
-            memory.clear()
-        memory[cell] = value
+        value = self._convert(cell)
+        if len(self.memory) >= _CACHE_SIZE:
+            self.memory.clear()
+        self.memory[cell] = value
         return value
 
-    return recall
+    def convert_all(self, cells: Sequence[Cell], marked: set[int]) -> list[str | None]:
+        """Convert many cells and mark the rows of those that a rule refuses."""
+        values = list(map(self.memory.get, cells, repeat(_UNSEEN)))
+        if _UNSEEN in values:
+            for row, value in enumerate(values):
+                if value is _UNSEEN:
+                    values[row] = _convert_or_mark(self, cells[row], row, marked)
+        return values
+
+
+def _convert_or_mark(convert: Converter, cell: Cell, row: int, marked: set[int]) -> str | None:
+    try:
+        return convert(cell)
+    except BadValue:
+        marked.add(row)
+        return None
+
+
+def compile_column(field: Field, empty: frozenset[str], convert: Converter) -> ColumnConverter:
+    """Compile the converter of many cells of a field.
+
+    Args:
+        field: The field.
+        empty: As for ``compile_field``.
+        convert: What ``compile_field`` made of it.
+    """
+    if isinstance(convert, _Remembering):
+        return convert.convert_all
+
+    def convert_each(cells: Sequence[Cell], marked: set[int]) -> list[str | None]:
+        return [_convert_or_mark(convert, cell, row, marked) for row, cell in enumerate(cells)]
+
+    if field.refuse or field.min_length:
+        return convert_each
+    most = field.max_length
+
+    def convert_texts(cells: Sequence[Cell], marked: set[int]) -> list[str | None]:
+        kinds = set(map(type, cells))
+        if kinds == _TEXT:
+            texts = list(map(str.strip, cast("Sequence[str]", cells)))
+        elif kinds <= _TEXT_OR_NONE:
+            texts = [cell.strip() if cell else "" for cell in cast("Sequence[str]", cells)]
+        else:
+            return convert_each(cells, marked)
+        if max(map(len, texts), default=0) > most:
+            return convert_each(cells, marked)
+        return list(texts) if empty.isdisjoint(texts) else [None if text in empty else text for text in texts]
+
+    return convert_texts
 
 
 def text_of(cell: Cell) -> str:

@@ -20,11 +20,11 @@ from node.errors import InvalidInput
 from node.log.merkle import leaf_hash
 from node.records.chunks import parse_chunk as parse_row_chunk
 from node.records.headers import map_headers
-from node.records.identity import content_digest, identity_digest
-from node.records.issue import Issuer
+from node.records.identity import KeyedDigests
+from node.records.issue import Drafts, Issuer
 from node.records.names import StatusUri, Vct, encode_status_uri
 from node.records.rows import RowValidator
-from node.records.sealed import Subject, seal_values
+from node.records.sealed import Subject, seal_packed
 from node.service.layout import DISCLOSURES
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from node.core.types import MemberCode
     from node.records.catalogue import CatalogueItem
-    from node.records.chunks import RowChunk
+    from node.records.issue import Issued
     from node.records.rows import ValidRow
     from node.records.values import Cell
 
@@ -166,7 +166,9 @@ class ChunkIssuer:
         self._member = member
         self._signer = Ed25519Signer(record_seed)
         self._wrapping_key = wrapping_key
-        self._index_key = index_key
+        self._identities = KeyedDigests(index_key, "identity")
+        self._contents = KeyedDigests(index_key, "content")
+        self._subjects = KeyedDigests(index_key, "subject")
         self._items = items
         self._random = random
         self._issuers: dict[str, Issuer] = {}
@@ -186,7 +188,8 @@ class ChunkIssuer:
         item = self._items[task.item]
         validator = self._validator(item, task)
         chunk = parse_row_chunk(task.chunk)
-        valid, refusals = _validate(validator, chunk)
+        valid, refused = validator.check_all(chunk.rows, chunk.first_row)
+        refusals = list(map(list, refused))
         valid, records, unfit = self._issue_rows(item, task, valid)
         refusals += [[chunk.first_row + place, None, NO_RECORD, ""] for place in unfit]
         flags = [[chunk.first_row + place, NO_NUMBER] for place, row in valid if not row.numbered]
@@ -208,62 +211,68 @@ class ChunkIssuer:
         return self._last[1]
 
     def _issue_rows(
-        self, item: CatalogueItem, task: IssueTask, valid: Sequence[tuple[int, ValidRow]]
+        self, item: CatalogueItem, task: IssueTask, valid: list[tuple[int, ValidRow]]
     ) -> tuple[list[tuple[int, ValidRow]], list[Any], list[int]]:
         """Issue valid rows; give those that became records, the records, and the places of those that cannot."""
-        issuer = self._issuer(item)
+        issuer, unfit = self._issuer(item), []
+        try:
+            issued, drafts = self._issue_all(issuer, task, valid)
+        except InvalidInput as error:
+            if error.code not in _ROW_CODES:
+                raise
+            unfit = [place for place, row in valid if not _is_fit(issuer, row)]
+            valid = [(place, row) for place, row in valid if place not in unfit]
+            issued, drafts = self._issue_all(issuer, task, valid)
+        entries = [record.jwt for record in issued]
+        rows = [row for _, row in valid]
+        return (
+            valid,
+            [
+                entries,
+                list(map(leaf_hash, entries)),
+                self._seal_all(issued, drafts, rows),
+                self._wrap_all(drafts),
+                bytes.fromhex("".join(drafts.jtis).replace("-", "")),
+                self._identities.digest_all(row.identity for row in rows),
+                self._contents.digest_all(row.content for row in rows),
+                self._subjects.digest_all(f"{row.subject_type}\x00{row.subject_id}".encode() for row in rows),
+                bytes(DISCLOSURES.index(row.disclosure) for row in rows),
+            ],
+            unfit,
+        )
+
+    def _issue_all(
+        self, issuer: Issuer, task: IssueTask, valid: Sequence[tuple[int, ValidRow]]
+    ) -> tuple[list[Issued], Drafts]:
         count = len(valid)
-        jtis = build_uuid7_many(task.now_ms, count, self._random)
         secrets = self._random(count * SECRET_BYTES)
-        nonces = self._random(count * NONCE_BYTES)
-        iat = task.now_ms // 1000
-        entries: list[bytes] = []
-        leaves: list[bytes] = []
-        values: list[bytes] = []
-        wrapped: list[bytes] = []
-        fit: list[int] = []
-        unfit: list[int] = []
-        for n, (place, row) in enumerate(valid):
-            jti, secret = jtis[n], secrets[n * SECRET_BYTES : (n + 1) * SECRET_BYTES]
-            list_number, list_index = task.places[place]
-            subject = Subject(row.subject_type, row.subject_id)
-            try:
-                issued = issuer.issue(
-                    subject=subject,
-                    values=row.values,
-                    jti=jti,
-                    status_uri=self._uri(list_number),
-                    status_idx=list_index,
-                    iat=iat,
-                    secret=secret,
-                    supersedes=task.supersedes[place] if task.supersedes else None,
-                )
-                sealed = seal_values(secret, jti, subject, row.values)
-            except InvalidInput as error:
-                if error.code not in _ROW_CODES:
-                    raise
-                unfit.append(place)
-                continue
-            fit.append(n)
-            entries.append(issued.jwt)
-            leaves.append(leaf_hash(issued.jwt))
-            values.append(bytes((len(issued.positions),)) + issued.positions + sealed)
-            nonce = nonces[n * NONCE_BYTES : (n + 1) * NONCE_BYTES]
-            wrapped.append(wrap_secret(self._wrapping_key, secret, jti, nonce))
-        done = [valid[n] for n in fit]
-        rows = [row for _, row in done]
-        records = [
-            entries,
-            leaves,
-            values,
-            wrapped,
-            bytes.fromhex("".join(jtis[n] for n in fit).replace("-", "")),
-            b"".join(identity_digest(self._index_key, row.identity) for row in rows),
-            b"".join(content_digest(self._index_key, row.content) for row in rows),
-            b"".join(subject_digest(self._index_key, row.subject_type, row.subject_id) for row in rows),
-            bytes(DISCLOSURES.index(row.disclosure) for row in rows),
+        places = [task.places[place] for place, _ in valid]
+        drafts = Drafts(
+            subjects=[Subject(row.subject_type, row.subject_id) for _, row in valid],
+            rows=[row.values for _, row in valid],
+            jtis=build_uuid7_many(task.now_ms, count, self._random),
+            places=[(self._uri(number), index) for number, index in places],
+            secrets=[secrets[at : at + SECRET_BYTES] for at in range(0, count * SECRET_BYTES, SECRET_BYTES)],
+            supersedes=[task.supersedes[place] for place, _ in valid] if task.supersedes else None,
+        )
+        return issuer.issue_all(drafts, task.now_ms // 1000), drafts
+
+    @staticmethod
+    def _seal_all(issued: Sequence[Issued], drafts: Drafts, rows: Sequence[ValidRow]) -> list[bytes]:
+        """Give positions and sealed values of each record, as they are stored."""
+        return [
+            b"%c%b%b" % (len(record.positions), record.positions, seal_packed(secret, jti, row.packed))
+            for record, secret, jti, row in zip(issued, drafts.secrets, drafts.jtis, rows, strict=True)
         ]
-        return done, records, unfit
+
+    def _wrap_all(self, drafts: Drafts) -> list[bytes]:
+        nonces = self._random(len(drafts.jtis) * NONCE_BYTES)
+        return [
+            wrap_secret(self._wrapping_key, secret, jti, nonces[at : at + NONCE_BYTES])
+            for secret, jti, at in zip(
+                drafts.secrets, drafts.jtis, range(0, len(nonces), NONCE_BYTES), strict=True
+            )
+        ]
 
     def _issuer(self, item: CatalogueItem) -> Issuer:
         if item.key not in self._issuers:
@@ -277,15 +286,9 @@ class ChunkIssuer:
         return self._uris[number]
 
 
-def _validate(validator: RowValidator, chunk: RowChunk) -> tuple[list[tuple[int, ValidRow]], list[list[Any]]]:
-    valid: list[tuple[int, ValidRow]] = []
-    refusals: list[list[Any]] = []
-    for place, cells in enumerate(chunk.rows):
-        if not cells:
-            continue
-        outcome = validator.check(cells, chunk.first_row + place)
-        if isinstance(outcome, list):
-            refusals.extend(list(refusal) for refusal in outcome)
-        else:
-            valid.append((place, outcome))
-    return valid, refusals
+def _is_fit(issuer: Issuer, row: ValidRow) -> bool:
+    try:
+        issuer.check_record(Subject(row.subject_type, row.subject_id), row.values)
+    except InvalidInput:
+        return False
+    return True

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from node.core.clock import MAX_TIME
 from node.errors import NodeError
+from node.records.issue import Drafts
 from node.records.names import StatusUri, encode_status_uri, encode_vct
 from node.records.record import Subject, parse_record, present_record, released_digests, verify_record
 from node.records.sealed import open_values, seal_values
@@ -133,3 +134,38 @@ def test_any_text_is_refused_with_one_of_our_errors(text):
 def test_any_bytes_are_no_record(data):
     with pytest.raises(NodeError):
         parse_record(data)
+
+
+@given(st.data(), st.integers(0, 6), st.booleans())
+def test_records_issued_together_are_those_issued_alone(data, count, correct):
+    codes = ["A", "B", "C"]
+    rows = data.draw(st.lists(st.tuples(VALUE, VALUE, VALUE), min_size=count, max_size=count))
+    drafts = Drafts(
+        subjects=[data.draw(SUBJECTS) for _ in rows],
+        rows=rows,
+        jtis=[data.draw(JTIS) for _ in rows],
+        places=[
+            (encode_status_uri(StatusUri(DOMAIN, MEMBER, data.draw(st.integers(0, 2)))), place)
+            for place in range(count)
+        ],
+        secrets=[data.draw(BYTES32) for _ in rows],
+        supersedes=[data.draw(BYTES32) for _ in rows] if correct else None,
+    )
+    together = build_issuer(codes).issue_all(drafts, 1_790_000_000)
+    assert [tuple(issued) for issued in together] == [
+        reference_issue(
+            SEED,
+            MEMBER,
+            encode_vct(VCT),
+            codes,
+            subject=subject,
+            values=values,
+            jti=jti,
+            status_uri=uri,
+            status_idx=place,
+            iat=1_790_000_000,
+            secret=secret,
+            supersedes=drafts.supersedes[place] if correct else None,
+        )
+        for subject, values, jti, (uri, place), secret in zip(*drafts[:5], strict=True)
+    ]
