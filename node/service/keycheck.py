@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Refuse keys that are not those of this store, before anything is written or signed with them.
+
+With another member's keys in the keys directory a node would sign its logs with keys that nobody trusts, wrap secrets
+that its own key does not open, and take rows that are in already for new ones. What the chain knows of (operator,
+record and node keys) it refuses itself; here stands what it cannot know or would learn too late.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from node.errors import Conflict
+from node.service import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from node.ports import Reads
+    from node.service.layout import LogKind
+
+_LABEL: Final = b"ironcage/key-check/v1\x00"
+_CHECK_BYTES: Final = 16
+
+
+def build_key_check(wrapping_key: bytes, index_key: bytes) -> bytes:
+    """Give what is kept of the keys that nobody else knows: half of a digest of each, so that they are told apart."""
+    return b"".join(
+        sha256(_LABEL + name + b"\x00" + key).digest()[:_CHECK_BYTES]
+        for name, key in ((b"wrapping", wrapping_key), (b"index", index_key))
+    )
+
+
+def check_own_keys(reads: Reads, key_check: bytes, vkeys: Mapping[LogKind, tuple[bytes, bytes]]) -> None:
+    """Compare keys with those that the store was written with.
+
+    Args:
+        reads: The store.
+        key_check: Of ``build_key_check``.
+        vkeys: Store key and value of the public keys of each open log.
+
+    Raises:
+        Conflict: ``keys-of-another-store`` or ``log-keys-differ``.
+    """
+    stored = reads.get(layout.KEY_CHECK_KEY)
+    if stored is not None and stored != key_check:
+        same = stored[:_CHECK_BYTES] == key_check[:_CHECK_BYTES]
+        raise Conflict(
+            "keys-of-another-store",
+            f"{'index' if same else 'wrapping'}.json does not hold the key with which this store was written: "
+            "put the right key files back; nothing was written",
+        )
+    for log, (key, value) in vkeys.items():
+        if reads.get(key) not in (None, value):
+            raise Conflict(
+                "log-keys-differ",
+                f"the key files of the {log.text} log are not those with which it was signed so far: "
+                "put the right ones back; nothing was signed",
+            )

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node that finds other keys than its store was written with does not start, and writes nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from node.errors import Conflict
+from node.service.layout import LogKind
+from tests.support.errors import raises_code
+from tests.support.node_world import NodeWorld, build_keys
+
+OTHER = build_keys("11520100000000019P"[::-1])
+
+
+@pytest.fixture
+def world():
+    with NodeWorld() as world:
+        world.join()
+        world.import_penalties(range(3))
+        yield world
+
+
+def refused(world, code, **changes):
+    right, world.keys = world.keys, replace(world.keys, **changes)
+    before = list(world.store.scan(b"", None))
+    try:
+        with raises_code(Conflict, code) as caught:
+            world.restart()
+    finally:
+        world.keys = right
+    assert list(world.store.scan(b"", None)) == before
+    world.start()
+    world.anchor()
+    assert world.check() == []
+    return caught.value.message
+
+
+def test_wrapping_key_of_another_node(world):
+    assert "wrapping.json" in refused(world, "keys-of-another-store", wrapping=OTHER.wrapping)
+
+
+def test_index_key_of_another_node(world):
+    assert "index.json" in refused(world, "keys-of-another-store", index=OTHER.index)
+
+
+@pytest.mark.parametrize("log", LogKind)
+def test_log_keys_of_another_node(world, log):
+    message = refused(world, "log-keys-differ", logs=world.keys.logs | {log: OTHER.logs[log]})
+    assert log.text in message
+
+
+def test_a_store_from_before_the_check_takes_the_keys_that_it_meets_first(world):
+    world.store.damage(b"K", None)
+    world.restart()
+    assert len(world.store.get(b"K")) == 32
