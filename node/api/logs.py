@@ -13,6 +13,7 @@ from node.api.auth import OPEN, Auditor, Operator, Staff
 from node.api.models import DECIMAL, AnchorView, anchor_view
 from node.api.problems import Responses, errors
 from node.api.state import services_of, state_of
+from node.core.encoding import MAX_SAFE_INTEGER
 from node.errors import AccessDenied, InvalidInput, NotFound, Unavailable
 from node.log.tiles import BundleName, parse_tile_path
 from node.service.layout import LogKind, log_kind
@@ -97,7 +98,10 @@ def show_checkpoint(request: Request, kind: str, number: str) -> Response:
 
 @log.get("/log/{kind}/{number}/proof/{index}", dependencies=[OPEN], **_sends(TEXT, "A tlog-proof."))
 def show_proof(
-    request: Request, kind: str, number: str, index: Annotated[int, PathParameter(ge=0), DECIMAL]
+    request: Request,
+    kind: str,
+    number: str,
+    index: Annotated[int, PathParameter(ge=0, le=MAX_SAFE_INTEGER), DECIMAL],
 ) -> Response:
     """Inclusion proof of an entry under the first published checkpoint that covers it (C2SP tlog-proof). Open to all."""
     reader = _reader(request, kind, number)

@@ -60,7 +60,9 @@ class SearchBody(Body):
 
     subject: SubjectBody | None = Field(None, description="Only records about this subject.")
     limit: int = Field(50, ge=1, le=1000)
-    before: int | None = Field(None, ge=0, description="Only records below this log index.")
+    before: int | None = Field(
+        None, ge=0, le=MAX_SAFE_INTEGER, description="Only records below this log index."
+    )
 
 
 class EvidenceBody(WhyBody):

@@ -31,6 +31,7 @@ from node.api.models import (
 )
 from node.api.problems import errors, language_of
 from node.api.state import services_of, state_of
+from node.core.encoding import MAX_SAFE_INTEGER
 from node.core.texts import title_of
 from node.errors import Fatal, NodeError
 from node.records.rules import RULES
@@ -117,7 +118,9 @@ def show_refusals(
     job_id: str,
     caller: Operator,
     limit: Annotated[int, Query(ge=1, le=10_000), DECIMAL] = 1000,
-    after: Annotated[int, Query(ge=0, description="Continue behind this row number."), DECIMAL] = 0,
+    after: Annotated[
+        int, Query(ge=0, le=MAX_SAFE_INTEGER, description="Continue behind this row number."), DECIMAL
+    ] = 0,
 ) -> list[RefusalView]:
     """List refused rows with column, rule and class of value, in the order of the file."""
     del caller
