@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from cli.advice import ADVICE
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import LANGUAGE, say
 from cli.output import REFUSED, print_json, print_line, print_table, reported, require_writable
@@ -130,6 +131,8 @@ def print_report(job: dict[str, Any], refused: list[dict[str, Any]]) -> None:
             say(f"导入未完成：{title_of(code, 'zh')}（{detail}）", f"import ended early: {detail}")
             + f" [{code}]"
         )
+        if LANGUAGE == "zh" and code in ADVICE:
+            print_line(f"处理办法：{ADVICE[code]}")
     print_line(
         say(
             f"{job['file_name']}：读取 {job['read']} 行，入库 {job['accepted']}（其中更正 {job['corrected']}），"
@@ -138,6 +141,8 @@ def print_report(job: dict[str, Any], refused: list[dict[str, Any]]) -> None:
             f"{job['duplicate']} duplicate, {job['refused']} refused, {job['flagged']} to look at",
         )
     )
+    if job["state"] == "done" and job["read"] == 0:
+        print_line(say("注意：表头之下没有数据行", "note: there are no rows below the header"))
     for warning in job["warnings"]:
         print_line(say("注意：", "note: ") + _warning_text(warning))
     if refused:

@@ -83,6 +83,14 @@ def test_the_command_says_why_a_file_was_refused(node, tmp_path):
     assert "[file-encoding]" in done.out
     zh = node.run("import", path, "--item", "penalty:2018", environment={"IRONCAGE_LANG": "zh"})
     assert "导入未完成" in zh.out
+    assert "处理办法：请用 Excel 打开后另存为" in zh.out
+
+
+def test_the_command_says_that_a_file_has_no_rows(node, tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text(csv_text([]), encoding="utf-8")
+    done = node.run("import", path, "--item", "penalty:2018")
+    assert (done.code, "there are no rows below the header" in done.out) == (0, True)
 
 
 def test_a_file_that_is_not_there_or_empty_or_of_an_unknown_item_is_not_taken(node, tmp_path):
