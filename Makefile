@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` set up what they need; nothing else has to be run first.
-.PHONY: help demo test test-slow chaos soak bench bench-growth slither sbom lint types imports contracts docs setup setup-demo format clean
+.PHONY: help demo test test-slow chaos soak fuzz bench bench-growth slither sbom lint types imports contracts docs setup setup-demo format clean
 # Set-up comes before whatever uses it, also under make -j.
 .NOTPARALLEL:
 PY := .venv/bin/python
@@ -12,6 +12,7 @@ help:
 	  'make test        lint, types, import rules, contracts, all fast tests (under 15 minutes on 2 cores)' \
 	  'make test-slow   chaos: kill, crash, put back, days of the chain' \
 	  'make chaos       the same for as long as you say: SECONDS=3600' \
+	  'make fuzz        hostile input for every parser, 100,000 cases each: CASES=5000 MINUTES=10 for less' \
 	  'make bench       measure; writes build/bench.json and docs/performance.md' \
 	  'make bench-growth  a log grows to ten million records: ROWS=1000000 for fewer' \
 	  'make slither     static analysis of the contracts; each weighty finding has to be explained' \
@@ -40,6 +41,12 @@ chaos: setup
 	@IRONCAGE_SOAK_SECONDS=$(SECONDS) IRONCAGE_MACHINE_EXAMPLES=$(SECONDS) \
 	  $(PY) -m pytest -m slow tests/chaos tests/property/test_node_machine.py -o timeout=$$(($(SECONDS) * 4 + 1200))
 soak: chaos
+
+CASES ?= 100000
+MINUTES ?= 0
+fuzz: setup
+	@.tools/uv/bin/uv sync --frozen --quiet --inexact --group fuzz || printf '%s\n' 'fuzz: atheris could not be installed; Hypothesis takes its place'
+	@$(PY) -m tests.fuzz --cases $(CASES) --minutes $(MINUTES)
 
 bench: setup
 	@$(PY) -m tests.bench

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes in at the edges: settings, tokens, answers of other nodes, files of rows, messages of readers, the store."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import json
+import shutil
+import tempfile
+import tomllib
+from functools import cache, partial
+from pathlib import Path
+
+import httpx
+import msgpack
+
+from node.client.api import NodeClient
+from node.config import parse_settings
+from node.errors import NodeError
+from node.readers.frames import FAILURE, HEAD, HEADS_END, ROWS, ROWS_END, receive_frame, send_frame
+from node.readers.opening import open_table
+from node.readers.table import Limits
+from node.readers.workbook import _Child
+from node.records.chunks import encode_chunk, parse_chunk
+from node.records.headers import find_header, map_headers
+from node.records.rows import RowValidator
+from node.service.tokens import TokenEntry, encode_tokens, parse_tokens
+from node.storage.state import (
+    Journal,
+    State,
+    check_owner,
+    encode_journal,
+    encode_owner,
+    encode_state,
+    parse_journal,
+    parse_state,
+)
+from tests.fuzz.case import Target, as_text, check_error
+from tests.support.rows import ISSUER, PERMIT, PERMIT_ROW, TODAY, build_row
+
+FIND = partial(find_header, PERMIT)
+LIMITS = Limits(line_bytes=16_384, columns=200)
+CODES = list(PERMIT.field_codes)
+_OWN_STORE = "msgpack, in this node's own store, whose databases have checksums"
+
+
+def _config(data):
+    settings = parse_settings(data)
+    assert settings.home == Path()
+    assert tomllib.loads(data.decode()).keys() <= type(settings).model_fields.keys()
+    assert set(settings.model_dump()) == set(type(settings).model_fields)
+
+
+def _tokens(data):
+    entries = parse_tokens(data)
+    again = encode_tokens(entries)
+    assert parse_tokens(again) == entries
+    assert encode_tokens(parse_tokens(again)) == again
+
+
+def _client_answer(data):
+    """A line with status and headers in JSON, then the body, from whoever listens at a node's address."""
+    head, _, body = data.partition(b"\n")
+    try:
+        status, headers = json.loads(head)
+        headers = [(str(name), str(value)) for name, value in headers.items()]
+        httpx.Headers(headers)
+        code = status if 200 <= status < 600 else 200
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return
+    client = _client()
+    client._answer = lambda: httpx.Response(code, headers=headers, stream=httpx.ByteStream(body))
+    refusals = []
+    for call in (client.get, client.get_text, client.get_bytes, client.post):
+        try:
+            call("/x")
+        except NodeError as error:
+            check_error(error)
+            refusals.append(error)
+    if len(refusals) == 4:
+        raise refusals[0]
+
+
+@cache
+def _client():
+    client = NodeClient("http://127.0.0.1:1")
+    client._http.close()
+    client._http = httpx.Client(
+        transport=httpx.MockTransport(lambda _request: client._answer()), base_url="http://127.0.0.1:1"
+    )
+    return client
+
+
+def _node_url(data):
+    text = as_text(data)
+    if text.startswith("https:"):  # loading the machine's certificates takes longer than a case
+        text = "http:" + text[6:]
+    client = NodeClient(text)
+    host, port = client._http.base_url.host, client._http.base_url.port
+    client.close()
+    # What the socket does before it asks anybody.
+    assert host.encode("idna")
+    assert 0 < (port or 80) < 65_536
+
+
+def _table(name):
+    """Read a whole file: every chunk is one, every row is checked."""
+
+    def run(data):
+        path = _directory() / name
+        path.write_bytes(data)
+        with open_table(path, find_header=FIND, limits=LIMITS) as table:
+            validator = RowValidator(
+                PERMIT, map_headers(PERMIT, table.header), issuer=ISSUER, today=TODAY, date1904=table.date1904
+            )
+            for chunk in map(parse_chunk, table.chunks):
+                for number, row in enumerate(chunk.rows, chunk.first_row):
+                    validator.check(row, number)
+
+    return run
+
+
+@cache
+def _directory():
+    directory = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+class _Pipes:
+    """Stands for the process of a reader that a workbook has taken over; what it sends is there at once."""
+
+    def __init__(self, data):
+        self.stdout, self.stdin = io.BytesIO(data), io.BytesIO()
+
+    def wait(self):
+        return 1
+
+    def kill(self):
+        pass
+
+
+def _reader_messages(data):
+    child = _Child.__new__(_Child)
+    child._process, child.out_of_memory = _Pipes(data), False
+    head, place, notes = child.find_table(FIND)
+    assert all(note.isprintable() for note in notes)
+    header = head.rows[place.header]
+    map_headers(PERMIT, header)
+    for chunk in child.read_chunks(head.sheet, place.header + 1, len(header), 1):
+        parse_chunk(chunk)
+
+
+def _frames(data):
+    pipe = io.BytesIO(data)
+    again = io.BytesIO()
+    while (frame := receive_frame(pipe)) is not None:
+        send_frame(again, *frame)
+    assert data.startswith(again.getvalue())
+
+
+def _owner(data):
+    check_owner(data, b"zj.example/" + ISSUER.encode())
+
+
+def _state(data):
+    state = parse_state(data)
+    assert parse_state(encode_state(state)) == state
+
+
+def _journal(data):
+    journal = parse_journal(data)
+    assert parse_journal(encode_journal(journal)) == journal
+
+
+def _config_seeds():
+    needed = f'member = "{ISSUER}"\nname_zh = "局"\n'
+    more = 'rpc_url = "http://127.0.0.1:8545"\nlisten_port = 8620\nworkers = 2\nlanguage = "en"\npassphrase_file = "p"\nidle_timeout_seconds = 1.5\nbehind_proxy = true\n'
+    return [needed.encode(), (needed + more).encode()]
+
+
+def _token_seeds():
+    digest = "A" * 43
+    return [
+        encode_tokens([]),
+        encode_tokens(
+            [
+                TokenEntry("li", "officer", digest, None),
+                TokenEntry("wang", "administrator", digest[:-1] + "E", 1_790_000_000),
+            ]
+        ),
+    ]
+
+
+def _answer(status, body, **headers):
+    return json.dumps([status, headers]).encode() + b"\n" + body
+
+
+def _answer_seeds():
+    problem = json.dumps({"code": "record-unknown", "detail": "no record", "status": 404}).encode()
+    packed = bytes.fromhex("1f8b08000000000002ffabae050043bfa6a302000000")
+    return [
+        _answer(200, b'{"state":"running"}', **{"content-type": "application/json"}),
+        _answer(404, problem),
+        _answer(200, b"text", **{"content-type": "text/plain; charset=gb18030"}),
+        _answer(200, packed, **{"content-encoding": "gzip"}),
+        _answer(301, b"", location="http://other.example/"),
+    ]
+
+
+def _csv_seeds():
+    row = build_row(item=PERMIT)
+    lines = [",".join(CODES), ",".join(row), "", ",".join(f'"{cell}"' for cell in row), ",".join(row[:5])]
+    text = "\n".join(lines) + "\n"
+    return [
+        text.encode(),
+        text.replace(",", "\t").replace("\n", "\r\n").encode("gb18030"),
+        ("\ufeff" + "许可,,\n" + text).encode(),
+    ]
+
+
+def _ndjson_seeds():
+    line = json.dumps(PERMIT_ROW, ensure_ascii=False)
+    return [
+        f"{line}\n\n{line}\n".encode(),
+        json.dumps({**PERMIT_ROW, "XK_NR": 1.50, "BZ": None}, ensure_ascii=False).encode("gb18030"),
+    ]
+
+
+def _message_seeds():
+    row = build_row(item=PERMIT)
+    pipe = io.BytesIO()
+    send_frame(pipe, HEAD, [0, "许可", False, True, [["许可"], CODES, row]])
+    send_frame(pipe, HEAD, [1, "Sheet2", False, True, [["x"]]])
+    send_frame(pipe, HEADS_END)
+    send_frame(pipe, ROWS, encode_chunk(3, [row, [], "row-cut"]))
+    send_frame(pipe, ROWS_END)
+    failed = io.BytesIO()
+    send_frame(failed, FAILURE, ["workbook-unreadable", "the workbook is damaged"])
+    return [pipe.getvalue(), failed.getvalue()]
+
+
+_STATE = State(7, 6, {"records.0/entries": 4_096, "access.0/entries": 0})
+TARGETS = (
+    Target(
+        "config",
+        "node.config.parse_settings",
+        _config,
+        _config_seeds,
+        "TOML; own file",
+        words=(
+            b"_env_file = 'x'\n",
+            b"_cli_parse_args = true\n",
+            b"self = 1\n",
+            b"[a]\n",
+            b"a.b.c = 1\n",
+            b"1979-05-27T07:32:00Z",
+            b'"""',
+            b"inf",
+            b"nan",
+            b"0x1F",
+        ),
+    ),
+    Target("tokens", "node.service.tokens.parse_tokens", _tokens, _token_seeds, "as json; own file"),
+    Target(
+        "client-answer",
+        "node.client.api.NodeClient, any answer",
+        _client_answer,
+        _answer_seeds,
+        "HTTP; nothing is signed over it",
+        words=(b"content-encoding", b"deflate", b"br", b"gzip", b"charset=", b"\x1b]0;"),
+    ),
+    Target(
+        "node-url",
+        "node.client.api.NodeClient, its address",
+        _node_url,
+        lambda: [b"http://127.0.0.1:8620", b"https://node.example/x", b"http://[::1]:1"],
+        "RFC 3986; the caller's own",
+        words=(b"[", b"]", b"@", b":99999", b"%", b"a" * 64, b"..", b"xn--"),
+    ),
+    Target(
+        "csv",
+        "node.readers.opening.open_table of text",
+        _table("rows.csv"),
+        _csv_seeds,
+        "a department's file; every value is written anew into a record",
+        words=("，".encode(), b'"', b'""', b"=", b'="', b"\xff\xfe", b"\x81\x30\x81\x30"),
+        largest=16_384,
+    ),
+    Target(
+        "ndjson",
+        "node.readers.opening.open_table of NDJSON",
+        _table("rows.ndjson"),
+        _ndjson_seeds,
+        "as csv",
+        words=(b"1e400", b"1E-7", b"0.10", b"{}"),
+        largest=16_384,
+    ),
+    Target(
+        "reader-messages",
+        "node.readers.workbook._Child, messages of its process",
+        _reader_messages,
+        _message_seeds,
+        "msgpack between two processes of a node",
+        words=(
+            b"h\x00\x00\x00\x01",
+            b"z\x00\x00\x00\x00",
+            b"r\x00\x00\x00\x01\x90",
+            b"f\x00\x00\x00\x02\x91\xa0",
+            b"e\xff\xff\xff\xff",
+        ),
+        largest=16_384,
+    ),
+    Target(
+        "frames",
+        "node.readers.frames.receive_frame",
+        _frames,
+        _message_seeds,
+        "one, up to where a message is cut off",
+        words=(b"r\xff\xff\xff\xff", b"r\x10\x00\x00\x01"),
+    ),
+    Target(
+        "store-owner",
+        "node.storage.state.check_owner",
+        _owner,
+        lambda: [encode_owner(b"zj.example/" + ISSUER.encode()), msgpack.packb([99, b"x"])],
+        _OWN_STORE,
+        binary=True,
+    ),
+    Target(
+        "store-state",
+        "node.storage.state.parse_state",
+        _state,
+        lambda: [encode_state(_STATE)],
+        _OWN_STORE,
+        binary=True,
+    ),
+    Target(
+        "store-journal",
+        "node.storage.state.parse_journal",
+        _journal,
+        lambda: [encode_journal(Journal(7, [(b"key", b"value"), (b"other", None)]))],
+        _OWN_STORE,
+        binary=True,
+    ),
+)

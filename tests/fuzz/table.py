@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All fuzz targets, by name."""
+
+from __future__ import annotations
+
+from tests.fuzz import (
+    chain_targets,
+    core_targets,
+    edge_targets,
+    evidence_targets,
+    log_targets,
+    record_targets,
+)
+
+_TARGETS = [
+    target
+    for module in (core_targets, log_targets, record_targets, evidence_targets, chain_targets, edge_targets)
+    for target in module.TARGETS
+]
+TARGETS = {target.name: target for target in _TARGETS}
+assert len(TARGETS) == len(_TARGETS), "two targets have one name"
