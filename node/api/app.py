@@ -103,6 +103,9 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         schemas = described.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        for name in schemas:
+            if name.startswith("Body_"):
+                schemas[name]["additionalProperties"] = False  # see node.api.records.known_form
         schemas["Problem"] = Problem.model_json_schema()
         app.openapi_schema = described
     return app.openapi_schema
