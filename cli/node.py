@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import typer
 
+from cli import upgrade
 from cli.account import print_account
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
@@ -12,6 +13,9 @@ from cli.output import print_json, print_line, print_table, reported
 from cli.words import word
 
 app = typer.Typer(no_args_is_help=True, help=say("运行节点", "run a node"))
+
+
+upgrade.register(app)
 
 
 @app.command(help=say("运行节点，直到 Ctrl-C 或 SIGTERM", "run the node until Ctrl-C or SIGTERM"))
@@ -48,5 +52,6 @@ def status(
     print_table(
         columns, [(word(log["kind"]), log["size"], log["published"], log["anchored"]) for log in node["logs"]]
     )
+    print_line(f"{say('存储格式', 'format of the store')}: {node['store_format']}")
     if node["account"]:
         print_account(node["account"])

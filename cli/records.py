@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``ironcage record``: show, list, withdraw and correct records of the running node."""
+"""``ironcage record``: show, list, withdraw and correct records of the running node; erasing: cli.erasure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import Annotated
 
 import typer
 
+from cli import erasure
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client, parse_leaf
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported, require_file
+from cli.words import word
 from node.core.canonical import parse_json
 from node.errors import InvalidInput
 
 MAX_ROW_BYTES = 1 << 20
 app = typer.Typer(
-    no_args_is_help=True, help=say("查看、撤回、更正记录", "show, list, withdraw and correct records")
+    no_args_is_help=True,
+    help=say("查看、撤回、更正、删除记录", "show, list, withdraw, correct and erase records"),
 )
+erasure.register(app)
 LeafArgument = Annotated[
     str, typer.Argument(help=say("记录的叶哈希（64 位十六进制）", "leaf hash of the record, 64 hex digits"))
 ]
@@ -55,14 +59,17 @@ def list_records(
         print_json(lines)
         return
     columns = (
-        "index",
+        say("序号", "index"),
         say("目录项", "item"),
         say("类别", "class"),
         say("状态", "status"),
         say("阶段", "stage"),
-        "leaf",
+        say("叶哈希", "leaf"),
     )
-    rows = [(r["index"], r["item"], r["disclosure"], r["status"], r["stage"], r["leaf"]) for r in lines]
+    rows = [
+        (r["index"], r["item"], word(r["disclosure"]), word(r["status"]), word(r["stage"]), r["leaf"])
+        for r in lines
+    ]
     print_table(columns, rows, fold=False)
 
 
@@ -85,7 +92,8 @@ def show(
         print_json(shown)
         return
     record = shown["record"]
-    print_line(f"{record['item']}  index {record['index']}  {record['status']}  {record['stage']}")
+    place = f"{say('序号', 'index')} {record['index']}"
+    print_line(f"{record['item']}  {place}  {word(record['status'])}  {word(record['stage'])}")
     if shown["subject"]:
         print_line(f"{say('主体', 'subject')}: {shown['subject']['type']} {shown['subject']['id']}")
     labels = _labels(record["item"])

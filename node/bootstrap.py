@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from node.chain.evm import EvmChain
 from node.chain.network import parse_network
 from node.chain.rpc import Rpc
@@ -31,24 +33,31 @@ from node.readers.opening import open_table
 from node.readers.table import Limits
 from node.records.catalogue import load_builtin_items, load_item
 from node.records.headers import find_header
-from node.service.assembly import LOG_NUMBERS, Keys, Ports, assemble, open_readers
+from node.service.assembly import Keys, Ports, assemble, log_numbers, open_logs
 from node.service.fsck.checker import Checker
 from node.service.layout import LogKind
 from node.service.publishing import LogKeys
 from node.service.services import Identity, Services
+from node.service.upgrades import SealGrounds
+from node.storage.files import OsFiles
 from node.storage.heads import DiskHeadFiles
-from node.storage.keyfiles import NodeKeys, load_keys
-from node.storage.opening import open_store
+from node.storage.keyfiles import NodeKeys, find_newest_log_keys, load_keys
+from node.storage.opening import open_store, undo_upgrade
+from node.storage.state import FORMAT
+from node.storage.upgrading import run_steps
+from node.worker.erasing import PurgeLoop
 from node.worker.loops import ChainLoop, ImportLoop
 from node.worker.pool import IssuerSetup, IssuingPool
 from node.worker.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from node.chain.network import Network
     from node.config import Settings
     from node.core.clock import Clock
+    from node.crypto.secp256k1 import OperatorKey
     from node.ports import Rows
     from node.records.catalogue import CatalogueItem
     from node.service.fsck.findings import Finding
@@ -65,21 +74,25 @@ class RunningNode:
     uploads: Uploads
     imports: ImportLoop
     chain_loop: ChainLoop
+    purges: PurgeLoop
 
     def start_loops(self) -> None:
         """Start the background loops."""
         self.imports.start()
         self.chain_loop.start()
+        self.purges.start()
 
     def request_stop(self) -> None:
         """Tell the loops to stop, without waiting."""
         self.imports.request_stop()
         self.chain_loop.request_stop()
+        self.purges.request_stop()
 
     def join_loops(self) -> None:
         """Wait until the loops have stopped, for a few seconds at most."""
         self.imports.join()
         self.chain_loop.join()
+        self.purges.join()
 
 
 def load_network(settings: Settings) -> Network:
@@ -98,9 +111,11 @@ def load_network(settings: Settings) -> Network:
 
 
 @contextmanager
-def open_chain(settings: Settings, network: Network) -> Iterator[EvmChain]:
-    """Open the chain of a network for reading; nothing can be signed with it."""
-    chain = EvmChain(Rpc(HttpTransport(chain_url(settings, network))), network.settings(), None)
+def open_chain(
+    settings: Settings, network: Network, operator: OperatorKey | None = None
+) -> Iterator[EvmChain]:
+    """Open the chain of a network; without an operator key nothing can be signed with it."""
+    chain = EvmChain(Rpc(HttpTransport(chain_url(settings, network))), network.settings(), operator)
     try:
         yield chain
     finally:
@@ -150,9 +165,8 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
     """
     settings.require_separate_heads()
     network = load_network(settings)
-    keys = load_keys(
-        settings.path(settings.keys_dir), passphrase, {log.text: n for log, n in LOG_NUMBERS.items()}
-    )
+    keys_dir = settings.path(settings.keys_dir)
+    keys = load_keys(keys_dir, passphrase, find_newest_log_keys(keys_dir))
     item_files = load_more_items(settings)
     clock = clock or SystemClock()
     with ExitStack() as stack:
@@ -170,14 +184,92 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         identity_text = f"{network.domain}/{settings.member}"
         data_dir = settings.path(settings.data_dir)
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = open_store(data_dir / "store", identity_text.encode(), create=True)
+        OsFiles().sync_dir(str(data_dir.parent))
+        store = open_store(data_dir / "store", identity_text.encode(), create=True, upgrade=True)
         stack.callback(store.close)
+        carry_upgrade(store, network.domain, MemberCode(settings.member), keys.wrapping, _log_upgrade)
+        keys = fit_log_keys(keys, keys_dir, passphrase, store)
         uploads = Uploads(data_dir / "uploads", settings.max_upload_bytes)
         node = _build(stack, settings, network, keys, item_files, store, pool, uploads, clock)
         # What was loaded stays for good; looking at all of it again takes the collector tens of milliseconds.
         gc.collect()
         gc.freeze()
         yield node
+
+
+def fit_log_keys(keys: NodeKeys, directory: Path, passphrase: str, store: DiskStore) -> NodeKeys:
+    """Take the keys of the store's open logs, where newer ones were loaded: a succession was begun and not finished."""
+    numbers = {log.text: n for log, n in log_numbers(store).items()}
+    if numbers == find_newest_log_keys(directory):
+        return keys
+    return load_keys(directory, passphrase, numbers)
+
+
+def carry_upgrade(
+    store: DiskStore, domain: str, member: MemberCode, wrapping_key: bytes, tell: Callable[[str, int], None]
+) -> None:
+    """Carry the upgrade of a store that an older release wrote to its end; nothing to do for any other store."""
+    progress = store.find_upgrade()
+    if progress is None:
+        return
+    seal = SealGrounds(open_logs(store, domain, member)[LogKind.RECORDS], wrapping_key, os.urandom)
+    run_steps(store, progress, [seal], tell)
+    if seal.lost:
+        structlog.get_logger("ironcage").warning(
+            "grounds dropped: their secrets do not open", changes=seal.lost
+        )
+
+
+def upgrade_store(settings: Settings, passphrase: str, tell: Callable[[str, int], None]) -> int:
+    """Upgrade the store of a node that is stopped, without starting the node; give the format that it has now.
+
+    Raises:
+        NodeError: What keeps it from being opened or upgraded.
+    """
+    network = load_network(settings)
+    keys_dir = settings.path(settings.keys_dir)
+    keys = load_keys(keys_dir, passphrase, find_newest_log_keys(keys_dir))
+    member = MemberCode(settings.member)
+    path = settings.path(settings.data_dir) / "store"
+    store = open_store(path, f"{network.domain}/{member}".encode(), upgrade=True)
+    try:
+        carry_upgrade(store, network.domain, member, keys.wrapping, tell)
+    finally:
+        store.close()
+    return store.format
+
+
+def undo_store_upgrade(settings: Settings) -> None:
+    """Put the store of a stopped node back to what it was before its upgrade.
+
+    Raises:
+        NodeError: It cannot be.
+    """
+    network = load_network(settings)
+    path = settings.path(settings.data_dir) / "store"
+    undo_upgrade(path, f"{network.domain}/{settings.member}".encode())
+
+
+def _log_upgrade(step: str, done: int) -> None:
+    structlog.get_logger("ironcage").info("store upgrade", to=FORMAT, step=step, done=done)
+
+
+@contextmanager
+def hold_store(settings: Settings) -> Iterator[None]:
+    """Keep the store of a node that is stopped, so that no node starts meanwhile; a node that never ran has none.
+
+    Raises:
+        Unavailable: ``store-locked``, the node is running.
+    """
+    path = settings.path(settings.data_dir) / "store"
+    if not path.is_dir():
+        yield
+        return
+    store = open_store(path, f"{load_network(settings).domain}/{settings.member}".encode())
+    try:
+        yield
+    finally:
+        store.close()
 
 
 def check_store(
@@ -199,9 +291,9 @@ def check_store(
     member = MemberCode(settings.member)
     store = open_store(settings.path(settings.data_dir) / "store", f"{network.domain}/{member}".encode())
     try:
-        readers = open_readers(store, network.domain, member)
+        logs = open_logs(store, network.domain, member)
         heads = DiskHeadFiles(settings.path(settings.head_dir))
-        checker = Checker(store, readers, heads, progress)
+        checker = Checker(store, logs, heads, progress)
         return checker.run(), asdict(checker.counts)
     finally:
         store.close()
@@ -238,6 +330,7 @@ def _build(
         uploads,
         ImportLoop(services, uploads),
         ChainLoop(services, settings.anchor_period_seconds),
+        PurgeLoop(services.eraser),
     )
 
 

@@ -172,6 +172,8 @@ class Snapshot(Reads, Protocol):
 class Store(Reads, Protocol):
     """The node's transactional byte store: one writer, any number of readers."""
 
+    format: int
+
     def commit(self, batch: Batch) -> None:
         """Make a batch durable and visible, whole; when this returns, the batch survives power loss.
 
@@ -188,17 +190,13 @@ class Store(Reads, Protocol):
         ...
 
     def purge(self, ranges: Sequence[tuple[bytes, bytes]] = (), secrets: Sequence[bytes] = ()) -> bool:
-        """Remove from the disk itself what was deleted or replaced, not only from what can be read (takes seconds).
+        """Remove deleted secrets, and what was deleted or replaced in ranges of keys, from the disk itself.
 
-        What is named here is cleaned: older values and deletions of keys within ``ranges``, and ``secrets`` with
-        every journal that held them. Tables that hold neither are left alone.
+        Gives False when a snapshot or scan of an older state still needs it: purge again later.
 
         Args:
-            ranges: (first, last) of keys, inclusive. The two bounds themselves are no keys in use.
+            ranges: (first, last) of keys, none of them in use.
             secrets: Keys of deleted secrets.
-
-        Returns:
-            False when a snapshot or scan of an older state was open: it still needs what was to go. Purge again later.
 
         Raises:
             InvalidInput: ``store-purge``: a secret is not deleted.
@@ -530,6 +528,17 @@ class AnchorChain(Protocol):
 
         Its two keys must have been registered before.
         """
+        ...
+
+    def sign_close_log(self, log_id: LogId, nonce: int) -> SignedTransaction:
+        """Sign the announcement that own log is to be closed; sends and asks nothing.
+
+        The log closes after the contract's notice, during which it can be called off.
+        """
+        ...
+
+    def sign_close_by_vote(self, log_id: LogId, nonce: int) -> SignedTransaction:
+        """Sign a proposal, with own vote, that own log is closed at once; sends and asks nothing."""
         ...
 
     def sign_anchor(self, requests: Sequence[AnchorRequest], nonce: int) -> SignedTransaction:

@@ -61,6 +61,12 @@ def parse_uuid7(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
+def encode_uuid(raw: bytes) -> str:
+    """Write 16 bytes as a UUID in lower case with hyphens."""
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def check_uuid7(text: str) -> None:
     """Check that a text is a UUIDv7 in lower case with hyphens.
 

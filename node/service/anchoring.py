@@ -150,7 +150,8 @@ class Anchorer:
 
         def settle(transaction: Transaction) -> None:
             for log, anchor in stored.items():
-                transaction.put(layout.anchor_key(log, anchor.anchor.i), encode_stored_anchor(anchor))
+                number = self._readers[log].number
+                transaction.put(layout.anchor_key(log, anchor.anchor.i, number), encode_stored_anchor(anchor))
             transaction.delete(layout.PENDING_TRANSACTION_KEY)
 
         self._sequencer.run(settle, entries=0)

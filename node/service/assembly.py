@@ -12,26 +12,29 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from node.crypto.note import ED25519, MLDSA44, build_vkey, encode_vkey
 from node.errors import Conflict
 from node.log.checkpoint import build_origin, log_id
 from node.log.merkle import EMPTY_ROOT
 from node.ports import KeyKind, KeyRegistration
 from node.service import layout
 from node.service.anchoring import Anchorer
+from node.service.erasing import Eraser
 from node.service.exporting import EvidenceExporter
+from node.service.grounds import GroundSealer
 from node.service.importing import Importer, ImportTools
 from node.service.joining import Joiner
+from node.service.keycheck import build_key_check, check_own_keys
 from node.service.layout import LogKind
 from node.service.looking import AccessLog, Vault
-from node.service.publishing import Publisher
-from node.service.reading import LogReader
+from node.service.publishing import Publisher, build_vkeys
+from node.service.reading import LogReader, Logs
 from node.service.records import Records
 from node.service.sending import Sender
 from node.service.sequencer import Sequencer
 from node.service.services import PublicKeys, Services
 from node.service.startup import check_heads, create_heads
 from node.service.status import StatusAllocator, StatusPublisher
+from node.service.succession import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,9 +48,6 @@ if TYPE_CHECKING:
     from node.service.publishing import LogKeys
     from node.service.services import Identity
     from node.service.transaction import Transaction
-
-LOG_NUMBERS: Final = {LogKind.RECORDS: 0, LogKind.ACCESS: 0}
-"""Succession number of each log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +96,29 @@ class Keys:
         return "Keys(…)"
 
 
-def open_readers(reads: Reads, domain: str, member: str) -> dict[LogKind, LogReader]:
-    """Give a reader for each of a member's logs."""
+LOG_NUMBERS: Final = {LogKind.RECORDS: 0, LogKind.ACCESS: 0}
+"""Succession numbers of a node's first logs."""
+
+
+def log_numbers(reads: Reads) -> dict[LogKind, int]:
+    """Say which log of each kind is the open one, by its succession number."""
+    return {log: layout.parse_number(reads.get(layout.number_key(log))) for log in LogKind}
+
+
+def open_logs(reads: Reads, domain: str, member: str) -> dict[LogKind, Logs]:
+    """Give all logs that a member's store holds, of each kind from the first to the open one."""
     return {
-        log: LogReader(reads, log, n, build_origin(domain, member, log.text, n))
-        for log, n in LOG_NUMBERS.items()
+        log: Logs(
+            reads,
+            [LogReader(reads, log, n, build_origin(domain, member, log.text, n)) for n in range(newest + 1)],
+        )
+        for log, newest in log_numbers(reads).items()
     }
+
+
+def open_readers(reads: Reads, domain: str, member: str) -> dict[LogKind, LogReader]:
+    """Give a reader for each of a member's open logs."""
+    return {log: logs.open for log, logs in open_logs(reads, domain, member).items()}
 
 
 def assemble(identity: Identity, keys: Keys, ports: Ports, items: Mapping[str, CatalogueItem]) -> Services:
@@ -119,12 +136,16 @@ def assemble(identity: Identity, keys: Keys, ports: Ports, items: Mapping[str, C
         Fatal: A head file or the right edge of a log is damaged.
         Unavailable: The store cannot be read or written now.
     """
-    readers = open_readers(ports.store, identity.domain, identity.member)
+    logs = open_logs(ports.store, identity.domain, identity.member)
+    readers = {log: each.open for log, each in logs.items()}
     origins = {log: reader.origin for log, reader in readers.items()}
+    numbers = {log: reader.number for log, reader in readers.items()}
     discontinuity = _find_discontinuity(ports.heads, readers)
-    sequencer = Sequencer(ports.store, ports.heads, origins, LOG_NUMBERS, read_only=discontinuity)
+    sequencer = Sequencer(ports.store, ports.heads, origins, numbers, read_only=discontinuity)
     try:
-        return _wire(identity, keys, ports, items, readers, sequencer)
+        if discontinuity is None:
+            take_over(ports.store, sequencer, logs)
+        return _wire(identity, keys, ports, items, logs, sequencer)
     except BaseException:
         sequencer.close()
         raise
@@ -135,15 +156,16 @@ def _wire(
     keys: Keys,
     ports: Ports,
     items: Mapping[str, CatalogueItem],
-    readers: Mapping[LogKind, LogReader],
+    logs: Mapping[LogKind, Logs],
     sequencer: Sequencer,
 ) -> Services:
     store, clock, random = ports.store, ports.clock, ports.random
-    records = readers[LogKind.RECORDS]
+    readers = {log: each.open for log, each in logs.items()}
+    records = logs[LogKind.RECORDS]
     log_ids = {log: log_id(reader.origin) for log, reader in readers.items()}
     kinds = _number_items(store, sequencer, items)
-    vkeys = {log: _vkeys(readers[log].origin, keys.logs[log]) for log in LogKind}
-    _store_vkeys(store, sequencer, vkeys)
+    vkeys = {log: build_vkeys(readers[log].origin, keys.logs[log]) for log in LogKind}
+    _store_key_checks(store, sequencer, keys, vkeys, readers)
     access = AccessLog(
         sequencer,
         member=identity.member,
@@ -156,6 +178,7 @@ def _wire(
         find_anchored_at=readers[LogKind.ACCESS].find_anchored_at,
     )
     vault = Vault(records, _items_by_vct(identity.domain, items), keys.wrapping)
+    sealer = GroundSealer(records, keys.wrapping, random)
     status = StatusPublisher(store, keys.record, identity.domain, identity.member)
     sender = Sender(store, sequencer, ports.chain, clock)
     publisher = Publisher(sequencer, readers, keys.logs, status, clock, random)
@@ -171,6 +194,7 @@ def _wire(
             open_file=ports.open_file,
             clock=clock,
             random=random,
+            sealer=sealer,
         )
     )
     item_names = {number: name for name, number in kinds.items()}
@@ -182,6 +206,7 @@ def _wire(
         store=store,
         sequencer=sequencer,
         readers=readers,
+        logs=logs,
         items=items,
         access=access,
         importer=importer,
@@ -194,14 +219,32 @@ def _wire(
             clock,
             item_names=item_names,
             index_key=keys.index,
+            sealer=sealer,
             random=random,
+        ),
+        eraser=Eraser(
+            store,
+            records,
+            sequencer,
+            access,
+            vault,
+            member=identity.member,
+            signer=keys.record,
+            index_key=keys.index,
+            clock=clock,
         ),
         exporter=EvidenceExporter(
             records, vault, access, status, chain_id=identity.chain_id, contract=identity.contract
         ),
         anchorer=Anchorer(ports.chain, sender, publisher, sequencer, readers, log_ids, ports.heads),
         joiner=Joiner(
-            ports.chain, sender, sequencer, identity.member, _registrations(keys), log_ids, LOG_NUMBERS
+            ports.chain,
+            sender,
+            sequencer,
+            identity.member,
+            _registrations(keys),
+            log_ids,
+            {log: reader.number for log, reader in readers.items()},
         ),
         chain=ports.chain,
         heads=ports.heads,
@@ -234,23 +277,27 @@ def _number_items(store: Store, sequencer: Sequencer, items: Mapping[str, Catalo
     return numbers
 
 
-def _store_vkeys(store: Store, sequencer: Sequencer, vkeys: Mapping[LogKind, tuple[str, str]]) -> None:
-    """Keep the public keys of a log's checkpoints beside it, so that a check needs no passphrase."""
-    for log, texts in vkeys.items():
-        key, value = layout.vkeys_key(log), "\n".join(texts).encode()
+def _store_key_checks(
+    store: Store,
+    sequencer: Sequencer,
+    keys: Keys,
+    vkeys: Mapping[LogKind, tuple[str, str]],
+    readers: Mapping[LogKind, LogReader],
+) -> None:
+    """Keep what tells this node's keys from others; a log's public keys also so that a check needs no passphrase."""
+    public = {
+        log: (layout.vkeys_key(log, readers[log].number), "\n".join(texts).encode())
+        for log, texts in vkeys.items()
+    }
+    key_check = build_key_check(keys.wrapping, keys.index)
+    check_own_keys(store, key_check, public)
+    for key, value in ((layout.KEY_CHECK_KEY, key_check), *public.values()):
         if store.get(key) != value and sequencer.read_only is None:
             sequencer.run(partial(_put, key, value), entries=0)
 
 
 def _put(key: bytes, value: bytes, transaction: Transaction) -> None:
     transaction.put(key, value)
-
-
-def _vkeys(origin: str, keys: LogKeys) -> tuple[str, str]:
-    return (
-        encode_vkey(build_vkey(origin, ED25519, keys.ed25519.public)),
-        encode_vkey(build_vkey(origin, MLDSA44, keys.ml_dsa_44.public)),
-    )
 
 
 def _registrations(keys: Keys) -> Sequence[KeyRegistration]:

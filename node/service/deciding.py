@@ -2,7 +2,8 @@
 """What becomes of the issued records of a chunk: new, duplicate, correction or refused; and writing them.
 
 Only the importer writes identities, and it holds its lock from the decision to the commit; so a decision made
-outside the writer still holds inside.
+outside the writer still holds inside. An erasure takes identities away: what was a duplicate a moment before stays one,
+and a correction of the erased record is refused inside and decided again.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from node.ports import Reads
     from node.service.issuing import IssuedChunk
-    from node.service.reading import LogReader
-    from node.service.status import Place, StatusChange
+    from node.service.reading import Logs
+    from node.service.status import Place, StoredChange
     from node.service.transaction import Transaction
 
 INDEX_BYTES: Final = 8
@@ -117,42 +118,45 @@ def append_records(
         leaves=leaves,
     )
     indices = transaction.append_all(LogKind.RECORDS, appended)
-    encoded = list(map(layout.u64, indices))
+    base = transaction.place(LogKind.RECORDS, 0)
+    own = range(base + indices.start, base + indices.stop)
+    encoded = list(map(layout.u64, own))
     transaction.put_all(zip(map(layout.leaf_key, leaves), encoded, strict=True))
     found = map(add, encoded, column(chunk.contents))
     transaction.put_all(zip(map(layout.identity_key, column(chunk.identities)), found, strict=True))
-    subjects = map(layout.subject_key, column(chunk.subjects), indices)
+    subjects = map(layout.subject_key, column(chunk.subjects), own)
     transaction.put_all(zip(subjects, repeat(b""), strict=False))
     secrets = [chunk.secrets[n] for n in records]
-    secret_keys = map(layout.secret_key, repeat(LogKind.RECORDS), indices)
+    secret_keys = map(layout.secret_key, repeat(LogKind.RECORDS), own)
     transaction.put_all_secrets(zip(secret_keys, secrets, strict=True))
 
 
 def supersede(
     transaction: Transaction,
-    reader: LogReader,
+    reader: Logs,
     chunk: IssuedChunk,
     corrections: Sequence[tuple[int, EntryIndex]],
     places: Sequence[Place],
     kind: int,
-    change: StatusChange,
+    seal: Callable[[EntryIndex], StoredChange],
 ) -> None:
     """Append correcting records and set the records they correct to invalid, in the same commit.
 
     Args:
         transaction: The commit.
-        reader: The records log.
+        reader: The records logs.
         chunk: What the worker issued, with ``supersedes`` in it.
         corrections: (record of the chunk, index of the record it corrects).
         places: Status place of each row of the chunk.
         kind: Kind number of the catalogue item.
-        change: The status change of the corrected records.
+        seal: Gives the status change of a corrected record.
 
     Raises:
         Conflict: One of these records is withdrawn or superseded by now; nothing is written.
     """
     for _, old_index in corrections:
         require_changeable(transaction, reader, old_index)
+    changes = [(old_index, seal(old_index)) for _, old_index in corrections]
     append_records(transaction, chunk, [n for n, _ in corrections], places, kind)
-    for _, old_index in corrections:
+    for old_index, change in changes:
         change_status(transaction, reader, old_index, change)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from node.core.types import EntryIndex
     from node.service.layout import Row
     from node.service.looking import AccessLog, Purpose, Release, Vault
-    from node.service.reading import LogReader, StoredAnchor
+    from node.service.reading import LogReader, Logs, StoredAnchor
     from node.service.status import StatusPublisher
 
 
@@ -37,7 +37,7 @@ class EvidenceExporter:
 
     def __init__(
         self,
-        reader: LogReader,
+        logs: Logs,
         vault: Vault,
         access: AccessLog,
         status: StatusPublisher,
@@ -45,7 +45,7 @@ class EvidenceExporter:
         chain_id: int,
         contract: str,
     ) -> None:
-        self._reader = reader
+        self._logs = logs
         self._vault = vault
         self._access = access
         self._status = status
@@ -66,26 +66,27 @@ class EvidenceExporter:
                 not open to all and no legal basis is named.
             Unavailable: The record is not under a published checkpoint yet.
         """
-        index = self._reader.index_of(leaf)
-        row = self._reader.row(index)
+        place = self._logs.index_of(leaf)
+        row = self._logs.row(place)
         if row.status_list == NO_LIST:
-            raise NotFound("record-unknown", f"entry {index} of the records log is no record")
-        anchor = self._reader.first_anchor_over(index)
-        size = anchor.anchor.size if anchor else self._published_size(index)
-        inclusion = self._reader.tlog_proof(index, size)
-        status = self._status_part(index, row)
-        release = self._vault.plan_release(index, names)
+            raise NotFound("record-unknown", f"entry {place} of the records log is no record")
+        reader, index = self._logs.proven(place)
+        anchor = reader.first_anchor_over(index)
+        size = anchor.anchor.size if anchor else _published_size(reader, index)
+        inclusion = reader.tlog_proof(index, size)
+        status = self._status_part(reader.place(index), row)
+        release = self._vault.plan_release(place, names)
         rule = self._deciding_rule(release, why)
         # Whatever can be refused has been by now: a look in the log is one that was had.
         look = self._access.log_look("export", why, [release], rule=rule)
-        opened = self._vault.open(look, index)
+        opened = self._vault.open(look, place)
         evidence = build_evidence(
             record=opened.presentation,
             inclusion=inclusion,
-            anchor=self._reference(anchor) if anchor else None,
+            anchor=self._reference(reader, anchor) if anchor else None,
             status=status,
         )
-        return Exported(evidence.name, evidence.data, look.receipt, self._reader.stage(index))
+        return Exported(evidence.name, evidence.data, look.receipt, reader.stage(index))
 
     def _deciding_rule(self, release: Release, why: Purpose) -> str:
         guarded = self._vault.guarded_fields(release)
@@ -95,37 +96,43 @@ class EvidenceExporter:
             )
         return OWN_DEPARTMENT_WITH_BASIS if guarded else OWN_DEPARTMENT
 
-    def _published_size(self, index: EntryIndex) -> int:
-        found = self._reader.first_checkpoint_over(index)
-        if found is None:
-            raise Unavailable(
-                "not-published",
-                f"record at index {index} is under no signed checkpoint yet; anchor, then try again",
-            )
-        return found[0]
-
-    def _reference(self, stored: StoredAnchor) -> AnchorReference:
+    def _reference(self, reader: LogReader, stored: StoredAnchor) -> AnchorReference:
         return build_reference(
             stored.anchor,
-            origin=self._reader.origin,
+            origin=reader.origin,
             chain_id=self._chain_id,
             contract=self._contract,
             tx=stored.transaction,
         )
 
-    def _status_part(self, index: EntryIndex, row: Row) -> StatusPart | None:
+    def _status_part(self, place: int, row: Row) -> StatusPart | None:
         """Take the newest anchored status head; None when it is not behind the record, and so says nothing of it."""
-        head = self._status.newest(below_index=self._reader.anchored_size())
-        if head is None or head.index <= index or row.status_list >= head.lists:
+        head = self._status.newest(self._is_anchored)
+        if head is None or head.place <= place or row.status_list >= head.lists:
             return None
-        head_anchor = self._reader.first_anchor_over(head.index)
+        reader, index = self._logs.locate(head.place)
+        head_anchor = reader.first_anchor_over(index)
         if head_anchor is None:
             return None
         return StatusPart(
             token=self._status.token(head, row.status_list),
             index=row.status_list,
             path=tuple(self._status.path(head, row.status_list)),
-            head=self._reader.entry(self._reader.row(head.index)).decode("ascii"),
-            inclusion=self._reader.tlog_proof(head.index, head_anchor.anchor.size),
-            anchor=self._reference(head_anchor),
+            head=reader.entry(reader.row(index)).decode("ascii"),
+            inclusion=reader.tlog_proof(index, head_anchor.anchor.size),
+            anchor=self._reference(reader, head_anchor),
         )
+
+    def _is_anchored(self, place: int) -> bool:
+        reader, index = self._logs.locate(place)
+        return index < reader.anchored_size()
+
+
+def _published_size(reader: LogReader, index: EntryIndex) -> int:
+    found = reader.first_checkpoint_over(index)
+    if found is None:
+        raise Unavailable(
+            "not-published",
+            f"record at index {index} is under no signed checkpoint yet; anchor, then try again",
+        )
+    return found[0]

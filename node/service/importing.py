@@ -17,6 +17,7 @@ from collections import deque
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from node.core.clock import china_date
@@ -27,9 +28,10 @@ from node.records.chunks import parse_chunk as parse_row_chunk
 from node.records.headers import map_headers
 from node.records.status import INVALID
 from node.service.deciding import CHANGED, WITHDRAWN, append_records, decide, supersede
+from node.service.grounds import StatusChange
 from node.service.issuing import IssueTask, encode_task, parse_chunk
 from node.service.jobs import DONE, FAILED, QUEUED, RUNNING, Job, failed, get_job, store_job, store_refusals
-from node.service.status import StatusChange, current_status
+from node.service.status import current_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,8 +44,9 @@ if TYPE_CHECKING:
     from node.records.headers import HeaderWarning
     from node.records.values import Cell
     from node.service.deciding import Decision
+    from node.service.grounds import GroundSealer
     from node.service.issuing import IssuedChunk
-    from node.service.reading import LogReader
+    from node.service.reading import Logs
     from node.service.sequencer import Sequencer
     from node.service.status import Place, StatusAllocator
     from node.service.transaction import Transaction
@@ -70,7 +73,7 @@ class ImportTools:
     Attributes:
         store: For reading jobs and identities.
         sequencer: The writer.
-        reader: The records log.
+        reader: The records logs.
         allocator: Places in status lists; used under the importer's lock only.
         workers: Where chunks are issued.
         items: Catalogue items by ``<item>:<version>``.
@@ -78,11 +81,12 @@ class ImportTools:
         open_file: Opens the stored upload of a job behind its ``last_row``.
         clock: The clock.
         random: Source of randomness for job ids.
+        sealer: Seals the grounds of corrections.
     """
 
     store: Store
     sequencer: Sequencer
-    reader: LogReader
+    reader: Logs
     allocator: StatusAllocator
     workers: Workers
     items: Mapping[str, CatalogueItem]
@@ -90,6 +94,7 @@ class ImportTools:
     open_file: Callable[[Job, CatalogueItem], Rows]
     clock: Clock
     random: Callable[[int], bytes]
+    sealer: GroundSealer
 
     def task(
         self,
@@ -170,7 +175,11 @@ class Importer:
                 item = self._tools.items[job.item]
                 with self._tools.open_file(job, item) as table:
                     warnings = map_headers(item, table.header).warnings
-                    first = self._tools.reader.size() if job.state == QUEUED else job.first_index
+                    first = (
+                        self._tools.reader.open.place(self._tools.reader.open.size())
+                        if job.state == QUEUED
+                        else job.first_index
+                    )
                     texts = (*table.notes, *(_warning(w) for w in warnings))
                     job = replace(job, state=RUNNING, first_index=first, warnings=texts)
                     return ImportRun(self._tools, job, table, self._stop).pump()
@@ -253,7 +262,8 @@ class Importer:
                 "identity-taken", "another record in the log has the identity of the corrected row"
             )
         pairs, kind = [(0, old_index)], tools.kinds[task.item]
-        tools.sequencer.run(lambda t: supersede(t, tools.reader, chunk, pairs, task.places, kind, change))
+        seal = partial(tools.sealer.seal, change=change)
+        tools.sequencer.run(lambda t: supersede(t, tools.reader, chunk, pairs, task.places, kind, seal))
         return chunk.leaves[0]
 
     def require_item(self, item: str) -> None:
@@ -333,7 +343,8 @@ class ImportRun:
             if correction is not None:
                 change = StatusChange(INVALID, tools.clock.now_ms(), job.officer, CORRECTION_GROUND)
                 new, places = correction.chunk, correction.places
-                supersede(transaction, tools.reader, new, correction.pairs, places, kind, change)
+                seal = partial(tools.sealer.seal, change=change)
+                supersede(transaction, tools.reader, new, correction.pairs, places, kind, seal)
             append_records(transaction, chunk, decision.new, task.places, kind)
             store_refusals(transaction, job.id, refusals)
             store_job(transaction, done)

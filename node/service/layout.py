@@ -1,29 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where everything lies in the store: keys, rows and streams (docs/storage.md prints the same table).
 
-All integers in keys are big-endian, so that a scan runs in order. ``L`` is one byte naming the log.
+All integers in keys are big-endian, so that a scan runs in order. ``L`` is one byte naming the kind of log. Logs
+follow each other by succession: eight bytes that count within a log hold the log's number n above 48 bits of count (a
+*place*), so that the first log of a kind has plain indices.
 
     key                                value
     L: t L level(1) tile(8)            hashes of one tile, 32 bytes each
        e L first index(8)              rows of consecutive entries, ROW_BYTES each
-       y L                             vkeys of the log's checkpoints, one a line
-       z L                             size(8): entries in the log (sequenced and integrated)
+       y L [n(2)]                      vkeys of the log's checkpoints, one a line; n is left out where it is 0
+       z L [n(2)]                      size(8): entries in the log (sequenced and integrated)
+       n L                             number(2) of the open log; absent while it is the first
+       m L place(8)                    place(8) of the same entry in the log that took it over
+       M L                             msgpack: what a succession has still to take over
        c L size(8)                     signed note of a published checkpoint
        a L i(8)                        msgpack of one accepted anchor
-    r: l leaf hash[:16]                index(8)
-       i identity digest(16)           index(8) + content digest(16)
-       s subject digest(16) index(8)   empty
-       o index(8)                      msgpack of the status history of one record
+    r: l leaf hash[:16]                place(8)
+       i identity digest(16)           place(8) + content digest(16)
+       s subject digest(16) place(8)   empty
+       o place(8)                      msgpack of the status history of one record
        v kind(2)                       vct text
+       x place(8)                      msgpack of the erasure of a record (node.service.erasing)
+       X place(8)                      msgpack of what of it still has to be purged from the disk
     status:
        k list(4)                       the list, two bits an entry
        u list(4)                       bitmap of the entries in use
        D list(4)                       empty: changed since the last status head
        h list(4) seq(8)                digest of the token of that list from that head on
        d digest(32)                    token text
-       H seq(8)                        msgpack [index in the records log, number of lists]
-    jobs: j id(16) · J id(16) row(8) · chain: q, A
-    secrets database: L index(8)       wrapped secret, 60 bytes
+       H seq(8)                        msgpack [place in the records logs, number of lists]
+    receipts: A member(18)             pair(8): number of the last receipt
+              P                        pairs(8) that were passed over, because a lost store may have used them
+    jobs: j id(16) · J id(16) row(8) · chain: q · keys: K what tells wrapping and index key from others
+    secrets database: L place(8)       wrapped secret, 60 bytes
 """
 
 from __future__ import annotations
@@ -39,6 +48,9 @@ _U32: Final = struct.Struct(">I")
 _U64: Final = struct.Struct(">Q")
 _KIND: Final = struct.Struct(">H")
 NO_LIST: Final = 0xFFFFFFFF
+NUMBER_SHIFT: Final = 48
+INDEX_MASK: Final = (1 << NUMBER_SHIFT) - 1
+MAX_NUMBER: Final = 0xFFFF
 DISCLOSURES: Final = ("", "open", "shared", "authorised")
 
 
@@ -81,6 +93,7 @@ class Row:
         status_index: Place in that list.
         kind: Number of the catalogue item (key ``v``); 0 for entries that are no records.
         disclosure: Place of the record's disclosure class in DISCLOSURES; 0 for entries that are no records.
+        number: Succession number of the log that the entry is in; not stored with it.
     """
 
     key: bytes
@@ -92,11 +105,22 @@ class Row:
     status_index: int
     kind: int
     disclosure: int
+    number: int = 0
 
 
-def parse_row(block: bytes, place: int) -> Row:
-    """Read row ``place`` of a block of rows."""
-    return Row(*ROW.unpack_from(block, place * ROW_BYTES))
+def parse_row(block: bytes, at: int, number: int = 0) -> Row:
+    """Read row ``at`` of a block of rows of log number ``number``."""
+    return Row(*(*ROW.unpack_from(block, at * ROW_BYTES), number))
+
+
+def place_of(number: int, index: int) -> int:
+    """Name entry ``index`` of log ``number`` among the entries of all logs of its kind."""
+    return number << NUMBER_SHIFT | index
+
+
+def split_place(place: int) -> tuple[int, int]:
+    """Give the number of the log and the index that a place stands for."""
+    return place >> NUMBER_SHIFT, place & INDEX_MASK
 
 
 def entries_stream(log: LogKind, number: int) -> str:
@@ -119,39 +143,69 @@ def parse_u64(data: bytes) -> int:
     return int(_U64.unpack(data)[0])
 
 
-def tile_key(log: LogKind, level: int, index: int) -> bytes:
+def tile_key(log: LogKind, level: int, index: int, number: int = 0) -> bytes:
     """Key of a tile."""
-    return b"t" + log.value + bytes((level,)) + _U64.pack(index)
+    return b"t" + log.value + bytes((level,)) + _U64.pack(number << NUMBER_SHIFT | index)
 
 
-def rows_key(log: LogKind, first_index: int) -> bytes:
+def rows_key(log: LogKind, first_index: int, number: int = 0) -> bytes:
     """Key of a block of rows."""
-    return b"e" + log.value + _U64.pack(first_index)
+    return b"e" + log.value + _U64.pack(number << NUMBER_SHIFT | first_index)
 
 
-def size_key(log: LogKind) -> bytes:
+def size_key(log: LogKind, number: int = 0) -> bytes:
     """Key of a log's size."""
-    return b"z" + log.value
+    return b"z" + log.value + (_KIND.pack(number) if number else b"")
 
 
-def checkpoint_key(log: LogKind, size: int) -> bytes:
+def checkpoint_key(log: LogKind, size: int, number: int = 0) -> bytes:
     """Key of a published checkpoint."""
-    return b"c" + log.value + _U64.pack(size)
+    return b"c" + log.value + _U64.pack(number << NUMBER_SHIFT | size)
 
 
-def anchor_key(log: LogKind, i: int) -> bytes:
+def anchor_key(log: LogKind, i: int, number: int = 0) -> bytes:
     """Key of an accepted anchor."""
-    return b"a" + log.value + _U64.pack(i)
+    return b"a" + log.value + _U64.pack(number << NUMBER_SHIFT | i)
 
 
 def leaf_key(leaf: bytes) -> bytes:
-    """Key of the index of a records-log entry by leaf hash."""
+    """Key of the place of a records-log entry by leaf hash."""
     return b"l" + leaf[:16]
 
 
-def vkeys_key(log: LogKind) -> bytes:
+def vkeys_key(log: LogKind, number: int = 0) -> bytes:
     """Key of the vkeys that check a log's checkpoints, one a line."""
-    return b"y" + log.value
+    return b"y" + log.value + (_KIND.pack(number) if number else b"")
+
+
+def number_key(log: LogKind) -> bytes:
+    """Key of the number of the open log of a kind."""
+    return b"n" + log.value
+
+
+def encode_number(number: int) -> bytes:
+    """Encode the value of a number key."""
+    return _KIND.pack(number)
+
+
+def parse_number(data: bytes | None) -> int:
+    """Decode the value of a number key; the first log has none."""
+    return int(_KIND.unpack(data)[0]) if data else 0
+
+
+def moved_key(log: LogKind, place: int) -> bytes:
+    """Key of where the entry at a place stands again, in a later log."""
+    return b"m" + log.value + _U64.pack(place)
+
+
+def taking_over_key(log: LogKind) -> bytes:
+    """Key of what the open log has still to take over from the one before."""
+    return b"M" + log.value
+
+
+def last_of(prefix: bytes, number: int) -> bytes:
+    """Give the first key behind those of log ``number`` that count within a log under a prefix."""
+    return stop_of(prefix) if number == MAX_NUMBER else prefix + _U64.pack((number + 1) << NUMBER_SHIFT)
 
 
 def identity_key(digest: bytes) -> bytes:
@@ -159,14 +213,24 @@ def identity_key(digest: bytes) -> bytes:
     return b"i" + digest
 
 
-def subject_key(digest: bytes, index: int | None = None) -> bytes:
-    """Key (or, without index, key prefix) of the records about one subject."""
-    return b"s" + digest + (b"" if index is None else _U64.pack(index))
+def subject_key(digest: bytes, place: int | None = None) -> bytes:
+    """Key (or, without place, key prefix) of the records about one subject."""
+    return b"s" + digest + (b"" if place is None else _U64.pack(place))
 
 
-def history_key(index: int) -> bytes:
+def history_key(place: int) -> bytes:
     """Key of the status history of a record."""
-    return b"o" + _U64.pack(index)
+    return b"o" + _U64.pack(place)
+
+
+def erasure_key(place: int) -> bytes:
+    """Key of the erasure of a record."""
+    return b"x" + _U64.pack(place)
+
+
+def purge_key(place: int) -> bytes:
+    """Key of what has still to be purged from the disk after an erasure."""
+    return b"X" + _U64.pack(place)
 
 
 def kind_key(kind: int) -> bytes:
@@ -214,9 +278,9 @@ def refusals_key(job_id: bytes, first_row: int) -> bytes:
     return b"J" + job_id + _U64.pack(first_row)
 
 
-def secret_key(log: LogKind, index: int) -> bytes:
+def secret_key(log: LogKind, place: int) -> bytes:
     """Key, in the secrets database, of an entry's wrapped secret."""
-    return log.value + _U64.pack(index)
+    return log.value + _U64.pack(place)
 
 
 def u32(data: bytes) -> int:
@@ -225,7 +289,9 @@ def u32(data: bytes) -> int:
 
 
 PENDING_TRANSACTION_KEY: Final = b"q"
+KEY_CHECK_KEY: Final = b"K"
 PAIR_KEY: Final = b"A"
+PASSED_PAIRS_KEY: Final = b"P"
 
 
 def stop_of(prefix: bytes) -> bytes:

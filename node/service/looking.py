@@ -33,11 +33,13 @@ from node.core.encoding import encode_b64u
 from node.crypto.wrap import unwrap_secret, wrap_secret
 from node.errors import AccessDenied, Fatal, InvalidInput, NotFound, Unavailable, Verification
 from node.records.disclosure import digest_of
+from node.records.identity import find_identities, identity_digest
 from node.records.issue import ABSENT
 from node.records.record import SUBJECT, parse_record, present_record, released_digests
 from node.records.sealed import open_values
 from node.records.secret import values_key
 from node.service import layout
+from node.service.issuing import subject_digest
 from node.service.layout import LogKind
 
 if TYPE_CHECKING:
@@ -47,8 +49,9 @@ if TYPE_CHECKING:
     from node.core.types import EntryIndex, LeafHash
     from node.crypto.ed25519 import Ed25519Signer
     from node.records.catalogue import CatalogueItem
+    from node.records.record import RecordClaims
     from node.records.sealed import Subject
-    from node.service.reading import LogReader
+    from node.service.reading import LogReader, Logs
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
 
@@ -140,12 +143,12 @@ class AccessLog:
     def log_look(
         self, kind: str, why: Purpose, releases: Sequence[Release], *, rule: str = OWN_DEPARTMENT
     ) -> Look:
-        """Append a ``read`` or ``export`` event for own staff and wait until it is durable.
+        """Append a ``read``, ``export`` or ``erase`` event for own staff and wait until it is durable.
 
         Args:
-            kind: ``read`` or ``export``.
+            kind: ``read``, ``export`` or ``erase``.
             why: Officer, purpose, basis and case.
-            releases: What will be shown; one event covers all of them.
+            releases: What will be shown; one event covers all of them. Of a record to erase, nothing.
             rule: The rule that allows it.
 
         Raises:
@@ -175,7 +178,8 @@ class AccessLog:
 
         def append(transaction: Transaction) -> tuple[EntryIndex, LeafHash, int]:
             index = transaction.append(LogKind.ACCESS, event.entry, key=rid, values=sealed)
-            transaction.put_secret(layout.secret_key(LogKind.ACCESS, index), wrapped)
+            place = transaction.place(LogKind.ACCESS, index)
+            transaction.put_secret(layout.secret_key(LogKind.ACCESS, place), wrapped)
             pair_key = layout.PAIR_KEY + self._member.encode()
             pair = layout.parse_u64(transaction.get(pair_key) or bytes(8)) + 1
             transaction.put(pair_key, layout.u64(pair))
@@ -272,7 +276,7 @@ class Opened:
 class Vault:
     """Holds the way to the records' values."""
 
-    def __init__(self, reader: LogReader, items: Mapping[str, CatalogueItem], wrapping_key: bytes) -> None:
+    def __init__(self, reader: Logs, items: Mapping[str, CatalogueItem], wrapping_key: bytes) -> None:
         self._reader = reader
         self._items = items
         self._wrapping_key = wrapping_key
@@ -289,6 +293,7 @@ class Vault:
             NotFound: The entry is no record, its secret was erased, or this node has not its catalogue item.
         """
         row = self._reader.row(index)
+        self._reader.wrapped_secret(index)
         jwt = self._reader.entry(row)
         vct = parse_record(jwt).claims.vct
         codes = self._codes(vct)
@@ -300,7 +305,6 @@ class Vault:
             # A name that is no field of the item is the caller's own text and is not repeated.
             ours = sorted(name if name in known else "(no field of this kind of record)" for name in missing)
             raise InvalidInput("field-absent", f"record has no field {', '.join(ours)}")
-        self._reader.wrapped_secret(index)
         digests = released_digests(jwt, positions, codes, wanted)
         fields = dict(zip((name for name in known if name in wanted), digests, strict=True))
         return Release(index, encode_b64u(sha256(jwt).digest()), vct, MappingProxyType(fields))
@@ -324,20 +328,8 @@ class Vault:
             NotFound: The record's secret was erased.
             Verification, Fatal: What is stored is not what was signed, or not what the look names; nothing is shown.
         """
-        release = look.releases.get(index) if isinstance(look, Look) else None
-        if release is None:
-            raise AccessDenied("look-does-not-cover", f"no logged look covers the record at index {index}")
-        row = self._reader.row(index)
-        jwt = self._reader.entry(row)
-        if encode_b64u(sha256(jwt).digest()) != release.jwt_digest:
-            raise AccessDenied(
-                "look-does-not-cover", f"the logged look covers another record than index {index}"
-            )
-        claims = parse_record(jwt).claims
+        release, jwt, claims, secret, subject, values = self._unseal(look, index)
         codes = self._codes(claims.vct)
-        secret = unwrap_secret(self._wrapping_key, self._reader.wrapped_secret(index), claims.jti)
-        sealed = self._reader.values(row)[1 + len(self._positions(row)) :]
-        subject, values = open_values(secret, claims.jti, sealed)
         shown = release.fields.keys()
         presentation = present_record(jwt, secret, subject, values, codes, disclose=shown)
         if {digest_of(text) for text in presentation.split("~")[1:-1]} != set(release.fields.values()):
@@ -350,6 +342,46 @@ class Vault:
             {code: v for code, v in zip(codes, values, strict=True) if code in shown and v is not None},
             presentation,
         )
+
+    def index_digests(self, look: Look, index: EntryIndex, index_key: bytes) -> tuple[list[bytes], bytes]:
+        """Compute again, for its erasure, the keyed digests under which a record is found; its values go nowhere.
+
+        Args:
+            look: The event of the erasure; it names no field.
+            index: Entry of the record.
+            index_key: Keys the digests, 32 bytes.
+
+        Returns:
+            Digests of every identity that the record can have, and that of its subject.
+
+        Raises:
+            As ``open``.
+        """
+        _, _, claims, _, subject, values = self._unseal(look, index)
+        item, disclosure = self._items[claims.vct], layout.DISCLOSURES[self._reader.row(index).disclosure]
+        found = find_identities(item, claims.iss, subject, values, disclosure)
+        identities = [identity_digest(index_key, identity) for identity in found]
+        return identities, subject_digest(index_key, *subject)
+
+    def _unseal(
+        self, look: Look, index: EntryIndex
+    ) -> tuple[Release, bytes, RecordClaims, bytes, Subject, list[str | None]]:
+        """Decrypt a record that a logged look covers: the one place where this is done."""
+        release = look.releases.get(index) if isinstance(look, Look) else None
+        if release is None:
+            raise AccessDenied("look-does-not-cover", f"no logged look covers the record at index {index}")
+        row = self._reader.row(index)
+        jwt = self._reader.entry(row)
+        if encode_b64u(sha256(jwt).digest()) != release.jwt_digest:
+            raise AccessDenied(
+                "look-does-not-cover", f"the logged look covers another record than index {index}"
+            )
+        claims = parse_record(jwt).claims
+        self._codes(claims.vct)
+        secret = unwrap_secret(self._wrapping_key, self._reader.wrapped_secret(index), claims.jti)
+        sealed = self._reader.values(row)[1 + len(self._positions(row)) :]
+        subject, values = open_values(secret, claims.jti, sealed)
+        return release, jwt, claims, secret, subject, values
 
     def _codes(self, vct: str) -> Sequence[str]:
         item = self._items.get(vct)

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from node.access.event import RID_BYTES, build_heartbeat, build_pad
 from node.core.types import TreeSize
-from node.errors import Fatal
-from node.log.checkpoint import Checkpoint, parse_signed_checkpoint, sign_checkpoint
+from node.crypto.note import ED25519, MLDSA44, build_vkey, encode_vkey, parse_vkey
+from node.errors import Fatal, InvalidInput, Verification
+from node.log.checkpoint import Checkpoint, parse_signed_checkpoint, sign_checkpoint, verify_checkpoint
 from node.log.tree import recompute_root
 from node.service import layout
 from node.service.layout import LogKind
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from node.service.status import StatusPublisher
     from node.service.transaction import Transaction
 
+_MS: Final = 1_000
 ACCESS_STEP: Final = 16
 """Access logs are padded to a multiple of this many entries at each anchor (protocol section 6)."""
 
@@ -46,6 +49,14 @@ class LogKeys:
 
     ed25519: Ed25519Signer
     ml_dsa_44: MlDsa44Signer
+
+
+def build_vkeys(origin: str, keys: LogKeys) -> tuple[str, str]:
+    """Give the vkeys that check a log's checkpoints."""
+    return (
+        encode_vkey(build_vkey(origin, ED25519, keys.ed25519.public)),
+        encode_vkey(build_vkey(origin, MLDSA44, keys.ml_dsa_44.public)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +96,40 @@ class Publisher:
             Fatal: The stored tiles contradict each other, the last signed root or the writer.
         """
         with self._lock:
-            sizes = self._sequencer.run(self._close_period, entries=ACCESS_STEP)
             try:
-                return {log: self._sign(log, size) for log, size in sizes.items()}
+                now_ms = self._now_ms()
+                sizes = self._sequencer.run(partial(self._close_period, now_ms), entries=ACCESS_STEP)
+                return {log: self._sign(log, size, now_ms // _MS) for log, size in sizes.items()}
             except Fatal as error:
                 self._sequencer.halt(error)
                 raise
 
-    def _close_period(self, transaction: Transaction) -> dict[LogKind, TreeSize]:
-        self._status.append_head(transaction, self._clock.now_seconds())
-        transaction.append(LogKind.ACCESS, build_heartbeat(self._clock.now_ms(), rejects=0, unwraps=None))
+    def _now_ms(self) -> int:
+        """Tell the time, yet never one before the last checkpoints: a clock that was put back moves nothing back."""
+        return max(self._clock.now_ms(), *(_MS * self._last_signed_seconds(log) for log in self._readers))
+
+    def _last_signed_seconds(self, log: LogKind) -> int:
+        reader = self._readers[log]
+        last = reader.find_checkpoint()
+        if last is None:
+            return 0
+        try:
+            vkeys = [parse_vkey(text) for text in build_vkeys(reader.origin, self._keys[log])]
+            return verify_checkpoint(last[1], vkeys).timestamp_seconds or 0
+        except (InvalidInput, Verification) as error:
+            raise Fatal(
+                "checkpoint-damaged",
+                f"stored checkpoint {last[0]} of the {log.text} log is not what was signed",
+            ) from error
+
+    def _close_period(self, now_ms: int, transaction: Transaction) -> dict[LogKind, TreeSize]:
+        self._status.append_head(transaction, now_ms // _MS)
+        transaction.append(LogKind.ACCESS, build_heartbeat(now_ms, rejects=0, unwraps=None))
         while transaction.size(LogKind.ACCESS) % ACCESS_STEP:
             transaction.append(LogKind.ACCESS, build_pad(self._random(RID_BYTES)))
         return {log: TreeSize(transaction.size(log)) for log in LogKind}
 
-    def _sign(self, log: LogKind, size: TreeSize) -> Published:
+    def _sign(self, log: LogKind, size: TreeSize, now_seconds: int) -> Published:
         reader = self._readers[log]
         last = reader.find_checkpoint()
         last_root = parse_signed_checkpoint(last[1])[0].root if last else None
@@ -111,6 +141,8 @@ class Publisher:
             )
         keys = self._keys[log]
         checkpoint = Checkpoint(reader.origin, size, root)
-        note = sign_checkpoint(checkpoint, keys.ed25519, keys.ml_dsa_44, self._clock.now_seconds())
-        self._sequencer.run(lambda t: t.put(layout.checkpoint_key(log, size), note.encode()), entries=0)
+        note = sign_checkpoint(checkpoint, keys.ed25519, keys.ml_dsa_44, now_seconds)
+        self._sequencer.run(
+            lambda t: t.put(layout.checkpoint_key(log, size, reader.number), note.encode()), entries=0
+        )
         return Published(log, size, root, note)

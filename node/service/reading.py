@@ -18,13 +18,14 @@ from node.log.merkle import leaf_hash
 from node.log.proof import TlogProof, encode_tlog_proof
 from node.log.tree import TileCache, build_consistency_proof, build_inclusion_path
 from node.service import layout
+from node.service.layout import LogKind
 from node.service.tiles import StoredTiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from node.ports import Reads
-    from node.service.layout import LogKind, Row
+    from node.service.layout import Row
 
 BUNDLE_ENTRIES: Final = 256
 TILE_BYTES: Final = 8192
@@ -68,11 +69,15 @@ class LogReader:
         self.kind = kind
         self.number = number
         self.origin = origin
-        self.tiles = TileCache(StoredTiles(reads, kind))
+        self.tiles = TileCache(StoredTiles(reads, kind, number))
+
+    def place(self, index: int) -> int:
+        """Name an entry among those of all logs of this kind."""
+        return layout.place_of(self.number, index)
 
     def size(self) -> int:
         """Number of committed entries."""
-        return layout.parse_u64(self._reads.get(layout.size_key(self.kind)) or bytes(8))
+        return layout.parse_u64(self._reads.get(layout.size_key(self.kind, self.number)) or bytes(8))
 
     def row(self, index: int) -> Row:
         """Get the open facts about an entry.
@@ -81,24 +86,26 @@ class LogReader:
             NotFound: There is no entry with this index.
         """
         if 0 <= index < self.size():
-            start, stop = layout.rows_key(self.kind, 0), layout.rows_key(self.kind, index + 1)
-            for key, block in self._reads.scan(start, stop, reverse=True, limit=1):
-                return layout.parse_row(block, index - layout.parse_u64(key[2:]))
+            for first, block in self._blocks(index):
+                return layout.parse_row(block, index - first, self.number)
         raise NotFound("entry-unknown", f"the {self.kind.text} log has no entry {index}")
 
     def rows(self, start: int, stop: int) -> Iterator[tuple[EntryIndex, Row]]:
         """Go through the rows of a range of entries, in order."""
-        first = start
-        for key, _ in self._reads.scan(
-            layout.rows_key(self.kind, 0), layout.rows_key(self.kind, start + 1), reverse=True, limit=1
-        ):
-            first = layout.parse_u64(key[2:])
+        first = next((first for first, _ in self._blocks(start)), start)
         for key, block in self._reads.scan(
-            layout.rows_key(self.kind, first), layout.rows_key(self.kind, stop)
+            layout.rows_key(self.kind, first, self.number), layout.rows_key(self.kind, stop, self.number)
         ):
-            base = layout.parse_u64(key[2:])
-            for place in range(max(0, start - base), min(len(block) // layout.ROW_BYTES, stop - base)):
-                yield EntryIndex(base + place), layout.parse_row(block, place)
+            base = layout.parse_u64(key[2:]) & layout.INDEX_MASK
+            for at in range(max(0, start - base), min(len(block) // layout.ROW_BYTES, stop - base)):
+                yield EntryIndex(base + at), layout.parse_row(block, at, self.number)
+
+    def _blocks(self, index: int) -> Iterator[tuple[int, bytes]]:
+        """Find the block of rows that an entry is in, with the index of its first."""
+        start = layout.rows_key(self.kind, 0, self.number)
+        stop = layout.rows_key(self.kind, index + 1, self.number)
+        for key, block in self._reads.scan(start, stop, reverse=True, limit=1):
+            yield layout.parse_u64(key[2:]) & layout.INDEX_MASK, block
 
     def entry(self, row: Row) -> bytes:
         """Read an entry's bytes."""
@@ -116,13 +123,19 @@ class LogReader:
         """Get an entry's wrapped secret.
 
         Raises:
-            NotFound: It was erased or never was.
+            NotFound: ``record-erased``, or ``secret-unknown`` when it is not there although nobody erased it.
         """
-        wrapped = self._reads.get_secret(layout.secret_key(self.kind, index))
+        wrapped = self._reads.get_secret(layout.secret_key(self.kind, self.place(index)))
         if wrapped is None:
-            raise NotFound(
-                "secret-unknown", f"entry {index} of the {self.kind.text} log has no secret (erased?)"
-            )
+            if (
+                self.kind is LogKind.RECORDS
+                and self._reads.get(layout.erasure_key(self.place(index))) is not None
+            ):
+                raise NotFound(
+                    "record-erased",
+                    f"the record at index {index} was erased; its tombstone says when and on what ground",
+                )
+            raise NotFound("secret-unknown", f"entry {index} of the {self.kind.text} log has no secret")
         return wrapped
 
     def index_of(self, leaf: bytes) -> EntryIndex:
@@ -133,8 +146,8 @@ class LogReader:
         """
         found = self._reads.get(layout.leaf_key(leaf))
         if found is not None:
-            index = layout.parse_u64(found)
-            if leaf_hash(self.entry(self.row(index))) == leaf:
+            number, index = layout.split_place(layout.parse_u64(found))
+            if number == self.number and leaf_hash(self.entry(self.row(index))) == leaf:
                 return EntryIndex(index)
         raise NotFound("record-unknown", f"no record with leaf hash {leaf.hex()[:16]}… in this node's log")
 
@@ -158,7 +171,7 @@ class LogReader:
         Raises:
             NotFound: The log does not reach that far.
         """
-        data = self._reads.get(layout.tile_key(self.kind, level, number)) or b""
+        data = self._reads.get(layout.tile_key(self.kind, level, number, self.number)) or b""
         if not 1 <= width <= BUNDLE_ENTRIES or len(data) < width * 32:
             raise NotFound("tile-unknown", f"tile {level}/{number} of width {width} is not in the log")
         return data[: width * 32]
@@ -176,26 +189,29 @@ class LogReader:
     def find_checkpoint(self, size: int | None = None) -> tuple[TreeSize, str] | None:
         """Find the published checkpoint of exactly this size, or the newest one."""
         if size is not None:
-            note = self._reads.get(layout.checkpoint_key(self.kind, size))
+            note = self._reads.get(layout.checkpoint_key(self.kind, size, self.number))
             return None if note is None else (TreeSize(size), note.decode())
-        start, stop = layout.checkpoint_key(self.kind, 0), layout.stop_of(b"c" + self.kind.value)
+        start = layout.checkpoint_key(self.kind, 0, self.number)
+        stop = layout.last_of(b"c" + self.kind.value, self.number)
         for key, data in self._reads.scan(start, stop, reverse=True, limit=1):
-            return TreeSize(layout.parse_u64(key[2:])), data.decode()
+            return TreeSize(layout.parse_u64(key[2:]) & layout.INDEX_MASK), data.decode()
         return None
 
     def first_checkpoint_over(self, index: int) -> tuple[TreeSize, str] | None:
         """Find the smallest published checkpoint that covers an entry."""
-        start, stop = layout.checkpoint_key(self.kind, index + 1), layout.stop_of(b"c" + self.kind.value)
+        start = layout.checkpoint_key(self.kind, index + 1, self.number)
+        stop = layout.last_of(b"c" + self.kind.value, self.number)
         for key, data in self._reads.scan(start, stop, limit=1):
-            return TreeSize(layout.parse_u64(key[2:])), data.decode()
+            return TreeSize(layout.parse_u64(key[2:]) & layout.INDEX_MASK), data.decode()
         return None
 
     def find_anchor(self, i: int | None = None) -> StoredAnchor | None:
         """Find anchor number ``i`` (from 1), or the newest one."""
         if i is not None:
-            data = self._reads.get(layout.anchor_key(self.kind, i))
+            data = self._reads.get(layout.anchor_key(self.kind, i, self.number))
             return None if data is None else parse_stored_anchor(data)
-        start, stop = layout.anchor_key(self.kind, 0), layout.stop_of(b"a" + self.kind.value)
+        start = layout.anchor_key(self.kind, 0, self.number)
+        stop = layout.last_of(b"a" + self.kind.value, self.number)
         for _, data in self._reads.scan(start, stop, reverse=True, limit=1):
             return parse_stored_anchor(data)
         return None
@@ -249,3 +265,89 @@ class LogReader:
         if index < self.anchored_size():
             return "anchored"
         return "published" if index < self.published_size() else "integrated"
+
+
+class Logs:
+    """All logs of one kind that a node ever had; their entries are named by place (node.service.layout).
+
+    Args:
+        reads: The store or a snapshot of it.
+        readers: The logs, from number 0 to the open one.
+    """
+
+    def __init__(self, reads: Reads, readers: Sequence[LogReader]) -> None:
+        self._reads = reads
+        self.readers = tuple(readers)
+
+    @property
+    def open(self) -> LogReader:
+        """The newest log, the only one that grows."""
+        return self.readers[-1]
+
+    @property
+    def kind(self) -> LogKind:
+        """The kind of these logs."""
+        return self.open.kind
+
+    def find(self, number: int) -> LogReader | None:
+        """Find a log by its number."""
+        return self.readers[number] if 0 <= number < len(self.readers) else None
+
+    def locate(self, place: int) -> tuple[LogReader, EntryIndex]:
+        """Give the log and the index that a place stands for.
+
+        Raises:
+            NotFound: There is no such log.
+        """
+        number, index = layout.split_place(place)
+        reader = self.find(number)
+        if reader is None:
+            raise NotFound("entry-unknown", f"this node has no {self.kind.text} log {number}")
+        return reader, EntryIndex(index)
+
+    def proven(self, place: int) -> tuple[LogReader, EntryIndex]:
+        """Give the log and index under which an entry is, or will be, anchored: the last log that took it over."""
+        while (moved := self._reads.get(layout.moved_key(self.kind, place))) is not None:
+            place = layout.parse_u64(moved)
+        return self.locate(place)
+
+    def row(self, place: int) -> Row:
+        """Get the open facts about an entry; they stay where it was first."""
+        reader, index = self.locate(place)
+        return reader.row(index)
+
+    def entry(self, row: Row) -> bytes:
+        """Read an entry's bytes."""
+        return self.readers[row.number].entry(row)
+
+    def values(self, row: Row) -> bytes:
+        """Read an entry's positions and sealed values; empty when it has none."""
+        return self.readers[row.number].values(row)
+
+    def wrapped_secret(self, place: int) -> bytes:
+        """Get an entry's wrapped secret."""
+        reader, index = self.locate(place)
+        return reader.wrapped_secret(index)
+
+    def leaf(self, place: int) -> LeafHash:
+        """Get the leaf hash of an entry."""
+        reader, index = self.locate(place)
+        return reader.leaf(index)
+
+    def index_of(self, leaf: bytes) -> EntryIndex:
+        """Find the place of the entry with a leaf hash (records logs).
+
+        Raises:
+            NotFound: No entry has this leaf hash.
+        """
+        found = self._reads.get(layout.leaf_key(leaf))
+        if found is not None:
+            place = layout.parse_u64(found)
+            if leaf_hash(self.entry(self.row(place))) == leaf:
+                return EntryIndex(place)
+        raise NotFound("record-unknown", f"no record with leaf hash {leaf.hex()[:16]}… in this node's log")
+
+    def stage(self, place: int) -> str:
+        """Say how far an entry has come, in the log that proves it."""
+        reader, index = self.proven(place)
+        return reader.stage(index)

@@ -14,9 +14,10 @@ from node.errors import InvalidInput, NotFound
 from node.records.sealed import check_subject
 from node.records.status import INVALID, REPAIRED, SUSPENDED, VALID
 from node.service import layout
+from node.service.grounds import StatusChange
 from node.service.issuing import subject_digest
 from node.service.layout import DISCLOSURES, NO_LIST, LogKind
-from node.service.status import StatusChange, change_status, current_status, parse_history
+from node.service.status import change_status, current_status, parse_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from node.core.clock import Clock
     from node.core.types import LeafHash
     from node.ports import Reads
+    from node.service.grounds import GroundSealer
     from node.service.layout import Row
     from node.service.looking import AccessLog, Opened, Purpose, Vault
-    from node.service.reading import LogReader
+    from node.service.reading import Logs
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
 
 STATUS_WORDS: Final = {VALID: "valid", INVALID: "invalid", SUSPENDED: "suspended", REPAIRED: "repaired"}
+ERASED: Final = "erased"
 MAX_GROUND_CHARACTERS: Final = 500
 PAD_BYTES: Final = 16
 
@@ -63,7 +66,7 @@ class Records:
     def __init__(
         self,
         reads: Reads,
-        reader: LogReader,
+        reader: Logs,
         sequencer: Sequencer,
         vault: Vault,
         access: AccessLog,
@@ -71,9 +74,11 @@ class Records:
         *,
         item_names: Mapping[int, str],
         index_key: bytes,
+        sealer: GroundSealer,
         random: Callable[[int], bytes],
     ) -> None:
         self._random = random
+        self._sealer = sealer
         self._reads = reads
         self._reader = reader
         self._sequencer = sequencer
@@ -88,15 +93,18 @@ class Records:
 
         Args:
             limit: At most this many.
-            before: Only records below this index; None starts at the end.
+            before: Only records below this place; None starts at the end.
         """
-        stop = self._reader.size() if before is None else min(before, self._reader.size())
         lines: list[RecordLine] = []
-        while stop > 0 and len(lines) < limit:
-            start = max(0, stop - limit)
-            block = [(i, row) for i, row in self._reader.rows(start, stop) if row.status_list != NO_LIST]
-            lines.extend(self._line(i, row) for i, row in reversed(block))
-            stop = start
+        for reader in reversed(self._reader.readers):
+            stop = reader.size()
+            if before is not None:
+                stop = max(0, min(stop, before - reader.place(0)))
+            while stop > 0 and len(lines) < limit:
+                start = max(0, stop - limit)
+                block = [(i, row) for i, row in reader.rows(start, stop) if row.status_list != NO_LIST]
+                lines.extend(self._line(EntryIndex(reader.place(i)), row) for i, row in reversed(block))
+                stop = start
         return lines[:limit]
 
     def list_subject(self, subject_type: str, subject_id: str, *, limit: int) -> list[RecordLine]:
@@ -129,8 +137,9 @@ class Records:
         line = self._line(index, self._record_row(index))
         release = self._vault.plan_release(index, None)
         look = self._access.log_look("read", why, [release])
-        history = parse_history(self._reads.get(layout.history_key(index)))
-        return ShownRecord(line, self._vault.open(look, index), history, look.receipt)
+        stored = parse_history(self._reads.get(layout.history_key(index)))
+        opened = self._vault.open(look, index)
+        return ShownRecord(line, opened, self._sealer.open(index, stored), look.receipt)
 
     def withdraw(self, leaf: bytes, *, officer: str, ground: str) -> RecordLine:
         """Withdraw a record: its status becomes invalid from the next status head on. Final.
@@ -141,7 +150,7 @@ class Records:
             ground: Why, 1 to 500 characters; stays at home.
 
         Raises:
-            NotFound: No such record.
+            NotFound: No such record, or it was erased.
             Conflict: It is withdrawn or superseded already.
         """
         if not 0 < len(ground.strip()) <= MAX_GROUND_CHARACTERS:
@@ -149,7 +158,8 @@ class Records:
                 "ground", f"ground has {len(ground)} characters, want 1 to {MAX_GROUND_CHARACTERS}"
             )
         index = self._reader.index_of(leaf)
-        change = StatusChange(INVALID, self._clock.now_ms(), officer, ground)
+        self._record_row(index)
+        change = self._sealer.seal(index, StatusChange(INVALID, self._clock.now_ms(), officer, ground))
         pad = build_pad(self._random(PAD_BYTES))
 
         def write(transaction: Transaction) -> None:
@@ -176,12 +186,17 @@ class Records:
             raise NotFound("record-unknown", f"entry {index} of the records log is no record")
         return row
 
+    def _status(self, index: EntryIndex, row: Row) -> str:
+        if self._reads.get(layout.erasure_key(index)) is not None:
+            return ERASED
+        return STATUS_WORDS[current_status(self._reads, row)]
+
     def _line(self, index: EntryIndex, row: Row) -> RecordLine:
         return RecordLine(
             index,
             self._reader.leaf(index),
             self._item_names.get(row.kind, "?"),
             DISCLOSURES[row.disclosure],
-            STATUS_WORDS[current_status(self._reads, row)],
+            self._status(index, row),
             self._reader.stage(index),
         )

@@ -45,11 +45,11 @@ _STOP: Final = object()
 
 def load_tail(store: Store, kind: LogKind, number: int) -> LogTail:
     """Load where a log ends."""
-    size = layout.parse_u64(store.get(layout.size_key(kind)) or bytes(8))
+    size = layout.parse_u64(store.get(layout.size_key(kind, number)) or bytes(8))
     return LogTail(
         kind,
         number,
-        TreeWriter.load(StoredTiles(store, kind), size),
+        TreeWriter.load(StoredTiles(store, kind, number), size),
         store.length(layout.entries_stream(kind, number)),
         store.length(layout.values_stream(kind, number)),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from node.core.encoding import encode_b64u, encode_hex
 from node.errors import Unavailable
 from node.service.missing import take_stock
+from node.service.succession import describe_earlier, describe_succession
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from node.ports import AnchorChain, HeadFiles, Store
     from node.records.catalogue import CatalogueItem
     from node.service.anchoring import Anchorer
+    from node.service.erasing import Eraser
     from node.service.exporting import EvidenceExporter
     from node.service.importing import Importer
     from node.service.joining import Joiner
     from node.service.layout import LogKind
     from node.service.looking import AccessLog
     from node.service.missing import Account
-    from node.service.reading import LogReader
+    from node.service.reading import LogReader, Logs
     from node.service.records import Records
     from node.service.sequencer import Sequencer
 
@@ -119,10 +121,12 @@ class Services:
     store: Store
     sequencer: Sequencer
     readers: Mapping[LogKind, LogReader]
+    logs: Mapping[LogKind, Logs]
     items: Mapping[str, CatalogueItem]
     access: AccessLog
     importer: Importer
     records: Records
+    eraser: Eraser
     exporter: EvidenceExporter
     anchorer: Anchorer
     joiner: Joiner
@@ -147,7 +151,14 @@ class Services:
             "keys": {"record": encode_b64u(keys.record), "node": encode_b64u(keys.node)},
             "operator": identity.operator,
             "logs": [self._describe_log(log) for log in self.readers],
+            "earlier_logs": [
+                describe_earlier(self.store, reader)
+                for logs in self.logs.values()
+                for reader in logs.readers[:-1]
+                if reader.size()  # of a log that a restored store does not know nothing can be said
+            ],
             "items": sorted(self.items),
+            "store_format": self.store.format,
             "state": self.state(),
             "account": None if self.condition.account is None else self.condition.account.to_json(),
         }
@@ -217,6 +228,7 @@ class Services:
             "published": reader.published_size(),
             "anchored": reader.anchored_size(),
             "anchors": anchor.anchor.i if anchor else 0,
+            "succession": describe_succession(reader),
         }
 
     def _unanchored_seconds(self) -> int | None:

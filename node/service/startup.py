@@ -129,7 +129,7 @@ def _fetch(
         if outcome is None or not outcome.final:
             return
         stored = encode_stored_anchor(StoredAnchor(anchor, transaction, outcome.gas_used))
-        key = layout.anchor_key(reader.kind, anchor.i)
+        key = layout.anchor_key(reader.kind, anchor.i, reader.number)
         sequencer.run(partial(_put, key, stored), entries=0)
 
 

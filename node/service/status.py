@@ -13,6 +13,7 @@ from node.records.names import StatusUri
 from node.records.status import (
     INVALID,
     LIST_SIZE,
+    SUSPENDED,
     VALID,
     StatusList,
     build_status_head,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from node.core.types import EntryIndex, MemberCode
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import Reads
-    from node.service.reading import LogReader
+    from node.service.reading import Logs
     from node.service.transaction import Transaction
 
 Place = tuple[int, int]
@@ -38,13 +39,18 @@ _DRAW_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class StatusChange:
-    """One change of a record's status, kept at home with its ground."""
+class StoredChange:
+    """One change of a record's status as the store keeps it.
+
+    Attributes:
+        status: The new status.
+        at_ms: When, milliseconds.
+        sealed: Officer and ground, sealed (node.service.grounds); empty once the record is erased.
+    """
 
     status: int
     at_ms: int
-    officer: str
-    ground: str
+    sealed: bytes
 
 
 class StatusAllocator:
@@ -114,7 +120,23 @@ def _create_lists(transaction: Transaction, number: int) -> None:
         number -= 1
 
 
-def require_changeable(transaction: Transaction, reader: LogReader, index: EntryIndex) -> layout.Row:
+def open_fresh_list(transaction: Transaction, reads: Reads, skipped: int) -> None:
+    """Have the next places come from a new list, and pass over lists that a lost store may have begun.
+
+    Args:
+        transaction: The commit.
+        reads: The store.
+        skipped: How many lists to pass over, at least 1.
+    """
+    newest = -1
+    for key, _ in reads.scan(layout.status_list_key(0), layout.stop_of(b"k"), reverse=True, limit=1):
+        newest = layout.u32(key[1:])
+    number = newest + skipped
+    _create_lists(transaction, number)
+    transaction.put(layout.status_used_key(number), bytes(_BITMAP_BYTES))
+
+
+def require_changeable(transaction: Transaction, reader: Logs, index: EntryIndex) -> layout.Row:
     """Give the row of a record whose status may still change.
 
     Raises:
@@ -129,9 +151,7 @@ def require_changeable(transaction: Transaction, reader: LogReader, index: Entry
     return row
 
 
-def change_status(
-    transaction: Transaction, reader: LogReader, index: EntryIndex, change: StatusChange
-) -> None:
+def change_status(transaction: Transaction, reader: Logs, index: EntryIndex, change: StoredChange) -> None:
     """Set the status of a record.
 
     Raises:
@@ -148,7 +168,7 @@ def change_status(
     states.set(row.status_index, change.status)
     transaction.put(key, states.to_bytes())
     transaction.put(layout.status_dirty_key(row.status_list), b"")
-    transaction.put(layout.history_key(index), _encode_history(history))
+    transaction.put(layout.history_key(index), encode_history(history))
 
 
 def current_status(reads: Reads, row: layout.Row) -> int:
@@ -157,22 +177,37 @@ def current_status(reads: Reads, row: layout.Row) -> int:
     return VALID if states is None else StatusList(states).get(row.status_index)
 
 
-def parse_history(data: bytes | None) -> list[StatusChange]:
+def invalidate_erased(transaction: Transaction, row: layout.Row, index: EntryIndex, at_ms: int) -> None:
+    """Leave of a record that is being erased the times of its changes, and withdraw it if it is in force."""
+    key = layout.status_list_key(row.status_list)
+    states = StatusList(transaction.get(key))
+    stored = parse_history(transaction.get(layout.history_key(index)))
+    history = [StoredChange(change.status, change.at_ms, b"") for change in stored]
+    if states.get(row.status_index) in (VALID, SUSPENDED):
+        history.append(StoredChange(INVALID, at_ms, b""))
+        states.set(row.status_index, INVALID)
+        transaction.put(key, states.to_bytes())
+        transaction.put(layout.status_dirty_key(row.status_list), b"")
+    transaction.put(layout.history_key(index), encode_history(history))
+
+
+def parse_history(data: bytes | None) -> list[StoredChange]:
     """Decode the status history of a record, oldest first."""
-    return [] if data is None else [StatusChange(*item) for item in msgpack.unpackb(data)]
+    return [] if data is None else [StoredChange(*item) for item in msgpack.unpackb(data)]
 
 
-def _encode_history(history: list[StatusChange]) -> bytes:
-    packed: bytes = msgpack.packb([[c.status, c.at_ms, c.officer, c.ground] for c in history])
+def encode_history(history: list[StoredChange]) -> bytes:
+    """Encode the status history of a record."""
+    packed: bytes = msgpack.packb([[c.status, c.at_ms, c.sealed] for c in history])
     return packed
 
 
 @dataclass(frozen=True, slots=True)
 class StatusHead:
-    """A status head in the records log: its sequence number, entry index and number of lists."""
+    """A status head in the records logs: its sequence number, place and number of lists."""
 
     seq: int
-    index: int
+    place: int
     lists: int
 
 
@@ -200,16 +235,19 @@ class StatusPublisher:
             transaction.delete(layout.status_dirty_key(number))
         head = build_status_head(self._member, now_seconds, seq, digests, self._signer)
         index = transaction.append(LogKind.RECORDS, head.encode())
-        transaction.put(layout.status_head_key(seq), msgpack.packb([index, len(digests)]))
-        return StatusHead(seq, index, len(digests))
+        transaction.put(
+            layout.status_head_key(seq),
+            msgpack.packb([transaction.place(LogKind.RECORDS, index), len(digests)]),
+        )
+        return StatusHead(seq, transaction.place(LogKind.RECORDS, index), len(digests))
 
-    def newest(self, below_index: int | None = None) -> StatusHead | None:
-        """Find the newest status head, or the newest whose entry index is below ``below_index``."""
+    def newest(self, accept: Callable[[int], bool] = lambda _place: True) -> StatusHead | None:
+        """Find the newest status head whose place is accepted."""
         start, stop = layout.status_head_key(0), layout.stop_of(b"H")
         for key, value in self._reads.scan(start, stop, reverse=True):
-            index, lists = msgpack.unpackb(value)
-            if below_index is None or index < below_index:
-                return StatusHead(layout.parse_u64(key[1:]), index, lists)
+            place, lists = msgpack.unpackb(value)
+            if accept(place):
+                return StatusHead(layout.parse_u64(key[1:]), place, lists)
         return None
 
     def digests(self, head: StatusHead) -> list[bytes]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from node.errors import Conflict, InvalidInput
 from node.log.checkpoint import build_origin, log_id
 from node.log.succession import PLANNED, REASONS
-from node.ports import KeyKind, KeyRegistration
+from node.ports import KeyKind, KeyRegistration, MemberStatus
 from node.service.layout import LogKind
 from node.service.missing import take_stock
 from node.service.publishing import build_vkeys
@@ -160,7 +160,12 @@ def choose_logs(
 
 
 def advance(
-    department: Department, kinds: Sequence[LogKind], reason: str, sleep: Callable[[float], None]
+    department: Department,
+    kinds: Sequence[LogKind],
+    reason: str,
+    sleep: Callable[[float], None],
+    *,
+    by_vote: bool = False,
 ) -> Progress:
     """Do every step of the succession of some logs that can be done now; call again for the rest.
 
@@ -169,13 +174,16 @@ def advance(
         kinds: Which logs, from ``choose_logs``.
         reason: One of the reasons of ``node.log.succession``.
         sleep: Waits some seconds for the chain.
+        by_vote: Whether the logs are closed by this member's own vote, at once, instead of by notice.
 
     Raises:
-        Conflict: ``succession-reverted``: the chain refused a step.
+        Conflict: ``succession-reverted``: the chain refused a step; ``succession-vote``: others would have to vote too.
         Unavailable: The chain is away; call again.
     """
     account = department.take_stock()
-    _transact(department, kinds, sleep)
+    if by_vote:
+        _require_own_vote(department)
+    _transact(department, kinds, sleep, by_vote=by_vote)
     stages = [department.stage(kind) for kind in kinds]
     waiting = tuple(stage for stage in stages if stage.state != "begin")
     if waiting:
@@ -199,7 +207,22 @@ def _open_sequencer(department: Department, logs: Mapping[LogKind, Logs]) -> Seq
     return Sequencer(department.store, department.heads, origins, numbers)
 
 
-def _transact(department: Department, kinds: Sequence[LogKind], sleep: Callable[[float], None]) -> None:
+def _require_own_vote(department: Department) -> None:
+    governing = [
+        member.code
+        for member in department.chain.members()
+        if member.governing and member.status is MemberStatus.ACTIVE
+    ]
+    if governing != [department.member]:
+        raise Conflict(
+            "succession-vote",
+            f"this member's vote alone closes no log: {len(governing)} members govern the network. Close it by notice",
+        )
+
+
+def _transact(
+    department: Department, kinds: Sequence[LogKind], sleep: Callable[[float], None], *, by_vote: bool
+) -> None:
     """Send what the chain has to know. Nothing is appended to a log."""
     sequencer = _open_sequencer(department, department.open_logs())
     try:
@@ -208,8 +231,8 @@ def _transact(department: Department, kinds: Sequence[LogKind], sleep: Callable[
         successor.settle_old()
         for kind in kinds:
             stage = department.stage(kind)
-            if stage.state == "announce":
-                successor.announce(stage)
+            if stage.state == "announce" or (by_vote and stage.state == "waiting"):
+                successor.announce(stage, by_vote=by_vote)
         if any(department.stage(kind).state not in {"open", "begin"} for kind in kinds):
             return
         for kind in kinds:

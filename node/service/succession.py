@@ -148,14 +148,15 @@ class Successor:
                 raise
         self._sequencer.run(lambda t: t.delete(layout.PENDING_TRANSACTION_KEY), entries=0)
 
-    def announce(self, stage: Stage) -> None:
-        """Tell the contract to close a log.
+    def announce(self, stage: Stage, *, by_vote: bool) -> None:
+        """Tell the contract to close a log: after its notice, or by vote at once.
 
         Raises:
             Conflict: ``succession-reverted``.
             Unavailable: The chain is away; call again.
         """
-        self._send("close-log", lambda nonce: self._chain.sign_close_log(stage.predecessor_id, nonce))
+        sign = self._chain.sign_close_by_vote if by_vote else self._chain.sign_close_log
+        self._send("close-log", lambda nonce: sign(stage.predecessor_id, nonce))
 
     def open(self, stage: Stage, keys: list[KeyRegistration], member: MemberCode) -> None:
         """Register the keys of a successor, as far as they are not, and open it.

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 class StoredTiles:
     """A ``node.log.tree.TileReader`` over the store."""
 
-    def __init__(self, reads: Reads, log: LogKind) -> None:
+    def __init__(self, reads: Reads, log: LogKind, number: int = 0) -> None:
         self._reads = reads
         self._log = log
+        self._number = number
 
     def read_tile(self, level: int, index: int) -> bytes:
         """Read all hashes stored in a tile; empty when there is none."""
-        return self._reads.get(tile_key(self._log, level, index)) or b""
+        return self._reads.get(tile_key(self._log, level, index, self._number)) or b""

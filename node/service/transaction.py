@@ -122,6 +122,11 @@ class Transaction:
         self._secret_puts[key] = value
         self.writes += 1
 
+    def delete_secret(self, key: bytes) -> None:
+        """Remove a wrapped secret."""
+        self._secret_puts[key] = None
+        self.writes += 1
+
     def put_all(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         """Write many values."""
         self._puts.update(pairs)
@@ -135,6 +140,10 @@ class Transaction:
     def size(self, log: LogKind) -> int:
         """Number of entries of a log as this commit will leave it, so far."""
         return (self._growth.get(log) or self._tails[log]).size
+
+    def place(self, log: LogKind, index: int) -> int:
+        """Name an entry that this commit appends among those of all logs of its kind."""
+        return layout.place_of(self._tails[log].number, index)
 
     def promise(self, log: LogKind) -> None:
         """Ask that the head file is durable for this log before the caller is answered."""
@@ -248,9 +257,9 @@ class Transaction:
         old = self._tails[log]
         tree = old.tree.copy()
         for write in tree.extend(_join(growth.leaves)):
-            batch.put(layout.tile_key(log, write.level, write.index), write.data)
-        batch.put(layout.rows_key(log, old.size), _join(growth.rows))
-        batch.put(layout.size_key(log), layout.u64(tree.size))
+            batch.put(layout.tile_key(log, write.level, write.index, old.number), write.data)
+        batch.put(layout.rows_key(log, old.size, old.number), _join(growth.rows))
+        batch.put(layout.size_key(log, old.number), layout.u64(tree.size))
         batch.append(layout.entries_stream(log, old.number), _join(growth.entries))
         if growth.values_end > old.values_length:
             batch.append(layout.values_stream(log, old.number), _join(growth.values))

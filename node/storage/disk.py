@@ -16,7 +16,7 @@ state at the commit point as truth and removes whatever is not in it.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -27,6 +27,7 @@ from node.storage.gate import Gate
 from node.storage.reading import DiskSnapshot, View, ViewReads
 from node.storage.segments import check_append
 from node.storage.state import (
+    FORMAT,
     JOURNAL_KEY,
     STATE_KEY,
     Journal,
@@ -35,14 +36,16 @@ from node.storage.state import (
     encode_journal,
     encode_state,
 )
+from node.storage.upgrading import UPGRADE_KEY, parse_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from node.ports import Batch
     from node.storage.files import Files
     from node.storage.leveldb import Database
     from node.storage.segments import Streams
+    from node.storage.upgrading import Progress
 
 
 _PURGE_ROUNDS: Final = 3
@@ -76,9 +79,14 @@ class DiskStore(ViewReads):
         parts: What it consists of.
         state: What is committed.
         reserve_bytes: Free space that a commit leaves alone.
+        drop_copy: Removes the copy of before an upgrade; None when there is none.
     """
 
-    def __init__(self, parts: Parts, state: State, *, reserve_bytes: int) -> None:
+    format = FORMAT
+
+    def __init__(
+        self, parts: Parts, state: State, *, reserve_bytes: int, drop_copy: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(Gate(), parts.streams, None)
         self._path = parts.path
         self._files = parts.files
@@ -87,6 +95,7 @@ class DiskStore(ViewReads):
         self._reserve_bytes = reserve_bytes
         self._writer = threading.Lock()
         self._poisoned = False
+        self._drop_copy = drop_copy
         self._views: WeakSet[View] = WeakSet()
         self._publish(state, ())
 
@@ -110,6 +119,17 @@ class DiskStore(ViewReads):
             self._check_space(sum(map(len, appends.values())))
             with self._poisoned_unless_done():
                 self._write(batch, appends)
+            if appends and self._drop_copy is not None:
+                # It cannot be put back any more. Where it cannot be removed now, the next start does it.
+                drop, self._drop_copy = self._drop_copy, None
+                with suppress(OSError):
+                    drop()
+
+    def find_upgrade(self) -> Progress | None:
+        """Find the upgrade under way; ``node.storage.upgrading.run_steps`` goes on with it."""
+        with self._inside():
+            stored = self._current().main.get(UPGRADE_KEY)
+        return None if stored is None else parse_progress(stored)
 
     def _write(self, batch: Batch, appends: Mapping[str, bytes]) -> None:
         """Carry out steps 2 to 5."""

@@ -8,6 +8,7 @@ what a failure means is decided by the callers, which know what they were about 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Protocol
 
 DIRECTORY_MODE = 0o700
@@ -70,6 +71,14 @@ class Files(Protocol):
 
     def remove(self, path: str) -> None:
         """Remove a file."""
+        ...
+
+    def remove_dir(self, path: str) -> None:
+        """Remove an empty directory; an absent one is no error."""
+        ...
+
+    def link(self, old: str, new: str) -> None:
+        """Give a file a second name."""
         ...
 
     def free_bytes(self, path: str) -> int:
@@ -151,6 +160,15 @@ class OsFiles:
     def remove(self, path: str) -> None:
         """Implement :meth:`Files.remove`."""
         os.unlink(path)  # noqa: PTH108  # this layer is the system call
+
+    def remove_dir(self, path: str) -> None:
+        """Implement :meth:`Files.remove_dir`."""
+        with suppress(FileNotFoundError):
+            os.rmdir(path)  # noqa: PTH106  # this layer is the system call
+
+    def link(self, old: str, new: str) -> None:
+        """Implement :meth:`Files.link`."""
+        os.link(old, new)  # this layer is the system call
 
     def free_bytes(self, path: str) -> int:
         """Implement :meth:`Files.free_bytes`."""

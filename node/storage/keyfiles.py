@@ -6,6 +6,7 @@
     records-<n>.pem  records-<n>.ml-dsa.pem      the pair of keys of one log, Ed25519 and ML-DSA-44
     access-<n>.pem   access-<n>.ml-dsa.pem
     wrapping.json  index.json                    32-byte symmetric keys, keystore v3
+    operator.next.json                           while the operator key is rotated: the one that takes over
 
 ``recovery.json`` is to be moved to a cold place after ``init``; the node never reads it.
 """
@@ -37,6 +38,7 @@ SECRET_BYTES: Final = 32
 PRIVATE_DIRECTORY: Final = 0o700
 PRIVATE_FILE: Final = 0o600
 LOG_NAMES: Final = ("records", "access")
+_NEXT_OPERATOR: Final = "operator.next.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,66 @@ def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> N
         wrapping=keystores["wrapping"].result(),
         index=keystores["index"].result(),
     )
+
+
+def load_signing_key(directory: Path, name: str, passphrase: str) -> Ed25519Signer:
+    """Load the record or node key.
+
+    Args:
+        directory: Where the keys are.
+        name: ``record`` or ``node``.
+        passphrase: As given at creation.
+
+    Raises:
+        NotFound, Fatal, InvalidInput, Verification: As ``load_keys``.
+    """
+    return Ed25519Signer(parse_private_key("ed25519", _load(directory / f"{name}.pem"), passphrase))
+
+
+def replace_signing_key(
+    directory: Path, name: str, passphrase: str, random: Callable[[int], bytes]
+) -> tuple[str, str]:
+    """Put a new record or node key in the place of the old one, which is gone then.
+
+    Returns:
+        The ids (``kid``) of the old key and of the new one.
+
+    Raises:
+        NotFound, Fatal, InvalidInput, Verification: The old key cannot be opened; nothing was changed.
+    """
+    old, seed = load_signing_key(directory, name, passphrase), random(SECRET_BYTES)
+    _store(directory / f"{name}.pem", encode_private_key("ed25519", seed, passphrase))
+    return old.kid, Ed25519Signer(seed).kid
+
+
+def load_operator(directory: Path, passphrase: str) -> OperatorKey:
+    """Load the operator key.
+
+    Raises:
+        NotFound, Fatal, InvalidInput, Verification: As ``load_keys``.
+    """
+    return OperatorKey(parse_keystore(_load(directory / "operator.json"), passphrase))
+
+
+def find_next_operator(directory: Path, passphrase: str) -> OperatorKey | None:
+    """Find the operator key that is to take over; None when none is under way."""
+    path = directory / _NEXT_OPERATOR
+    return OperatorKey(parse_keystore(_load(path), passphrase)) if path.is_file() else None
+
+
+def create_next_operator(
+    directory: Path, passphrase: str, random: Callable[[int], bytes], *, scrypt_n: int
+) -> OperatorKey:
+    """Create the operator key that is to take over, durably, before anybody hears of it."""
+    secret = random(SECRET_BYTES)
+    _store(directory / _NEXT_OPERATOR, encode_keystore(secret, passphrase, n=scrypt_n))
+    return OperatorKey(secret)
+
+
+def adopt_next_operator(directory: Path) -> None:
+    """Let the next operator key be the operator key."""
+    (directory / _NEXT_OPERATOR).replace(directory / "operator.json")
+    OsFiles().sync_dir(str(directory))
 
 
 def store_private(path: Path, data: bytes) -> None:

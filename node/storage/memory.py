@@ -14,6 +14,7 @@ from node.errors import InvalidInput, Unavailable
 from node.storage.heads import check_follows
 from node.storage.reading import check_read_key
 from node.storage.segments import check_append
+from node.storage.state import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,6 +139,8 @@ class MemorySnapshot(_MemoryReads):
 
 class MemoryStore(_MemoryReads):
     """Implement ``node.ports.Store`` in memory; copies its dictionaries only for a commit after a snapshot."""
+
+    format = FORMAT
 
     def __init__(self) -> None:
         super().__init__(_Contents(), _Life())

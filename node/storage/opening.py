@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from node.errors import Fatal, NotFound, Unavailable
+from node.errors import Conflict, Fatal, NotFound, Unavailable
 from node.storage.disk import DiskStore, Parts
 from node.storage.files import OsFiles
 from node.storage.leveldb import MIB, Tuning, open_leveldb
 from node.storage.segments import SEGMENT_BYTES, Streams, find_segments
 from node.storage.state import (
     FIRST_KEY,
+    FORMAT,
     JOURNAL_KEY,
     STATE_KEY,
     STORE_KEY,
@@ -33,8 +35,24 @@ from node.storage.state import (
     parse_journal,
     parse_state,
 )
+from node.storage.upgrading import (
+    COPY_KEY,
+    FORMAT_FILE,
+    UPGRADE_KEY,
+    Progress,
+    check_format_file,
+    encode_lengths,
+    encode_progress,
+    has_copy,
+    is_undo_unfinished,
+    keep_copy,
+    put_copy_back,
+    remove_copy,
+    write_format_file,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
 
     from node.storage.files import Files
@@ -69,6 +87,7 @@ def open_store(
     identity: bytes,
     *,
     create: bool = False,
+    upgrade: bool = False,
     files: Files | None = None,
     open_database: OpenDatabase = open_leveldb,
     segment_bytes: int = SEGMENT_BYTES,
@@ -82,6 +101,8 @@ def open_store(
             compared ever after.
         create: Make a new store if there is none; without it a missing store is an error, so that a volume that
             is not mounted is not taken for an empty log.
+        upgrade: Take a store of an older format and begin its upgrade; ``node.storage.upgrading.run_steps`` must
+            carry it to its end before anything else is done with the store.
         files: The operating system; tests pass one that fails.
         open_database: How databases are opened; tests pass one that fails.
         segment_bytes: Size from which on a segment is sealed.
@@ -89,7 +110,7 @@ def open_store(
 
     Raises:
         NotFound: ``store-missing``.
-        Conflict: ``store-other-node`` or ``store-format-newer``.
+        Conflict: ``store-other-node``, ``store-format-newer``, ``store-format-older`` or ``store-undo-unfinished``.
         Unavailable: ``store-locked`` or ``store-open-failed``.
         Fatal: ``store-main-missing``, ``store-secrets-missing``, ``store-corrupt``, ``store-truncated``,
             ``store-segments``, ``store-main-behind`` or ``store-secrets-behind``; ``store-write-failed`` when the
@@ -98,17 +119,21 @@ def open_store(
     check_identity(identity)
     place = _Place(str(Path(path).absolute()), files or OsFiles(), open_database)
     try:
+        format_known = _check_formats(place, identity, upgrade=upgrade)
         with ExitStack() as opened:
             main, new = _open_main(place, opened, create=create)
             if new:
                 secrets = _finish_creation(place, opened, main, identity)
             else:
-                secrets = _open_secrets(place, opened, main, identity)
+                secrets = _open_secrets(place, opened, main, identity, upgrade=upgrade)
             streams = Streams(place.files, f"{place.root}/streams", segment_bytes=segment_bytes)
             state = _recover(main, secrets, streams)
+            drop_copy = _find_copy(place, main, state)
+            if not format_known:
+                write_format_file(place.files, place.root)
             opened.pop_all()
         parts = Parts(place.root, place.files, main, secrets, streams)
-        return DiskStore(parts, state, reserve_bytes=reserve_bytes)
+        return DiskStore(parts, state, reserve_bytes=reserve_bytes, drop_copy=drop_copy)
     except OSError as error:
         raise Unavailable(
             "store-open-failed", f"the store in {path} cannot be opened: got {error}"
@@ -165,6 +190,92 @@ class _Place:
         return self.open(opened, name, tuning)
 
 
+def _check_formats(place: _Place, identity: bytes, *, upgrade: bool) -> bool:
+    """Check the format before anything else is opened, begin an upgrade; give whether the format file is right."""
+    if is_undo_unfinished(place.files, place.root):
+        raise Conflict(
+            "store-undo-unfinished",
+            f"the databases in {place.root} are half put back: run ironcage node undo-upgrade again",
+        )
+    format_known = check_format_file(place.files, place.root)
+    if upgrade and not format_known and place.has_database("main") and place.has_database("secrets"):
+        seq, older = _peek(place, identity)
+        if older:
+            keep_copy(place.files, place.root)
+            _begin_upgrade(place, identity, seq)
+    return format_known
+
+
+def _peek(place: _Place, identity: bytes) -> tuple[int, bool]:
+    """Say which commit is the last one, and whether the format is an older one whose upgrade has to begin."""
+    with ExitStack() as opened:
+        stored = place.open(opened, "main", MAIN_TUNING).snapshot()
+        owner, state = stored.get(STORE_KEY), stored.get(STATE_KEY)
+        if owner is None or state is None:
+            return 0, False
+        return parse_state(state).seq, check_owner(owner, identity) < FORMAT
+
+
+def _begin_upgrade(place: _Place, identity: bytes, seq: int) -> None:
+    """Mark both databases, main first: an older release refuses the store from then on."""
+    with ExitStack() as opened:
+        main = place.open(opened, "main", MAIN_TUNING)
+        stored = main.snapshot()
+        state = parse_state(stored.get(STATE_KEY) or b"")
+        if state.seq != seq:
+            raise Unavailable("store-locked", "another process has written to the store while it was copied")
+        begun = Progress(check_owner(stored.get(STORE_KEY) or b"", identity), 0, b"")
+        owner = encode_owner(identity)
+        main.write(
+            [
+                (STORE_KEY, owner),
+                (UPGRADE_KEY, encode_progress(begun)),
+                (COPY_KEY, encode_lengths(state.lengths)),
+            ]
+        )
+        place.open(opened, "secrets", SECRETS_TUNING).write([(STORE_KEY, owner)])
+
+
+def _find_copy(place: _Place, main: Database, state: State) -> Callable[[], None] | None:
+    """Give what removes the copy of before an upgrade; one that can no longer be put back goes at once."""
+    if not has_copy(place.files, place.root):
+        return None
+    drop = partial(remove_copy, place.files, place.root)
+    if main.snapshot().get(COPY_KEY) == encode_lengths(state.lengths):
+        return drop
+    drop()
+    return None
+
+
+def undo_upgrade(path: str | PathLike[str], identity: bytes) -> None:
+    """Put back the databases that an upgrade has copied, for the older release to go on with.
+
+    Raises:
+        NotFound: ``store-missing`` or ``upgrade-copy-missing``.
+        Conflict: ``upgrade-copy-old`` or ``store-other-node``.
+        Unavailable: ``store-locked``; ``store-open-failed``: calling again goes on.
+    """
+    place = _Place(str(Path(path).absolute()), OsFiles(), open_leveldb)
+
+    def open_main(directory: str) -> Database:
+        database = open_leveldb(directory, MAIN_TUNING, create=False)
+        try:
+            check_owner(database.snapshot().get(STORE_KEY) or b"", identity)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    if not Path(place.root).is_dir():
+        raise NotFound("store-missing", f"there is no store in {place.root}")
+    try:
+        put_copy_back(place.files, place.root, open_main)
+    except OSError as error:
+        raise Unavailable(
+            "store-open-failed", f"the copy in {path} could not be put back: got {error}; run it again"
+        ) from error
+
+
 def _open_main(place: _Place, opened: ExitStack, *, create: bool) -> tuple[Database, bool]:
     """Open the main database, and with it take the lock; also say whether the store has still to be made.
 
@@ -210,9 +321,23 @@ def _finish_creation(place: _Place, opened: ExitStack, main: Database, identity:
     return secrets
 
 
-def _open_secrets(place: _Place, opened: ExitStack, main: Database, identity: bytes) -> Database:
+def _open_secrets(
+    place: _Place, opened: ExitStack, main: Database, identity: bytes, *, upgrade: bool
+) -> Database:
     """Open the database of secrets of a finished store; both databases must be this node's."""
-    check_owner(main.snapshot().get(STORE_KEY) or b"", identity)
+    stored = main.snapshot()
+    found = check_owner(stored.get(STORE_KEY) or b"", identity)
+    if not upgrade and (found < FORMAT or stored.get(UPGRADE_KEY) is not None):
+        raise Conflict(
+            "store-format-older",
+            f"the store was written by an older release: got format {found}, want all of it in format {FORMAT}; "
+            "run ironcage node upgrade, or start the node, which does the same",
+        )
+    if found < FORMAT:
+        raise Fatal(
+            "store-corrupt",
+            f"{place.root}/{FORMAT_FILE} says another format than the databases: remove that file",
+        )
     if not place.has_database("secrets"):
         raise Fatal("store-secrets-missing", f"{place.root} has no database of secrets; restore all of it")
     secrets = place.open(opened, "secrets", SECRETS_TUNING)

@@ -17,8 +17,8 @@ from node.errors import Conflict, Fatal, InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FORMAT = 1
-"""Version of the layout that this code writes."""
+FORMAT = 2
+"""Version of the layout that this code writes; docs/storage.md says what each one changed."""
 
 STORE_KEY = b"\x00store"
 """In both databases: format and identity."""
@@ -85,8 +85,8 @@ def encode_owner(identity: bytes) -> bytes:
     return _pack([FORMAT, identity])
 
 
-def check_owner(value: bytes, identity: bytes) -> None:
-    """Check that a store was made by this format or an older one, and for this node.
+def check_owner(value: bytes, identity: bytes) -> int:
+    """Check that a store was made by this format or an older one, and for this node; give its format.
 
     Raises:
         Conflict: ``store-format-newer`` or ``store-other-node``.
@@ -96,11 +96,7 @@ def check_owner(value: bytes, identity: bytes) -> None:
     if not isinstance(owner, list) or not owner or type(owner[0]) is not int or owner[0] < 1:
         raise _corrupt("format record")
     if owner[0] > FORMAT:
-        raise Conflict(
-            "store-format-newer",
-            f"the store was written by a newer release: got format {owner[0]}, want at most {FORMAT}; "
-            "run that release, or restore a backup made before the upgrade",
-        )
+        raise format_newer(owner[0])
     if len(owner) != 2 or not isinstance(owner[1], bytes):  # noqa: PLR2004  # format and identity
         raise _corrupt("format record")
     if owner[1] != identity:
@@ -108,6 +104,16 @@ def check_owner(value: bytes, identity: bytes) -> None:
             "store-other-node",
             f"the store belongs to another node: got {_show(owner[1])}, want {_show(identity)}",
         )
+    return owner[0]
+
+
+def format_newer(found: int) -> Conflict:
+    """Build the refusal of a store that a newer release wrote."""
+    return Conflict(
+        "store-format-newer",
+        f"the store was written by a newer release: got format {found}, want at most {FORMAT}; nothing was changed. "
+        "Run that release or a newer one, or restore a backup made before the upgrade",
+    )
 
 
 def encode_state(state: State) -> bytes:

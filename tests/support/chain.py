@@ -33,6 +33,7 @@ from node.ports import (
 
 NO_ID = bytes(32)
 MAX_TX_BYTES = 1 << 20
+CLOSE_DELAY_SECONDS = 86_400
 KIND_WORDS = {1: "records", 2: "access"}
 LOG_KEYS = {
     1: (KeyKind.RECORDS_LOG_ED25519, KeyKind.RECORDS_LOG_ML_DSA_44),
@@ -55,6 +56,9 @@ class LogState:
     info: LogInfo
     opened_time: int
     anchors: list[tuple[Anchor, bytes]] = field(default_factory=list)
+
+    def closed_at(self, time):
+        return self.info.closed or (self.info.closes_at is not None and time >= self.info.closes_at)
 
 
 @dataclass
@@ -242,8 +246,9 @@ class Contracts:
     def run(self, call, args):
         if self.code is None:
             raise RevertError(f"NotAuthorised(caller={self.sender})")
-        if call == "openLog":
-            self.open_log(*args)
+        single = {"openLog": self.open_log, "closeLog": self.close_log, "closeByVote": self.close_by_vote}
+        if call in single:
+            single[call](*args)
             return
         for arguments in args:
             if call == "registerKeys":
@@ -269,6 +274,27 @@ class Contracts:
             periods[-1] = replace(periods[-1], to_block=start)
         periods.append(KeyPeriod(key, start, None))
 
+    def close_log(self, log_id_hex):
+        log_id = parse_hex(log_id_hex, length=32)
+        log = self.state.logs.get(log_id)
+        if log is None:
+            raise RevertError(f"UnknownLog(logId={log_id_hex})")
+        if log.info.member != self.code:
+            raise RevertError(f"NotAuthorised(caller={self.sender})")
+        if log.closed_at(self.block.time):
+            raise RevertError(f"LogIsClosed(logId={log_id_hex})")
+        if log.info.closes_at:
+            raise RevertError(f"AlreadyClosing(logId={log_id_hex})")
+        log.info = replace(log.info, closes_at=self.block.time + CLOSE_DELAY_SECONDS)
+
+    def close_by_vote(self, log_id_hex):
+        """A vote of the only governing member is carried out with its proposal; of several it waits for the others."""
+        log = self.state.logs.get(parse_hex(log_id_hex, length=32))
+        if log is None:
+            raise RevertError(f"UnknownLog(logId={log_id_hex})")
+        if len(self.state.members) == 1 and not log.closed_at(self.block.time):
+            log.info = replace(log.info, closes_at=self.block.time)
+
     def open_log(self, kind, n, predecessor):
         if kind not in KIND_WORDS:
             raise RevertError(f"UnknownLogKind(kind={kind})")
@@ -279,7 +305,7 @@ class Contracts:
             raise RevertError("WrongSuccession()")
         if last:
             before = self.state.logs[last]
-            if not before.info.closed:
+            if not before.closed_at(self.block.time):
                 raise RevertError(f"PredecessorOpen(logId={encode_hex(last)})")
             before.info = replace(before.info, successor=log_id)
         now = self.block.number
@@ -296,7 +322,7 @@ class Contracts:
             raise RevertError(f"UnknownLog(logId={log_id_hex})")
         if log.info.member != self.code:
             raise RevertError(f"NotAuthorised(caller={self.sender})")
-        if log.info.closed:
+        if log.closed_at(self.block.time):
             raise RevertError(f"LogIsClosed(logId={log_id_hex})")
         last = log.anchors[-1][0] if log.anchors else None
         self._check_growth(last, size, root, [bytes.fromhex(node) for node in proof_hex])
@@ -402,7 +428,7 @@ class SimulatedClient:
 
     def log_info(self, log_id):
         log = self._state().logs.get(log_id)
-        return log.info if log else None
+        return replace(log.info, closed=log.closed_at(self.chain.head.time)) if log else None
 
     def last_log(self, member, kind):
         return _last_log(self._state(), member, kind)
@@ -430,6 +456,12 @@ class SimulatedClient:
 
     def sign_open_log(self, kind, n, predecessor, nonce):
         return self._sign("openLog", [kind, n, encode_hex(predecessor or NO_ID)], nonce)
+
+    def sign_close_log(self, log_id, nonce):
+        return self._sign("closeLog", [encode_hex(log_id)], nonce)
+
+    def sign_close_by_vote(self, log_id, nonce):
+        return self._sign("closeByVote", [encode_hex(log_id)], nonce)
 
     def sign_anchor(self, requests, nonce):
         if len(requests) not in {1, 2}:

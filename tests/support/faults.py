@@ -189,6 +189,12 @@ class FaultyFiles:
     def remove(self, path: str) -> None:
         self.faults.run("remove", lambda: self._real.remove(path))
 
+    def remove_dir(self, path: str) -> None:
+        self.faults.run("remove_dir", lambda: self._real.remove_dir(path))
+
+    def link(self, old: str, new: str) -> None:
+        self.faults.run("link", lambda: self._real.link(old, new))
+
     def free_bytes(self, path: str) -> int:
         return self._real.free_bytes(path) if self.free is None else self.free
 

@@ -458,7 +458,7 @@ class NodeWorld:
 
     def check(self):
         """Run fsck; the findings."""
-        return Checker(self.store, self.services.readers, self.heads).run()
+        return Checker(self.store, self.services.logs, self.heads).run()
 
 
 def penalty(number, **changes):

@@ -26,7 +26,7 @@ from node.log.tiles import tile_width
 from node.log.tree import recompute_root, root_at
 from node.service import layout
 from node.service.fsck.entries import EntryCheck
-from node.service.fsck.findings import Counts, Finding, Marks, Tally, guarded
+from node.service.fsck.findings import Counts, Finding, Marks, Tally, guarded, name_of
 from node.service.fsck.indices import IndexCheck
 from node.service.fsck.status import StatusCheck
 from node.service.layout import ROW_BYTES, LogKind
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from node.log.anchor import Anchor
     from node.ports import HeadFiles, Reads
     from node.service.layout import Row
-    from node.service.reading import LogReader
+    from node.service.reading import LogReader, Logs
 
 ALGORITHMS: Final = {"ed25519", "ml-dsa-44"}
 STEP: Final = 4_096
@@ -50,7 +50,7 @@ class Checker:
 
     Args:
         reads: The store, or a snapshot of it.
-        readers: Its logs.
+        logs: Its logs, those that have a successor too.
         heads: The head files.
         progress: Told the log and how many entries were checked.
     """
@@ -58,12 +58,12 @@ class Checker:
     def __init__(
         self,
         reads: Reads,
-        readers: Mapping[LogKind, LogReader],
+        logs: Mapping[LogKind, Logs],
         heads: HeadFiles,
         progress: Callable[[str, int], None] = lambda _log, _count: None,
     ) -> None:
         self._reads = reads
-        self._readers = readers
+        self._logs = logs
         self._heads = heads
         self._progress = progress
         self.counts = Counts()
@@ -73,16 +73,26 @@ class Checker:
         return list(guarded("store", self._run))
 
     def _run(self) -> Iterator[Finding]:
-        records = self._readers[LogKind.RECORDS]
+        records = self._logs[LogKind.RECORDS]
         # Every entry takes bytes of the stream, so a size that was damaged makes no set larger than that.
-        most = self._reads.length(layout.entries_stream(LogKind.RECORDS, records.number))
-        tally = Tally(Marks(min(records.size(), most)))
-        entries = EntryCheck(self._reads, self._kinds(), tally)
-        for log, reader in self._readers.items():
-            yield from guarded(f"{log.text} log", partial(self._check_log, log, reader, entries))
+        most = [
+            min(reader.size(), self._reads.length(layout.entries_stream(LogKind.RECORDS, reader.number)))
+            for reader in records.readers
+        ]
+        tally = Tally(Marks(*most))
+        entries = EntryCheck(self._reads, self._kinds(), tally, {log: self._taken(log) for log in self._logs})
+        for log, logs in self._logs.items():
+            for reader in logs.readers:
+                yield from guarded(f"{name_of(reader)} log", partial(self._check_log, log, reader, entries))
         self.counts.records = sum(1 for _ in tally.records)
         yield from StatusCheck(self._reads, records, tally).run()
         yield from IndexCheck(self._reads, records, tally).run()
+
+    def _taken(self, log: LogKind) -> dict[int, int]:
+        """Give where each entry that a log took over stood before, by its place there now."""
+        prefix = b"m" + log.value
+        stored = self._reads.scan(prefix, layout.stop_of(prefix))
+        return {layout.parse_u64(value): layout.parse_u64(key[2:]) for key, value in stored}
 
     def _kinds(self) -> dict[int, str]:
         stored = self._reads.scan(layout.kind_key(0), layout.stop_of(b"v"))
@@ -91,10 +101,11 @@ class Checker:
     def _check_log(self, log: LogKind, reader: LogReader, entries: EntryCheck) -> Iterator[Finding]:
         size = reader.size()
         yield from self._check_rows(log, reader, size, entries)
-        yield from guarded(f"{log.text} tree", lambda: self._check_tree(log, reader, size))
+        yield from guarded(f"{name_of(reader)} tree", lambda: self._check_tree(log, reader, size))
         yield from self._check_checkpoints(log, reader, size)
-        yield from guarded(f"{log.text} anchors", lambda: self._check_anchors(log, reader, size))
-        yield from guarded(f"{log.text} head file", lambda: self._check_head(reader, size))
+        yield from guarded(f"{name_of(reader)} anchors", lambda: self._check_anchors(reader, size))
+        if reader is self._logs[log].open:
+            yield from guarded(f"{name_of(reader)} head file", lambda: self._check_head(reader, size))
 
     # ---- rows and entries
 
@@ -103,22 +114,24 @@ class Checker:
     ) -> Iterator[Finding]:
         """Go through the blocks of rows: one behind the other, to the size of the log, and so in the streams."""
         expected, entries_end, values_end = 0, 0, 0
-        for key, block in self._reads.scan(layout.rows_key(log, 0), layout.stop_of(b"e" + log.value)):
-            first = layout.parse_u64(key[2:])
+        for key, block in self._reads.scan(
+            layout.rows_key(log, 0, reader.number), layout.last_of(b"e" + log.value, reader.number)
+        ):
+            first = layout.parse_u64(key[2:]) & layout.INDEX_MASK
             if first != expected or not block or len(block) % ROW_BYTES:
                 yield Finding(
                     "fsck-row",
-                    f"{log.text} rows {first}",
+                    f"{name_of(reader)} rows {first}",
                     f"block of rows is cut or out of place: want {expected}",
                 )
             expected = first + len(block) // ROW_BYTES
             for place in range(len(block) // ROW_BYTES):
-                row = layout.parse_row(block, place)
+                row = layout.parse_row(block, place, reader.number)
                 here = (row.entry_offset, row.values_offset)
                 if here != (entries_end + LENGTH_PREFIX_BYTES, values_end):
                     yield Finding(
                         "fsck-row",
-                        f"{log.text} entry {first + place}",
+                        f"{name_of(reader)} entry {first + place}",
                         "row leads to another place in the streams",
                     )
                 entries_end, values_end = (
@@ -127,7 +140,7 @@ class Checker:
                 )
                 yield from self._check_entry(reader, EntryIndex(first + place), row, entries)
         if expected != size:
-            yield Finding("fsck-row", f"{log.text} rows", f"rows end at {expected}, want {size}")
+            yield Finding("fsck-row", f"{name_of(reader)} rows", f"rows end at {expected}, want {size}")
         ends = {layout.entries_stream: entries_end, layout.values_stream: values_end}
         for name, end in ends.items():
             stream = name(log, reader.number)
@@ -139,7 +152,7 @@ class Checker:
     def _check_entry(
         self, reader: LogReader, index: EntryIndex, row: Row, entries: EntryCheck
     ) -> Iterator[Finding]:
-        place = f"{reader.kind.text} entry {index}"
+        place = f"{name_of(reader)} entry {index}"
         yield from guarded(place, partial(entries.check, reader, index, row))
         self.counts.entries += 1
         if self.counts.entries % STEP == 0:
@@ -150,28 +163,35 @@ class Checker:
     def _check_tree(self, log: LogKind, reader: LogReader, size: int) -> Iterator[Finding]:
         prefix = b"t" + log.value
         for key, data in self._reads.scan(prefix, layout.stop_of(prefix)):
-            level, index = key[2], layout.parse_u64(key[3:])
+            level = key[2]
+            number, index = layout.split_place(layout.parse_u64(key[3:]))
+            if number != reader.number:
+                continue
             want = tile_width(level, index, size) * HASH_BYTES
             if len(data) != want or not data:
                 yield Finding(
-                    "fsck-tile", f"{log.text} tile {level}/{index}", f"has {len(data)} bytes, want {want}"
+                    "fsck-tile",
+                    f"{name_of(reader)} tile {level}/{index}",
+                    f"has {len(data)} bytes, want {want}",
                 )
         if size:
             recompute_root(reader.tiles, 0, size)
 
     def _check_checkpoints(self, log: LogKind, reader: LogReader, size: int) -> Iterator[Finding]:
         prefix = b"c" + log.value
-        for key, note in self._reads.scan(layout.checkpoint_key(log, 0), layout.stop_of(prefix)):
-            signed_size = layout.parse_u64(key[2:])
+        for key, note in self._reads.scan(
+            layout.checkpoint_key(log, 0, reader.number), layout.last_of(prefix, reader.number)
+        ):
+            signed_size = layout.parse_u64(key[2:]) & layout.INDEX_MASK
             self.counts.checkpoints += 1
-            place = f"{log.text} checkpoint {signed_size}"
+            place = f"{name_of(reader)} checkpoint {signed_size}"
             yield from guarded(place, partial(self._check_note, log, reader, note, signed_size, size))
 
     def _check_note(
         self, log: LogKind, reader: LogReader, note: bytes, signed_size: int, size: int
     ) -> Iterator[Finding]:
-        place = f"{log.text} checkpoint {signed_size}"
-        vkeys = (self._reads.get(layout.vkeys_key(log)) or b"").decode().split("\n")
+        place = f"{name_of(reader)} checkpoint {signed_size}"
+        vkeys = (self._reads.get(layout.vkeys_key(log, reader.number)) or b"").decode().split("\n")
         verified = verify_checkpoint(note.decode(), [parse_vkey(text) for text in vkeys])
         checkpoint = verified.checkpoint
         if verified.algorithms != ALGORITHMS:
@@ -181,12 +201,12 @@ class Checker:
         elif root_at(reader.tiles, signed_size) != checkpoint.root:
             yield Finding("fsck-checkpoint", place, "the entries do not give the signed root")
 
-    def _check_anchors(self, log: LogKind, reader: LogReader, size: int) -> Iterator[Finding]:
+    def _check_anchors(self, reader: LogReader, size: int) -> Iterator[Finding]:
         newest = reader.find_anchor()
         before: Anchor | None = None
         for i in range(1, (newest.anchor.i if newest else 0) + 1):
             self.counts.anchors += 1
-            place = f"{log.text} anchor {i}"
+            place = f"{name_of(reader)} anchor {i}"
             found = reader.find_anchor(i)
             if found is None:
                 yield Finding("fsck-anchor", place, "anchor is not stored")

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from node.errors import NodeError
+from node.service.layout import place_of, split_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from node.core.types import EntryIndex
+    from node.service.reading import LogReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +36,38 @@ def guarded(place: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
 
 
 class Marks:
-    """A set of entry indices below ``size``, one bit each, so that it is small for any log."""
+    """A set of places (node.service.layout), one bit each, so that it is small for any log.
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._bits = bytearray(size + 7 >> 3)
+    Args:
+        sizes: Entries of each log, from number 0.
+    """
 
-    def add(self, index: int) -> bool:
-        """Add an index below the size; give False when it was there."""
+    def __init__(self, *sizes: int) -> None:
+        self.sizes = sizes
+        self._bits = [bytearray(size + 7 >> 3) for size in sizes]
+
+    def add(self, place: int) -> bool:
+        """Add a place in one of the logs; give False when it was there."""
+        number, index = split_place(place)
+        bits = self._bits[number]
         byte, bit = index >> 3, 1 << (index & 7)
-        if self._bits[byte] & bit:
+        if bits[byte] & bit:
             return False
-        self._bits[byte] |= bit
+        bits[byte] |= bit
         return True
 
-    def __contains__(self, index: int) -> bool:
-        return index >> 3 < len(self._bits) and bool(self._bits[index >> 3] >> (index & 7) & 1)
+    def __contains__(self, place: int) -> bool:
+        number, index = split_place(place)
+        if number >= len(self._bits):
+            return False
+        bits = self._bits[number]
+        return index >> 3 < len(bits) and bool(bits[index >> 3] >> (index & 7) & 1)
 
     def __iter__(self) -> Iterator[int]:
-        for byte, bits in enumerate(self._bits):
-            if bits:
-                yield from (byte * 8 + n for n in range(8) if bits >> n & 1)
+        for number, own in enumerate(self._bits):
+            for byte, bits in enumerate(own):
+                if bits:
+                    yield from (place_of(number, byte * 8 + n) for n in range(8) if bits >> n & 1)
 
 
 @dataclass(slots=True)
@@ -76,6 +89,7 @@ class Tally:
         supersedes: (entry, leaf hash of the record that it corrects).
         places: Used places of each status list, as a bitmap.
         heads: Entries of the records log that are status heads.
+        tombstones: Place of the tombstone of each erased record, by the record's leaf hash.
         looks: Number of events in the access log.
     """
 
@@ -83,4 +97,10 @@ class Tally:
     supersedes: list[tuple[EntryIndex, bytes]] = field(default_factory=list)
     places: dict[int, bytearray] = field(default_factory=dict)
     heads: list[EntryIndex] = field(default_factory=list)
+    tombstones: dict[bytes, int] = field(default_factory=dict)
     looks: int = 0
+
+
+def name_of(reader: LogReader) -> str:
+    """Name a log in findings: its kind, with its number where it is not the first."""
+    return f"{reader.kind.text}.{reader.number}" if reader.number else reader.kind.text

@@ -9,41 +9,44 @@ from typing import TYPE_CHECKING, Final
 import msgpack
 
 from node.core.ids import parse_uuid7
-from node.records.status import INVALID
+from node.records.status import INVALID, SUSPENDED, VALID
+from node.records.tombstone import parse_tombstone
 from node.service import layout
 from node.service.fsck.findings import Finding, Marks, guarded
 from node.service.issuing import DIGEST_BYTES
 from node.service.jobs import DONE, parse_job
 from node.service.layout import LogKind
 from node.service.sending import Pending
-from node.service.status import current_status
+from node.service.status import current_status, parse_history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from node.ports import Reads
     from node.service.fsck.findings import Tally
-    from node.service.reading import LogReader
+    from node.service.reading import Logs
 
 _LEAF_BYTES: Final = 16
 _INDEX_BYTES: Final = 8
-_OF_A_LOG: Final = tuple(bytes((byte,)) + log.value for byte in b"acetyz" for log in LogKind)
-_PREFIXES: Final = sorted((*_OF_A_LOG, *(bytes((byte,)) for byte in b"ADHJdhijkloqsuv")))
+_OF_A_LOG: Final = tuple(bytes((byte,)) + log.value for byte in b"aceMmntyz" for log in LogKind)
+_PREFIXES: Final = sorted((*_OF_A_LOG, *(bytes((byte,)) for byte in b"ADHJKPXdhijkloqsuvx")))
 """What the keys of a node begin with (node.service.layout)."""
 
 
 class IndexCheck:
     """Compares the indices of the records log with the tally of its entries."""
 
-    def __init__(self, reads: Reads, records: LogReader, tally: Tally) -> None:
+    def __init__(self, reads: Reads, records: Logs, tally: Tally) -> None:
         self._reads = reads
         self._records = records
         self._tally = tally
+        self._erased: set[int] = set()
 
     def run(self) -> Iterator[Finding]:
         """Check all of them."""
-        superseded = Marks(self._tally.records.size)
+        superseded = Marks(*self._tally.records.sizes)
         yield from guarded("records", self._check_leaves)
+        yield from guarded("erasures", self._check_erasures)
         yield from guarded("records", lambda: self._check_superseded(superseded))
         yield from guarded("identities", lambda: self._check_identities(superseded))
         yield from guarded("subjects", self._check_subjects)
@@ -53,7 +56,7 @@ class IndexCheck:
         yield from self._check_keys()
 
     def _check_leaves(self) -> Iterator[Finding]:
-        found = Marks(self._tally.records.size)
+        found = Marks(*self._tally.records.sizes)
         for key, value in self._reads.scan(b"l", layout.stop_of(b"l")):
             place = f"look-up by leaf hash {key[1:].hex()}"
             yield from guarded(place, partial(self._check_leaf, place, key, value, found))
@@ -64,6 +67,40 @@ class IndexCheck:
         fits = index in self._tally.records and self._records.leaf(index)[:_LEAF_BYTES] == key[1:]
         if not fits or not found.add(index):
             yield Finding("fsck-index", place, f"entry {index} is not the record with this leaf hash")
+
+    def _check_erasures(self) -> Iterator[Finding]:
+        """An erased record has a tombstone, no secret, and is found by its leaf hash alone."""
+        without = dict(self._tally.tombstones)
+        for key, value in self._reads.scan(b"x", layout.stop_of(b"x")):
+            index = layout.parse_u64(key[1:])
+            self._erased.add(index)
+            place = f"erasure of records entry {index}"
+            yield from guarded(place, partial(self._check_erasure, place, index, value, without))
+        for at in without.values():
+            yield Finding("fsck-erasure", f"records entry {at}", "tombstone of a record that is not erased")
+        for key, value in self._reads.scan(b"X", layout.stop_of(b"X")):
+            if layout.parse_u64(key[1:]) not in self._erased or type(msgpack.unpackb(value)) is not list:
+                yield Finding("fsck-erasure", f"key {key.hex()}", "what is to be purged is of no erasure")
+
+    def _check_erasure(
+        self, place: str, index: int, value: bytes, without: dict[bytes, int]
+    ) -> Iterator[Finding]:
+        ground, erased, final_by, at, _ = msgpack.unpackb(value)
+        leaf = self._records.leaf(index)
+        if without.pop(leaf, None) != at:
+            yield Finding("fsck-erasure", place, f"entry {at} is not its tombstone")
+            return
+        tombstone = parse_tombstone(self._records.entry(self._records.row(at)))
+        if (tombstone.ground, tombstone.erased, tombstone.final_by) != (ground, erased, final_by):
+            yield Finding("fsck-erasure", place, "its tombstone says something else")
+        if self._reads.get_secret(layout.secret_key(LogKind.RECORDS, index)) is not None:
+            yield Finding("fsck-erasure", place, "the secret of the erased record is still there")
+        history = parse_history(self._reads.get(layout.history_key(index)))
+        status = current_status(self._reads, self._records.row(index))
+        if any(change.sealed for change in history) or status in (VALID, SUSPENDED):
+            yield Finding(
+                "fsck-erasure", place, "erased record is in force, or grounds of its changes are kept"
+            )
 
     def _check_superseded(self, superseded: Marks) -> Iterator[Finding]:
         for index, leaf in self._tally.supersedes:
@@ -77,7 +114,7 @@ class IndexCheck:
             yield Finding("fsck-status", place, f"record {old}, which it corrects, is not invalid")
 
     def _check_identities(self, superseded: Marks) -> Iterator[Finding]:
-        found = Marks(self._tally.records.size)
+        found = Marks(*self._tally.records.sizes)
         for key, value in self._reads.scan(b"i", layout.stop_of(b"i")):
             place = f"identity {key[1:].hex()}"
             index = layout.parse_u64(value[:_INDEX_BYTES])
@@ -85,18 +122,24 @@ class IndexCheck:
                 yield Finding("fsck-index", place, "identity or what it leads to has the wrong length")
             elif index not in self._tally.records or not found.add(index):
                 yield Finding("fsck-index", place, f"entry {index} is no record, or has two identities")
+            if index in self._erased:
+                yield Finding("fsck-erasure", place, f"a digest of erased record {index} is kept")
         # A correction takes over the identity of the record that it corrects, unless it changed the identity.
-        for index in superseded:
+        for index in (*superseded, *self._erased):
             found.add(index)
         yield from self._missing(found, "no identity leads to the record")
 
     def _check_subjects(self) -> Iterator[Finding]:
-        found = Marks(self._tally.records.size)
+        found = Marks(*self._tally.records.sizes)
         for key, value in self._reads.scan(b"s", layout.stop_of(b"s")):
             place = f"subject {key[1:].hex()}"
             index = layout.parse_u64(key[1 + DIGEST_BYTES :])
             if value or index not in self._tally.records or not found.add(index):
                 yield Finding("fsck-index", place, f"entry {index} is no record, or has two subjects")
+            if index in self._erased:
+                yield Finding("fsck-erasure", place, f"a digest of erased record {index} is kept")
+        for index in self._erased:
+            found.add(index)
         yield from self._missing(found, "no subject leads to the record")
 
     def _missing(self, found: Marks, detail: str) -> Iterator[Finding]:
@@ -119,8 +162,10 @@ class IndexCheck:
     def _check_pairs(self) -> Iterator[Finding]:
         pairs = self._reads.scan(layout.PAIR_KEY, layout.stop_of(layout.PAIR_KEY))
         count = sum(layout.parse_u64(value) for _, value in pairs)
-        if count != self._tally.looks:
-            yield Finding("fsck-pairs", "receipts", f"{count} receipts are counted, want {self._tally.looks}")
+        passed = layout.parse_u64(self._reads.get(layout.PASSED_PAIRS_KEY) or bytes(8))
+        if count - passed != self._tally.looks:
+            found = count - passed
+            yield Finding("fsck-pairs", "receipts", f"{found} receipts are counted, want {self._tally.looks}")
 
     def _check_pending(self) -> Iterator[Finding]:
         stored = self._reads.get(layout.PENDING_TRANSACTION_KEY)

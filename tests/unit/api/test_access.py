@@ -27,6 +27,7 @@ OPEN = None
 OFFICERS = {"officer", "operator"}
 OPERATORS = {"operator"}
 AUDITORS = {"auditor"}
+ADMINISTRATORS = {"administrator"}
 STAFF = {"officer", "operator", "auditor"}
 
 # Every route: who is let in (an administrator always is), and a call that is well formed.
@@ -47,6 +48,9 @@ ROUTES = {
     ("POST", "/api/v1/records/{leaf}/evidence"): (OFFICERS, {"json": WHY | {"disclose": ["subject"]}}),
     ("POST", "/api/v1/records/{leaf}/withdraw"): (OPERATORS, {"json": {"ground": "g"}}),
     ("POST", "/api/v1/records/{leaf}/correct"): (OPERATORS, {"json": {"values": {"a": "b"}, "ground": "g"}}),
+    ("POST", "/api/v1/records/{leaf}/erase"): (ADMINISTRATORS, {"json": {"ground": "ordered"}}),
+    ("GET", "/api/v1/records/{leaf}/erasure"): (STAFF, {}),
+    ("GET", "/api/v1/erasures"): (STAFF, {}),
     ("POST", "/api/v1/backups"): (OPERATORS, {"json": {"directory": "/nowhere"}}),
     ("GET", "/api/v1/backups/newest"): (OPERATORS, {}),
     ("GET", "/log/{kind}/{number}/checkpoint"): (OPEN, {}),

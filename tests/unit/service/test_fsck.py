@@ -9,7 +9,7 @@ from node.errors import NodeError, Unavailable
 from node.log.head import Head
 from node.log.merkle import leaf_hash
 from node.service import layout
-from node.service.assembly import open_readers
+from node.service.assembly import open_logs, open_readers
 from node.service.fsck.checker import Checker
 from node.service.layout import LogKind
 from node.service.reading import parse_stored_anchor
@@ -32,8 +32,7 @@ class Sample:
     def check(self, store, heads=None):
         files = FaultyHeads()
         files._heads = dict(self.heads if heads is None else heads)
-        readers = open_readers(store, DOMAIN, ISSUER)
-        return Checker(store, readers, files).run()
+        return Checker(store, open_logs(store, DOMAIN, ISSUER), files).run()
 
     def damaged(self, key, value):
         """What is found when other bytes lie under a key (None: nothing)."""
@@ -88,7 +87,7 @@ def test_what_was_looked_at_is_counted(sample):
     seen = []
     files = FaultyHeads()
     files._heads = sample.heads
-    checker = Checker(store, open_readers(store, DOMAIN, ISSUER), files, lambda *at: seen.append(at))
+    checker = Checker(store, open_logs(store, DOMAIN, ISSUER), files, lambda *at: seen.append(at))
     assert checker.run() == []
     counts = checker.counts
     assert (counts.entries, counts.records, counts.checkpoints, counts.anchors) == (8 + 48, 5, 6, 6)
@@ -108,6 +107,7 @@ SILENT = {
     b"i": "keyed digest of the content",
     b"J": "rules of refused rows, or all of them",
     b"j": "texts and times of a report, or a report without refusals",
+    b"K": "what tells the keys from others, which only a node that has them compares",
     b"o": "officer and ground of a change",
     b"v": "a catalogue item that no record is of",
 }
@@ -135,6 +135,7 @@ def silent(key, name, value, changed):
         b"i": one_byte and int(name[5:]) >= 8,
         b"J": one_byte or name == "gone",
         b"j": one_byte or name == "gone",
+        b"K": True,
         b"o": one_byte,
         b"v": value == b"permit:2018",
     }[key[:1]]
@@ -290,9 +291,9 @@ def test_findings_hold_no_values(sample):
 
 def test_a_store_that_cannot_be_read_is_a_finding(sample):
     store = sample.copy()
-    readers = open_readers(store, DOMAIN, ISSUER)
+    logs = open_logs(store, DOMAIN, ISSUER)
     store.close()
-    found = Checker(store, readers, FaultyHeads()).run()
+    found = Checker(store, logs, FaultyHeads()).run()
     assert [f.code for f in found] == ["store-closed"]
     with raises_code(Unavailable, "store-closed"):
         store.get(b"z")

@@ -390,10 +390,14 @@ def test_one_function_of_the_node_opens_records():
                 for word in sorted(OPENERS & words_of(function))
             )
     assert calls == [
+        # Checks with the wrapping key whether a stored secret opens; shows nothing.
+        ("node/service/fsck/seals.py", None, "_check_seal", "unwrap_secret"),
+        # Seals the ground of a status change under the record's secret, and opens it for a look that is logged.
+        ("node/service/grounds.py", "GroundSealer", "_key", "unwrap_secret"),
         # The values of an event, not of a record; who may call it is tested below.
         ("node/service/looking.py", None, "open_event", "unwrap_secret"),
-        ("node/service/looking.py", "Vault", "open", "open_values"),
-        ("node/service/looking.py", "Vault", "open", "unwrap_secret"),
+        ("node/service/looking.py", "Vault", "_unseal", "open_values"),
+        ("node/service/looking.py", "Vault", "_unseal", "unwrap_secret"),
     ]
 
 
@@ -447,7 +451,8 @@ def test_no_other_module_of_the_node_names_them():
         for path in sorted((ROOT / "node").rglob("*.py"))
         if any(word in path.read_text() for word in OPENERS)
     ]
-    assert sorted(naming) == sorted([*DEFINED, "node/service/looking.py"])
+    services = ["node/service/fsck/seals.py", "node/service/grounds.py", "node/service/looking.py"]
+    assert sorted(naming) == sorted([*DEFINED, *services])
 
 
 def owner_of(tree, function):

@@ -21,8 +21,8 @@ from node.service import layout
 from node.service.layout import LogKind
 from node.service.status import (
     StatusAllocator,
-    StatusChange,
     StatusPublisher,
+    StoredChange,
     change_status,
     current_status,
     mark_used,
@@ -44,8 +44,8 @@ def publisher(world):
     return StatusPublisher(world.store, world.keys.record, DOMAIN, ISSUER)
 
 
-def change(status, ground="异议成立"):
-    return StatusChange(status, 1_800_000_000_000, "wang", ground)
+def change(status, sealed=b"sealed"):
+    return StoredChange(status, 1_800_000_000_000, sealed)
 
 
 def use(world, places):
@@ -60,7 +60,7 @@ def append_head(world, publisher):
     """Append a head; the head as found, and as verified from its log entry."""
     world.clock.advance(seconds=300)
     head = world.services.sequencer.run(lambda t: publisher.append_head(t, world.clock.now_seconds()))
-    entry = world.records.entry(world.records.row(head.index))
+    entry = world.records.entry(world.records.row(head.place))
     return head, verify_status_head(entry, find_key(world))
 
 
@@ -136,14 +136,11 @@ def test_a_change_is_kept_with_its_ground(world):
     row = world.records.row(1)
     assert current_status(world.store, row) == VALID
     run = world.services.sequencer.run
-    run(lambda t: change_status(t, world.records, 1, change(SUSPENDED, "异议")))
-    run(lambda t: change_status(t, world.records, 1, change(REPAIRED, "修复")))
+    run(lambda t: change_status(t, world.records, 1, change(SUSPENDED, b"1")))
+    run(lambda t: change_status(t, world.records, 1, change(REPAIRED, b"2")))
     assert current_status(world.store, row) == REPAIRED
     history = parse_history(world.store.get(layout.history_key(1)))
-    assert [(c.status, c.ground, c.officer) for c in history] == [
-        (SUSPENDED, "异议", "wang"),
-        (REPAIRED, "修复", "wang"),
-    ]
+    assert [(c.status, c.sealed) for c in history] == [(SUSPENDED, b"1"), (REPAIRED, b"2")]
     assert [current_status(world.store, world.records.row(n)) for n in (0, 2)] == [VALID, VALID]
 
 
@@ -202,11 +199,11 @@ def test_heads_are_numbered_without_gaps(world, publisher):
             world.restart()
             publisher = StatusPublisher(world.store, world.keys.record, DOMAIN, ISSUER)
     assert [head.seq for _, head in heads] == [found.seq for found, _ in heads] == [0, 1, 2, 3]
-    assert [found.index for found, _ in heads] == [1, 3, 5, 7]
+    assert [found.place for found, _ in heads] == [1, 3, 5, 7]
     assert [head.iat for _, head in heads] == [1_800_000_000 + 300 * n for n in range(1, 5)]
     assert publisher.newest() == heads[-1][0]
-    assert publisher.newest(below_index=4) == heads[1][0]
-    assert publisher.newest(below_index=1) is None
+    assert publisher.newest(lambda place: place < 4) == heads[1][0]
+    assert publisher.newest(lambda place: place < 1) is None
 
 
 def test_every_token_stands_in_its_head(world, publisher):
@@ -286,6 +283,6 @@ def test_a_list_that_nothing_used_does_not_shift_the_others(world, publisher):
 
 def test_heads_are_entries_of_the_records_log(world, publisher):
     found, _ = append_head(world, publisher)
-    row = world.records.row(found.index)
+    row = world.records.row(found.place)
     assert row.status_list == layout.NO_LIST
     assert world.services.readers[LogKind.ACCESS].size() == 0

@@ -215,10 +215,16 @@ def test_full_disk_is_noticed_before_anything_is_written(tmp_path):
 
 def test_interrupted_commit_poisons(tmp_path):
     class InterruptedFiles(FaultyFiles):
-        def write(self, descriptor, data, offset):
-            raise KeyboardInterrupt
+        interrupted = False
 
-    store = open_store(tmp_path / "store", IDENTITY, create=True, files=InterruptedFiles(Faults()))
+        def write(self, descriptor, data, offset):
+            if self.interrupted:
+                raise KeyboardInterrupt
+            return super().write(descriptor, data, offset)
+
+    files = InterruptedFiles(Faults())
+    store = open_store(tmp_path / "store", IDENTITY, create=True, files=files)
+    files.interrupted = True
     with pytest.raises(KeyboardInterrupt):
         store.commit(numbered_batch(0))
     with pytest.raises(Fatal) as caught:

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who changed a record's status, and why: sealed under the record's own secret, so that it goes when the record does.
+
+A ground is text that an officer writes and may speak of a person. The store keeps it encrypted with a key that the
+record's secret gives; erasing the secret erases every ground of the record with it, in backups too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgpack
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from node.core.ids import encode_uuid
+from node.crypto.wrap import unwrap_secret
+from node.errors import Verification
+from node.records.secret import derive
+from node.service.status import StoredChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from node.service.reading import Logs
+
+_LABEL: Final = "ironcage/v1/history"
+_NONCE_BYTES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """One change of a record's status, with what stays at home: who ordered it, and why."""
+
+    status: int
+    at_ms: int
+    officer: str
+    ground: str
+
+
+class GroundSealer:
+    """Seals and opens the grounds of this node's records.
+
+    Args:
+        logs: The records logs.
+        wrapping_key: Of this node, 32 bytes.
+        random: Source of nonces.
+    """
+
+    def __init__(self, logs: Logs, wrapping_key: bytes, random: Callable[[int], bytes]) -> None:
+        self._logs = logs
+        self._wrapping_key = wrapping_key
+        self._random = random
+
+    def seal(self, place: int, change: StatusChange) -> StoredChange:
+        """Seal officer and ground of a change.
+
+        Raises:
+            NotFound: ``record-erased`` or ``secret-unknown``.
+            Verification: The record's secret does not open.
+        """
+        key, jti = self._key(place)
+        nonce = self._random(_NONCE_BYTES)
+        plain: bytes = msgpack.packb([change.officer, change.ground])
+        sealed = nonce + AESGCM(key).encrypt(nonce, plain, jti.encode("ascii"))
+        return StoredChange(change.status, change.at_ms, sealed)
+
+    def open(self, place: int, history: Sequence[StoredChange]) -> list[StatusChange]:
+        """Open the history of a record, for a look that is logged.
+
+        Raises:
+            NotFound: ``record-erased`` or ``secret-unknown``.
+            Verification: ``ground-seal``, or the record's secret does not open.
+        """
+        opened: list[StatusChange] = []
+        if not history:
+            return opened
+        key, jti = self._key(place)
+        for change in history:
+            if not change.sealed:
+                # An upgrade found no way to seal it (node.service.upgrades).
+                opened.append(StatusChange(change.status, change.at_ms, "", ""))
+                continue
+            nonce, sealed = change.sealed[:_NONCE_BYTES], change.sealed[_NONCE_BYTES:]
+            try:
+                plain = AESGCM(key).decrypt(nonce, sealed, jti.encode("ascii"))
+            except (InvalidTag, ValueError):
+                raise Verification(
+                    "ground-seal",
+                    f"ground of a status change of record {place} does not open under its secret",
+                ) from None
+            officer, ground = msgpack.unpackb(plain)
+            opened.append(StatusChange(change.status, change.at_ms, officer, ground))
+        return opened
+
+    def _key(self, place: int) -> tuple[bytes, str]:
+        jti = encode_uuid(self._logs.row(place).key)
+        secret = unwrap_secret(self._wrapping_key, self._logs.wrapped_secret(place), jti)
+        return derive(_LABEL, secret, 32), jti

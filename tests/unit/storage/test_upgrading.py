@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stores of other formats: upgraded after a copy, gone on with when interrupted, put back, refused."""
+
+import os
+import shutil
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from node.errors import Conflict, Fatal, NodeError, NotFound
+from node.ports import Batch
+from node.service import layout
+from node.service.assembly import open_logs
+from node.service.fsck.checker import Checker
+from node.service.grounds import GroundSealer
+from node.service.layout import LogKind
+from node.service.status import parse_history
+from node.service.upgrades import SealGrounds
+from node.storage.leveldb import open_leveldb
+from node.storage.opening import MAIN_TUNING, open_store, undo_upgrade
+from node.storage.state import FORMAT, STORE_KEY
+from node.storage.upgrading import COPY, FORMAT_FILE, run_steps
+from tests.support.errors import raises_code
+from tests.support.faults import Faults, FaultyDisk
+from tests.support.node_world import DOMAIN, NodeWorld
+from tests.support.old_stores import make_format_1
+from tests.support.rows import ISSUER
+
+IDENTITY = f"{DOMAIN}/{ISSUER}".encode()
+GROUND = "复议机关撤销，当事人来函"
+OLD = {n: [(2, 1_800_000_000_000, "wang", GROUND), (1, 1_800_000_000_001, "li", GROUND * 2)] for n in (1, 3)}
+
+
+@pytest.fixture(scope="module")
+def old_store(tmp_path_factory):
+    """A store of format 1 with six records, two of them withdrawn; and its world's head files."""
+    path = tmp_path_factory.mktemp("old") / "store"
+    with NodeWorld(store=open_store(path, IDENTITY, create=True)) as world:
+        world.join()
+        world.import_penalties(range(6))
+        for entry in OLD:
+            world.services.records.withdraw(world.records.leaf(entry), officer="wang", ground="x")
+        world.anchor()
+        heads, keys = world.heads, world.keys
+    make_format_1(path, OLD)
+    return path, heads, keys
+
+
+@pytest.fixture
+def old(old_store, tmp_path):
+    shutil.copytree(old_store[0], tmp_path / "store")
+    return tmp_path / "store"
+
+
+def upgrade(path, keys, disk=None, told=None):
+    options = {} if disk is None else {"files": disk.files, "open_database": disk.open_database}
+    store = open_store(path, IDENTITY, upgrade=True, **options)
+    try:
+        records = open_logs(store, DOMAIN, ISSUER)[LogKind.RECORDS]
+        step = SealGrounds(records, keys.wrapping, os.urandom)
+        run_steps(store, store.find_upgrade(), [step], lambda *said: told is not None and told.append(said))
+    finally:
+        store.close()
+
+
+def check_upgraded(path, heads, keys):
+    store = open_store(path, IDENTITY)
+    try:
+        logs = open_logs(store, DOMAIN, ISSUER)
+        sealer = GroundSealer(logs[LogKind.RECORDS], keys.wrapping, os.urandom)
+        for entry, want in OLD.items():
+            found = sealer.open(entry, parse_history(store.get(layout.history_key(entry))))
+            assert [(c.status, c.at_ms, c.officer, c.ground) for c in found] == want
+        assert store.find_upgrade() is None
+        assert Checker(store, logs, heads).run() == []
+    finally:
+        store.close()
+
+
+def holds_ground(path):
+    return [file for file in path.rglob("*") if file.is_file() and GROUND.encode() in file.read_bytes()]
+
+
+def test_grounds_are_sealed_and_gone_from_the_disk(old, old_store):
+    _, heads, keys = old_store
+    assert holds_ground(old)
+    told = []
+    upgrade(old, keys, told=told)
+    assert told == [("seal-grounds", 0), ("seal-grounds", 2)]
+    check_upgraded(old, heads, keys)
+    # The copy alone still has them, until the log grows.
+    assert {file.relative_to(old).parts[0] for file in holds_ground(old)} == {COPY}
+
+
+def test_the_copy_goes_with_the_first_entry(old, old_store):
+    _, heads, keys = old_store
+    upgrade(old, keys)
+    store = open_store(old, IDENTITY)
+    batch = Batch()
+    batch.put(b"v\x00\x09", b"item:1")
+    store.commit(batch)
+    assert (old / COPY).is_dir()
+    batch = Batch()
+    batch.append("records.0/entries", b"x")
+    store.commit(batch)
+    store.close()
+    assert not (old / COPY).exists()
+    assert holds_ground(old) == []
+    with raises_code(NotFound, "upgrade-copy-missing"):
+        undo_upgrade(old, IDENTITY)
+    del heads
+
+
+def test_an_old_store_is_not_read_half_upgraded(old, old_store):
+    with raises_code(Conflict, "store-format-older"):
+        open_store(old, IDENTITY)
+    open_store(old, IDENTITY, upgrade=True).close()
+    with raises_code(Conflict, "store-format-older"):
+        open_store(old, IDENTITY)
+    upgrade(old, old_store[2])
+    check_upgraded(old, *old_store[1:])
+
+
+def count_calls(source, keys, path):
+    shutil.copytree(source, path)
+    disk = FaultyDisk(Faults())
+    upgrade(path, keys, disk)
+    return len(disk.faults.calls)
+
+
+@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("mode", ["fail-before", "fail-after"])
+def test_an_upgrade_that_dies_at_any_call_goes_on(old_store, tmp_path, mode, stride):
+    source, heads, keys = old_store
+    calls = count_calls(source, keys, tmp_path / "whole")
+    assert calls > 20
+    for at in range(0, calls, stride):
+        path = tmp_path / f"{at}"
+        shutil.copytree(source, path)
+        with pytest.raises(NodeError):
+            upgrade(path, keys, FaultyDisk(Faults(at, mode)))
+        upgrade(path, keys)
+        check_upgraded(path, heads, keys)
+        shutil.rmtree(path)
+
+
+def test_undone_before_anything_was_appended(old, old_store):
+    before = histories_of(old)
+    upgrade(old, old_store[2])
+    undo_upgrade(old, IDENTITY)
+    assert format_of(old) == 1
+    assert histories_of(old) == before
+    assert sorted(path.name for path in old.iterdir()) == ["main", "secrets", "streams"]
+    upgrade(old, old_store[2])
+    check_upgraded(old, *old_store[1:])
+
+
+def test_an_undo_that_was_cut_off_goes_on(old, old_store):
+    upgrade(old, old_store[2])
+    (old / "secrets").rename(old / "secrets.after")
+    with raises_code(Conflict, "store-undo-unfinished"):
+        open_store(old, IDENTITY, upgrade=True)
+    undo_upgrade(old, IDENTITY)
+    assert format_of(old) == 1
+    upgrade(old, old_store[2])
+    check_upgraded(old, *old_store[1:])
+
+
+def test_a_newer_store_is_refused_and_left_as_it_was(old, old_store):
+    upgrade(old, old_store[2])
+    (old / FORMAT_FILE).write_text(f"{FORMAT + 1}\n")
+    before = {path: path.stat().st_mtime_ns for path in old.rglob("*")}
+    for upgrading in (False, True):
+        with pytest.raises(Conflict) as caught:
+            open_store(old, IDENTITY, upgrade=upgrading)
+        assert caught.value.code == "store-format-newer"
+        assert f"got format {FORMAT + 1}" in caught.value.message
+    assert {path: path.stat().st_mtime_ns for path in old.rglob("*")} == before
+
+
+def test_what_a_lost_secret_had_sealed_is_dropped_and_counted(old, old_store):
+    store = open_store(old, IDENTITY, upgrade=True)
+    batch = Batch()
+    batch.delete_secret(layout.secret_key(LogKind.RECORDS, 3))
+    store.commit(batch)
+    step = SealGrounds(open_logs(store, DOMAIN, ISSUER)[LogKind.RECORDS], old_store[2].wrapping, os.urandom)
+    run_steps(store, store.find_upgrade(), [step], lambda *_: None)
+    assert step.lost == 2
+    assert [change.sealed for change in parse_history(store.get(layout.history_key(3)))] == [b"", b""]
+    store.close()
+
+
+def test_a_format_file_that_contradicts_the_databases_is_named(old):
+    (old / FORMAT_FILE).write_text(f"{FORMAT}\n")
+    with raises_code(Fatal, "store-corrupt"):
+        open_store(old, IDENTITY, upgrade=True)
+    Path(old / FORMAT_FILE).write_text("?\n")
+    open_store(old, IDENTITY, upgrade=True).close()
+
+
+def format_of(path):
+    database = open_leveldb(str(path / "main"), MAIN_TUNING, create=False)
+    try:
+        return msgpack.unpackb(database.snapshot().get(STORE_KEY))[0]
+    finally:
+        database.close()
+
+
+def histories_of(path):
+    database = open_leveldb(str(path / "main"), MAIN_TUNING, create=False)
+    try:
+        return [database.snapshot().get(layout.history_key(entry)) for entry in OLD]
+    finally:
+        database.close()
