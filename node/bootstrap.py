@@ -180,7 +180,6 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         )
         pool = IssuingPool(setup, settings.workers)
         stack.callback(pool.close)
-        pool.warm()
         identity_text = f"{network.domain}/{settings.member}"
         data_dir = settings.path(settings.data_dir)
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -191,6 +190,8 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         keys = fit_log_keys(keys, keys_dir, passphrase, store)
         uploads = Uploads(data_dir / "uploads", settings.max_upload_bytes)
         node = _build(stack, settings, network, keys, item_files, store, pool, uploads, clock)
+        # The workers load what they need while the store opens.
+        pool.warm()
         # What was loaded stays for good; looking at all of it again takes the collector tens of milliseconds.
         gc.collect()
         gc.freeze()
