@@ -67,10 +67,10 @@ def measure_growth(scratch, rows, *, starts, rows_a_file=ROWS_A_FILE, say=lambda
         "rows": rows,
         "rows_a_step": rows_a_file,
         "steps": steps,
-        "first_million_rate": _rate(steps, lambda step: step["size"] <= MILLION),
-        "last_million_rate": _rate(steps, lambda step: step["size"] > rows - MILLION),
+        "first_million": _sum_up(steps, lambda step: step["size"] <= MILLION),
+        "last_million": _sum_up(steps, lambda step: step["size"] > rows - MILLION),
         "peak_mib": max(step["anonymous_mib"] for step in steps),
-        "longest_commit_ms": max(step["longest_ms"]["commit"] for step in steps),
+        "longest_ms": {name: max(step["longest_ms"][name] for step in steps) for name in TIMED},
         "disk_bytes_a_record": {name: round(size / rows) for name, size in disk.items()},
         "restart_seconds": round(started, 2),
         "starts": starts,
@@ -172,10 +172,14 @@ def _measure_proofs(reader, size):
     }
 
 
-def _rate(steps, wanted):
-    """Rows a second over the steps that are wanted; over all of them when none is (a short run)."""
+def _sum_up(steps, wanted):
+    """Rate and processor time over the steps that are wanted; over all of them when none is (a short run)."""
     chosen = list(filter(wanted, steps)) or steps
-    return round(sum(step["rows"] for step in chosen) / sum(step["seconds"] for step in chosen))
+    count = sum(step["rows"] for step in chosen)
+    return {
+        "rows_per_second": round(count / sum(step["seconds"] for step in chosen)),
+        "cpu_us_a_row": round(sum(step["cpu_us_a_row"] * step["rows"] for step in chosen) / count, 1),
+    }
 
 
 def _line(step):
