@@ -35,13 +35,14 @@ from node.records.catalogue import load_builtin_items, load_item
 from node.records.headers import find_header
 from node.service.assembly import Keys, Ports, assemble, log_numbers, open_logs
 from node.service.fsck.checker import Checker
+from node.service.fsck.seals import SealCheck
 from node.service.layout import LogKind
 from node.service.publishing import LogKeys
 from node.service.services import Identity, Services
 from node.service.upgrades import SealGrounds
 from node.storage.files import OsFiles
 from node.storage.heads import DiskHeadFiles
-from node.storage.keyfiles import NodeKeys, find_newest_log_keys, load_keys
+from node.storage.keyfiles import NodeKeys, find_newest_log_keys, load_keys, load_wrapping_key
 from node.storage.opening import open_store, undo_upgrade
 from node.storage.state import FORMAT
 from node.storage.upgrading import run_steps
@@ -274,16 +275,20 @@ def hold_store(settings: Settings) -> Iterator[None]:
 
 
 def check_store(
-    settings: Settings, progress: Callable[[str, int], None] = lambda _log, _count: None
+    settings: Settings,
+    progress: Callable[[str, int], None] = lambda _log, _count: None,
+    *,
+    passphrase: str | None = None,
 ) -> tuple[list[Finding], dict[str, int]]:
     """Check the whole store of a node that is stopped.
 
     Args:
         settings: Of its home directory.
         progress: Told the log and how many of its entries were checked, now and then.
+        passphrase: Of the key files; with it everything sealed is checked, too.
 
     Returns:
-        What is wrong, and how much was looked at.
+        What is wrong, and how much was looked at; ``sealed`` is 0 without a passphrase.
 
     Raises:
         Unavailable: The node is running.
@@ -295,7 +300,12 @@ def check_store(
         logs = open_logs(store, network.domain, member)
         heads = DiskHeadFiles(settings.path(settings.head_dir))
         checker = Checker(store, logs, heads, progress)
-        return checker.run(), asdict(checker.counts)
+        findings, sealed = checker.run(), 0
+        if passphrase is not None:
+            seals = SealCheck(load_wrapping_key(settings.path(settings.keys_dir), passphrase))
+            findings += [found for log in logs.values() for own in log.readers for found in seals.run(own)]
+            sealed = seals.count
+        return findings, asdict(checker.counts) | {"sealed": sealed}
     finally:
         store.close()
 

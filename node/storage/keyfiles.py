@@ -259,6 +259,15 @@ def adopt_next_operator(directory: Path) -> None:
     OsFiles().sync_dir(str(directory))
 
 
+def load_wrapping_key(directory: Path, passphrase: str) -> bytes:
+    """Load the key under which secrets are wrapped, 32 bytes.
+
+    Raises:
+        NodeError: As for ``load_keys``.
+    """
+    return parse_keystore(_load(directory / "wrapping.json"), passphrase)
+
+
 def store_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner reads, durably and whole.
 

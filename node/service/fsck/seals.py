@@ -18,7 +18,7 @@ from node.core.encoding import encode_b64u
 from node.crypto.wrap import unwrap_secret
 from node.errors import NotFound
 from node.records.secret import values_key
-from node.service.fsck.findings import Finding, guarded
+from node.service.fsck.findings import Finding, guarded, name_of
 from node.service.layout import LogKind
 
 if TYPE_CHECKING:
@@ -30,37 +30,43 @@ if TYPE_CHECKING:
 _NONCE = bytes(12)
 
 
-def check_seals(reader: LogReader, wrapping_key: bytes) -> Iterator[Finding]:
-    """Check the sealed values of every entry of one log.
+class SealCheck:
+    """Checks the sealed values of all logs.
 
     Args:
-        reader: The log.
         wrapping_key: Of this node, 32 bytes.
+
+    Attributes:
+        count: Entries whose seal was checked.
     """
-    yield from guarded(f"{reader.kind.text} seals", partial(_check_all, reader, wrapping_key))
 
+    def __init__(self, wrapping_key: bytes) -> None:
+        self._wrapping_key = wrapping_key
+        self.count = 0
 
-def _check_all(reader: LogReader, wrapping_key: bytes) -> Iterator[Finding]:
-    for index, row in reader.rows(0, reader.size()):
-        if row.values_length:
-            place = f"{reader.kind.text} entry {index}"
-            yield from guarded(place, partial(_check_seal, reader, place, index, row, wrapping_key))
+    def run(self, reader: LogReader) -> Iterator[Finding]:
+        """Check every entry of one log."""
+        yield from guarded(f"{name_of(reader)} seals", partial(self._check_log, reader))
 
+    def _check_log(self, reader: LogReader) -> Iterator[Finding]:
+        for index, row in reader.rows(0, reader.size()):
+            if row.values_length:
+                place = f"{name_of(reader)} entry {index}"
+                yield from guarded(place, partial(self._check_entry, reader, place, index, row))
 
-def _check_seal(
-    reader: LogReader, place: str, index: int, row: Row, wrapping_key: bytes
-) -> Iterator[Finding]:
-    try:
-        wrapped = reader.wrapped_secret(index)
-    except NotFound:
-        return
-    stored = reader.values(row)
-    if reader.kind is LogKind.RECORDS:
-        name, sealed = str(UUID(bytes=row.key)), stored[1 + stored[0] :]
-    else:
-        name, sealed = encode_b64u(row.key), stored
-    secret = unwrap_secret(wrapping_key, wrapped, name)
-    try:
-        AESGCM(values_key(secret)).decrypt(_NONCE, sealed, name.encode("ascii"))
-    except InvalidTag:
-        yield Finding("values-seal", place, "sealed values do not open under their secret")
+    def _check_entry(self, reader: LogReader, place: str, index: int, row: Row) -> Iterator[Finding]:
+        try:
+            wrapped = reader.wrapped_secret(index)
+        except NotFound:
+            return
+        self.count += 1
+        stored = reader.values(row)
+        if reader.kind is LogKind.RECORDS:
+            name, sealed = str(UUID(bytes=row.key)), stored[1 + stored[0] :]
+        else:
+            name, sealed = encode_b64u(row.key), stored
+        secret = unwrap_secret(self._wrapping_key, wrapped, name)
+        try:
+            AESGCM(values_key(secret)).decrypt(_NONCE, sealed, name.encode("ascii"))
+        except InvalidTag:
+            yield Finding("values-seal", place, "sealed values do not open under their secret")

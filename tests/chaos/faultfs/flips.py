@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from node.errors import Conflict, Fatal, NodeError
 from node.log.checkpoint import parse_signed_checkpoint
 from node.log.merkle import leaf_hash, root_of
-from node.service.fsck.seals import check_seals
+from node.service.fsck.seals import SealCheck
 from tests.chaos.faultfs.days import DiskWorld
 from tests.support.clock import ManualClock
 from tests.support.node_world import WHY
@@ -57,7 +57,7 @@ def look_at(root, told, now, true_leaves=None):
         code = world.services.state()["code"]
         findings = list(world.check())
         for reader in world.services.readers.values():
-            findings += check_seals(reader, world.keys.wrapping)
+            findings += SealCheck(world.keys.wrapping).run(reader)
         with suppress(NodeError):
             world.join()
         failed, facts = read_all(world)
