@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import tomllib
 import warnings
+import zipfile
 from functools import cache, partial
 from pathlib import Path
 
@@ -24,10 +25,11 @@ from node.client.api import NodeClient
 from node.config import parse_settings
 from node.errors import InvalidInput, NodeError
 from node.readers.frames import FAILURE, HEAD, HEADS_END, ROWS, ROWS_END, receive_frame, send_frame
-from node.readers.opening import open_table
+from node.readers.opening import find_format, open_table
+from node.readers.sheet_xml import Book
 from node.readers.table import Limits
 from node.readers.workbook import _Child
-from node.records.chunks import encode_chunk, parse_chunk
+from node.records.chunks import CELL_TYPES, encode_chunk, parse_chunk
 from node.records.headers import find_header, map_headers
 from node.records.rows import RowValidator
 from node.service.tokens import TokenEntry, encode_tokens, parse_tokens
@@ -43,6 +45,7 @@ from node.storage.state import (
 )
 from tests.fuzz.case import Target, as_text, check_error
 from tests.support.rows import ISSUER, PERMIT, PERMIT_ROW, TODAY, build_row
+from tests.support.workbooks import store_parts
 
 # It tells what is wrong with every form, at length.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
@@ -134,6 +137,37 @@ def _directory():
     directory = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return directory
+
+
+def _workbook_parts(data):
+    """Parts of a workbook, each behind a line ``@name``, in a good archive."""
+    parts = {}
+    for part in data.split(b"\n@")[:10]:
+        name, _, content = part.lstrip(b"@").partition(b"\n")
+        parts[name.decode("utf-8", "replace") or "x"] = content
+    with zipfile.ZipFile(_directory() / "parts.xlsx", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    _read_workbook(_directory() / "parts.xlsx")
+
+
+def _workbook_archive(data):
+    path = _directory() / "archive.xlsx"
+    path.write_bytes(data)
+    if find_format(path, LIMITS) == "xlsx":
+        _read_workbook(path)
+
+
+def _read_workbook(path):
+    book = Book(path, LIMITS)
+    try:
+        for name, part in book.sheets:
+            assert type(name) is str
+            book.size_of(part)
+            for row in book.read_rows(part):
+                assert CELL_TYPES.issuperset(map(type, row))
+    finally:
+        book.close()
 
 
 class _Pipes:
@@ -280,6 +314,38 @@ def _ndjson_seeds():
     ]
 
 
+@cache
+def _workbook():
+    sheet = (
+        '<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="inlineStr"><is><t>b &amp; c</t></is></c></row>'
+        '<row r="3"><c r="A3"><v>12.5</v></c><c r="C3" s="1"><v>45000</v></c><c r="D3" t="b"><v>1</v></c>'
+        '<c r="E3" t="str"><f>A1</f><v>x</v></c><c r="F3" t="e"><v>#REF!</v></c></row><row r="5"/>'
+    )
+    path = _directory() / "seed.xlsx"
+    store_parts(
+        path,
+        sheet,
+        workbook_pr='<workbookPr date1904="1"/>',
+        strings="<si><t>a</t></si><si><r><t>b</t></r><r><t>c</t></r></si>",
+        styles='<numFmts><numFmt numFmtId="200" formatCode="yyyy-mm-dd"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="200"/></cellXfs>',
+    )
+    return path
+
+
+def _part_seeds():
+    with zipfile.ZipFile(_workbook()) as archive:
+        return [b"\n".join(b"@" + name.encode() + b"\n" + archive.read(name) for name in archive.namelist())]
+
+
+def _archive_seeds():
+    # Times and compression of an archive differ; this one has neither.
+    packed = io.BytesIO()
+    with zipfile.ZipFile(_workbook()) as archive, zipfile.ZipFile(packed, "w") as plain:
+        for name in archive.namelist():
+            plain.writestr(zipfile.ZipInfo(name), archive.read(name))
+    return [packed.getvalue()]
+
+
 def _message_seeds():
     row = build_row(item=PERMIT)
     pipe = io.BytesIO()
@@ -366,6 +432,45 @@ TARGETS = (
         "as csv",
         words=(b"1e400", b"1E-7", b"0.10", b"{}"),
         largest=16_384,
+    ),
+    Target(
+        "workbook-parts",
+        "node.readers.sheet_xml.Book, parts of a workbook in a good archive",
+        _workbook_parts,
+        _part_seeds,
+        "as csv",
+        words=(
+            b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
+            b"&b;",
+            b"<row>",
+            b"</row>",
+            b"<c r='ZZZZZ1'><v>1</v></c>",
+            b"<c r='A99999999'/>",
+            b"<v>1e400</v>",
+            b"<v>-1</v>",
+            b"<mergeCell ref='A1:XFD1048576'/>",
+            b"<![CDATA[",
+            b"encoding='utf-16'",
+            b"&#0;",
+            b"<t>" * 300,
+        ),
+    ),
+    Target(
+        "workbook-archive",
+        "node.readers.opening.find_format and the archive of a workbook",
+        _workbook_archive,
+        _archive_seeds,
+        "as csv",
+        words=(
+            b"PK\x01\x02",
+            b"PK\x03\x04",
+            b"PK\x05\x06",
+            b"PK\x06\x06",
+            b"PK\x06\x07",
+            b"\xff" * 4,
+            b"EncryptedPackage",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        ),
     ),
     Target(
         "reader-messages",

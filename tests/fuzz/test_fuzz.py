@@ -13,7 +13,17 @@ from tests.fuzz.page import PAGE, build_page
 from tests.fuzz.table import TARGETS
 
 MAX_CORPORA_BYTES = 1_500_000
-COSTLY = {"catalogue-item", "chain-client", "client-answer", "csv", "evidence-verify", "keystore", "ndjson"}
+COSTLY = {
+    "catalogue-item",
+    "chain-client",
+    "client-answer",
+    "csv",
+    "evidence-verify",
+    "keystore",
+    "ndjson",
+    "workbook-archive",
+    "workbook-parts",
+}
 """A case of these takes most of a millisecond; they get fewer."""
 
 RANDOMISED = {"evidence", "evidence-verify", "note", "signed-checkpoint"}
