@@ -19,7 +19,7 @@ from node.core.members import check_list, check_text
 from node.errors import InvalidInput
 from node.records.fields import DISCLOSURE_CLASSES, Field, parse_field, parse_values, texts
 from node.records.headers import HeaderTable, build_header_table
-from node.records.issue import MAX_DISCLOSURES
+from node.records.profile import MAX_DISCLOSURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

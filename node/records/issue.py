@@ -21,6 +21,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
+from pybase64 import b64encode
 
 from node.core.canonical import encode_json
 from node.core.encoding import MAX_SAFE_INTEGER, encode_b64u
@@ -30,8 +31,9 @@ from node.crypto.jws import ALGORITHM
 from node.errors import InvalidInput
 from node.records.conditions import build_picker
 from node.records.names import SUBJECT, Vct, check_field_code, encode_vct, parse_status_uri
+from node.records.profile import ABSENT, DIGEST_STEP, MAX_DISCLOSURES, RECORD_TYP
 from node.records.sealed import Subject, check_subject, check_texts
-from node.records.secret import DIGEST_BYTES, DIGEST_CHARACTERS, SALT_CHARACTERS, raw_decoys, salt_text
+from node.records.secret import DIGEST_BYTES, DIGEST_CHARACTERS, SALT_CHARACTERS, raw_decoys, raw_salts
 from node.records.status import LIST_SIZE
 
 if TYPE_CHECKING:
@@ -39,19 +41,12 @@ if TYPE_CHECKING:
 
     from node.crypto.ed25519 import Ed25519Signer
 
-RECORD_TYP: Final = "credit-record+sd-jwt"
-DIGEST_STEP: Final = 8
-"""``_sd`` is filled up with decoys to a multiple of this."""
-MAX_DISCLOSURES: Final = 248
-"""Greatest number of disclosures, the subject included; every place in ``_sd`` then fits one byte below 255."""
 _MAX_SHAPES: Final = 1_024
 MAX_DISCLOSED_BYTES: Final = 1 << 19
 """Greatest size of all disclosures of a record, a separator behind each, so that every presentation stays within
 its bound."""
-ABSENT: Final = 255
-"""Mark in ``positions`` for a field that has no disclosure."""
-
 _HEAD_CHARACTERS: Final = 36
+_URL_SAFE: Final = b"-_"
 _BETWEEN: Final = b",\n  "
 _NO_TAIL: Final = b""
 """Stands for the tail of an empty field."""
@@ -264,7 +259,7 @@ class Issuer:
 
     def _encode_heads(self, secret: bytes) -> tuple[bytes, ...]:
         """Encode the heads of all possible disclosures of a record."""
-        salts = self._split_salts(salt_text(secret, len(self._names)))
+        salts = self._split_salts(_encode_b64u(raw_salts(secret, len(self._names))))
         heads: tuple[bytes, ...] = self._split_heads(_encode_b64u(b'["%b"' % b'"["'.join(salts)))
         return heads
 
@@ -358,7 +353,7 @@ def _encode_tails(name: str, array: bytes) -> list[bytes]:
 
 
 def _encode_b64u(data: bytes) -> bytes:
-    return b2a_base64(data, newline=False).replace(b"+", b"-").replace(b"/", b"_")
+    return b64encode(data, _URL_SAFE)
 
 
 def _encode_leaf(leaf: bytes) -> str:

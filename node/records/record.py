@@ -36,8 +36,8 @@ from node.records.disclosure import (
     open_disclosures,
     parse_disclosure,
 )
-from node.records.issue import ABSENT, DIGEST_STEP, MAX_DISCLOSURES, RECORD_TYP, Issued, Issuer
 from node.records.names import SUBJECT, StatusUri, Vct, check_field_code, parse_status_uri, parse_vct
+from node.records.profile import ABSENT, DIGEST_STEP, MAX_DISCLOSURES, RECORD_TYP
 from node.records.sdjwt import split_sd_jwt
 from node.records.sealed import (
     Subject,
@@ -61,8 +61,6 @@ __all__ = [
     "MAX_RECORD_BYTES",
     "RECORD_TYP",
     "SUBJECT",
-    "Issued",
-    "Issuer",
     "Presentation",
     "Record",
     "RecordClaims",

@@ -15,6 +15,7 @@ from hashlib import shake_256
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
+from node.core.encoding import encode_b64u
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -63,16 +64,15 @@ def values_key(secret: bytes) -> bytes:
     return _squeeze(_VALUES_PREFIX, secret, 32)
 
 
-def salt_text(secret: bytes, count: int) -> bytes:
-    """Derive the salts of disclosures 0 to ``count - 1``, present or not: 24 base64url characters each, back to back."""
-    # One base64 call for all of them: no salt shares a character with its neighbour.
-    raw = _squeeze(_SALTS_PREFIX, secret, SALT_BYTES * count)
-    return b2a_base64(raw, newline=False).replace(b"+", b"-").replace(b"/", b"_")
+def raw_salts(secret: bytes, count: int) -> bytes:
+    """Derive the salts of disclosures 0 to ``count - 1``, present or not: 18 bytes each, back to back."""
+    return _squeeze(_SALTS_PREFIX, secret, SALT_BYTES * count)
 
 
 def salts(secret: bytes, count: int) -> list[str]:
     """Derive the salts of disclosures 0 to ``count - 1``, present or not, as 24 base64url characters each."""
-    text = salt_text(secret, count).decode("ascii")
+    # One base64 call for all of them: no salt shares a character with its neighbour.
+    text = encode_b64u(raw_salts(secret, count))
     return [
         text[start : start + SALT_CHARACTERS] for start in range(0, SALT_CHARACTERS * count, SALT_CHARACTERS)
     ]

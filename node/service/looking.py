@@ -34,7 +34,7 @@ from node.crypto.wrap import unwrap_secret, wrap_secret
 from node.errors import AccessDenied, Fatal, InvalidInput, NotFound, Unavailable, Verification
 from node.records.disclosure import digest_of
 from node.records.identity import find_identities, identity_digest
-from node.records.issue import ABSENT
+from node.records.profile import ABSENT
 from node.records.record import SUBJECT, parse_record, present_record, released_digests
 from node.records.sealed import open_values
 from node.records.secret import values_key

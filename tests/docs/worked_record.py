@@ -18,9 +18,9 @@ from node.crypto.wrap import wrap_secret
 from node.log.merkle import leaf_hash
 from node.records.catalogue import load_builtin_items
 from node.records.disclosure import build_disclosure, digest_of
+from node.records.issue import Issuer
 from node.records.names import StatusUri, Vct, encode_status_uri, encode_vct
 from node.records.record import (
-    Issuer,
     Subject,
     parse_record,
     present_record,

@@ -109,6 +109,7 @@ def test_hashes_and_signatures_of_a_record(worker_calls):
 def test_calls_in_a_worker(worker_calls):
     """No function of ours is called for each field; base64 and JSON are made for a record, or a column, at once."""
     assert worker_calls["python"] <= 40 * ROWS
+    assert worker_calls["b64encode"] == 5 * ROWS  # salts, heads, digests, payload, signature
     assert worker_calls["b2a_base64"] <= 6 * ROWS
     assert worker_calls["dumps"] <= (1 + len(PENALTY.fields))
     assert worker_calls.total() <= 185 * ROWS

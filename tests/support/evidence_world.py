@@ -23,8 +23,9 @@ from node.log.anchor import Anchor, anchor_commitment
 from node.log.checkpoint import Checkpoint, build_origin, log_id, parse_origin, sign_checkpoint
 from node.log.merkle import leaf_hash, node_hash, path_of, root_of
 from node.log.proof import TlogProof, encode_tlog_proof
+from node.records.issue import Issuer
 from node.records.names import StatusUri, Vct, encode_status_uri
-from node.records.record import Issuer, Subject, present_record
+from node.records.record import Subject, present_record
 from node.records.status import StatusList, build_status_head, encode_status_token, status_path, token_digest
 
 START = 1_790_000_000

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from node.crypto.ed25519 import Ed25519Signer
 from node.errors import NotFound
+from node.records.issue import Issuer
 from node.records.names import StatusUri, Vct, encode_status_uri
-from node.records.record import Issuer, Subject
+from node.records.record import Subject
 
 MEMBER = "11330100002489014L"
 OTHER_MEMBER = "113301060024960114"

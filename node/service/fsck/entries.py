@@ -16,8 +16,8 @@ from node.core.types import EntryIndex
 from node.errors import InvalidInput
 from node.log.merkle import leaf_hash
 from node.log.succession import parse_succession
-from node.records.issue import ABSENT, RECORD_TYP
 from node.records.names import parse_status_uri, parse_vct
+from node.records.profile import ABSENT, RECORD_TYP
 from node.records.status import LIST_SIZE, MAX_STATUS_HEAD_BYTES, STATUS_HEAD_TYP
 from node.records.token import parse_token
 from node.records.tombstone import TOMBSTONE_TYP, parse_tombstone

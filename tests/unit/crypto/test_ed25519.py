@@ -149,8 +149,6 @@ def test_signatures_are_those_of_another_library(seed, message):
     assert signer.sign(message) == other.sign(message)
 
 
-def test_who_only_verifies_does_not_load_the_library_that_signs():
-    program = (
-        "import sys, node.evidence.verify; sys.exit(any(name.startswith('nacl') for name in sys.modules))"
-    )
+def test_who_only_verifies_does_not_load_what_only_issuing_needs():
+    program = "import sys, node.evidence.verify; sys.exit(any(name.startswith(('nacl', 'pybase64')) for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

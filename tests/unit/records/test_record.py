@@ -7,9 +7,9 @@ import pytest
 
 from node.errors import InvalidInput, Verification
 from node.log.merkle import leaf_hash
+from node.records.issue import Issuer
 from node.records.names import StatusUri, encode_status_uri
 from node.records.record import (
-    Issuer,
     Subject,
     parse_record,
     present_record,
