@@ -234,7 +234,7 @@ class _Described(NamedTuple):
 
 def _read_description(answer: Any) -> _Described:
     try:
-        logs = [(log["origin"], *log["vkeys"]) for log in answer["logs"]]
+        logs = [(log["origin"], *log["vkeys"]) for log in (*answer["logs"], *answer["earlier_logs"])]
         texts = [answer["member"], *(text for log in logs for text in log)]
         if not all(isinstance(text, str) for text in texts) or any(len(log) != 3 for log in logs):  # noqa: PLR2004 - origin, two keys
             raise TypeError

@@ -59,6 +59,16 @@ def succeed(
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     *,
+    by_vote: Annotated[
+        bool,
+        typer.Option(
+            "--by-vote",
+            help=say(
+                "由本单位一票立即关闭（仅限唯一有表决权的成员），不等 24 小时",
+                "close at once by own vote, without the 24 hours; for the only governing member of a network",
+            ),
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help=say("不再询问", "do not ask"))] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -82,13 +92,13 @@ def succeed(
             kinds = choose_logs(department, account, wanted, reason.value)
             if not as_json:
                 print_account(account.to_json())
-                _print_plan([department.stage(kind) for kind in kinds])
+                _print_plan([department.stage(kind) for kind in kinds], by_vote=by_vote)
             if not yes and not _confirmed(department, kinds):
                 print_line(say("未作任何更改", "nothing was changed"))
                 return
             with LiveLine() as line:
                 line.tell(say("等待链确认", "waiting for the chain"))
-                progress = advance(department, kinds, reason.value, time.sleep)
+                progress = advance(department, kinds, reason.value, time.sleep, by_vote=by_vote)
     if as_json:
         print_json(_to_json(progress))
     else:
@@ -127,9 +137,16 @@ def _confirmed(department: Department, kinds: Sequence[LogKind]) -> bool:
     )
 
 
-def _print_plan(stages: Sequence[Stage]) -> None:
+def _print_plan(stages: Sequence[Stage], *, by_vote: bool) -> None:
     for stage in stages:
         place = f"{stage.kind.text}/{stage.number}"
+        if by_vote and stage.state in {"announce", "waiting"}:
+            what = say(
+                f"立即关闭 {stage.predecessor}，开后继日志 {place}",
+                f"close {stage.predecessor} now, and open {place}",
+            )
+            print_line(f"· {what}")
+            continue
         what = {
             "announce": say(
                 f"请合约关闭 {stage.predecessor}，24 小时后生效；之后再次运行本命令，开后继日志 {place}",

@@ -215,6 +215,15 @@ def _type(argument: Mapping[str, Any]) -> str:
     return f"({','.join(_types(argument['components']))}){kind[len('tuple') :]}"
 
 
+def encode_values(types: tuple[str, ...], *values: Any) -> bytes:
+    """Encode values as ``abi.encode`` does, for calls that carry others inside.
+
+    Raises:
+        InvalidInput: ``chain-call``.
+    """
+    return _encode("values", types, values)
+
+
 def _encode(what: str, types: tuple[str, ...], values: Sequence[Any]) -> bytes:
     try:
         return _CODEC.encode(types, values)

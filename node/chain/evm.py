@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from node.chain.abi import encode_values
 from node.chain.account import ChainAccount
 from node.chain.contracts import (
     NO_ID,
@@ -17,6 +18,7 @@ from node.chain.contracts import (
 )
 from node.chain.probe import Capabilities, probe_capabilities, probe_chain
 from node.chain.rpc import CallReverted
+from node.crypto.secp256k1 import encode_address
 from node.errors import InvalidInput
 from node.ports import TransactionOutcome
 
@@ -46,6 +48,13 @@ _Read = TypeVar("_Read")
 ANCHOR_GAS: Final = 250_000
 """For each log in the transaction; the budget is 115,000 in the worst case."""
 OPEN_LOG_GAS: Final = 600_000
+CLOSE_LOG_GAS: Final = 150_000
+ROTATE_GAS: Final = 200_000
+PROPOSE_GAS: Final = 1_000_000
+RESOLVE: Final = 8
+"""Number of IMemberRegistry.Action.Resolve."""
+VOTE_CLOSE: Final = 1
+"""AnchorLog.onVote: close a log."""
 REGISTER_GAS: Final = 100_000
 REGISTER_KEY_GAS: Final = 250_000
 """For each key, the longest public data included."""
@@ -120,10 +129,32 @@ class EvmChain:
             nonce=nonce,
         )
 
+    def sign_rotate_operator(self, address: str, nonce: int) -> SignedTransaction:
+        """Sign the announcement that another operator key takes over after the contract's notice of 24 hours.
+
+        Args:
+            address: Of the new key, EIP-55; one that never was an operator's or recovery key's.
+            nonce: Of the key that signs, the present one.
+        """
+        data = self._registry.abi.encode_call("rotateOperator", address)
+        return self._account.sign(self._registry.address, data, gas=ROTATE_GAS, nonce=nonce)
+
     def sign_open_log(self, kind: int, n: int, predecessor: LogId | None, nonce: int) -> SignedTransaction:
         """Sign the opening of own log."""
         data = self._logs.abi.encode_call("openLog", kind, n, predecessor or NO_ID)
         return self._account.sign(self._logs.address, data, gas=OPEN_LOG_GAS, nonce=nonce)
+
+    def sign_close_log(self, log_id: LogId, nonce: int) -> SignedTransaction:
+        """Sign the announcement that own log is to be closed."""
+        data = self._logs.abi.encode_call("closeLog", log_id)
+        return self._account.sign(self._logs.address, data, gas=CLOSE_LOG_GAS, nonce=nonce)
+
+    def sign_close_by_vote(self, log_id: LogId, nonce: int) -> SignedTransaction:
+        """Sign a proposal, with own vote, that own log is closed at once."""
+        order = encode_values(("uint8", "bytes32", "uint64"), VOTE_CLOSE, log_id, 0)
+        payload = encode_values(("address", "bytes"), encode_address(self._logs.address), order)
+        data = self._registry.abi.encode_call("propose", RESOLVE, payload)
+        return self._account.sign(self._registry.address, data, gas=PROPOSE_GAS, nonce=nonce)
 
     def sign_anchor(self, requests: Sequence[AnchorRequest], nonce: int) -> SignedTransaction:
         """Sign one transaction that anchors one log or two."""

@@ -231,12 +231,22 @@ def test_the_loop_survives_what_a_turn_brings_and_says_it_once(world, capsys, er
     assert node.services.state()["mode"] == "ready"
 
 
-def test_a_read_only_node_leaves_the_chain_alone(world):
+def test_a_read_only_node_says_what_it_lacks_and_sends_nothing(world, capsys):
     node = world.node
     node.services.sequencer.set_read_only(Conflict("log-behind", "fewer entries"))
+    blocks, commits = len(node.chain.blocks), node.store.commits
     node.chain.away = True
+    assert node.loop._turn() == RETRY_SECONDS, "the chain is asked again soon"
+    assert node.services.describe()["account"]["chain_asked"] is False
+    node.chain.away = False
     assert node.loop._turn() == PERIOD_SECONDS
+    account = node.services.describe()["account"]
+    assert [(log["log"], log["verdict"], log["missing"]) for log in account["logs"]] == [
+        ("records", "continues", 0),
+        ("access", "continues", 0),
+    ]
     assert node.services.state()["code"] == "log-behind"
+    assert (len(node.chain.blocks), node.store.commits) == (blocks, commits)
 
 
 def test_a_wait_ends_with_the_node(world):
