@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli import backup, chain, evidence, imports, init, logs, node, policy, records, tokens
+from cli import backup, chain, evidence, imports, init, keys, logs, node, policy, records, tokens
 from cli.language import say
 from cli.output import print_line
 
@@ -32,6 +32,7 @@ app.command(
 app.command("restore", help=say("把备份放回主目录", "put a backup into a home directory"))(backup.restore)
 app.add_typer(node.app, name="node")
 app.add_typer(tokens.app, name="token")
+app.add_typer(keys.app, name="key")
 app.add_typer(records.app, name="record")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(policy.app, name="policy")
