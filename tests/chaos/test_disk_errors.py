@@ -33,7 +33,8 @@ def check_cases(cases):
         else:
             assert set(case["codes"]) <= REFUSED, case
     by_way = {way[0]: [case for case in cases if case["way"] == way[0]] for way in WAYS}
-    assert all(case["state"] == "ready" and not case["codes"] for case in by_way["short-write"])
+    for way in ("short-write", "slow-disk"):
+        assert all(case["state"] == "ready" and not case["codes"] for case in by_way[way]), way
     # An error that comes back from a sync or a write is never tried again: the writer stops.
     for way in (
         "io-error",

@@ -31,7 +31,11 @@ WAYS = (
     ("read-only-mount", "fail", errno.EROFS, "WTMORU", True),
     ("too-many-files", "fail", errno.EMFILE, "Oo", True),
     ("disk-gone", "fail", errno.EIO, "", True),
+    ("slow-disk", "delay", 2_000, "WS", True),
+    ("quota", "quota", 0, "", True),
 )
+QUOTA_BYTES = 997
+"""Step in which the disk gets larger; no write begins or ends there."""
 ROWS = range(100, 108)
 """Rows of the import that meets the errors."""
 
@@ -86,13 +90,17 @@ def run_case(case, chain, way, point):
         leaves = [line.leaf.hex() for line in world.lines()]
         case.told.note(leaves=leaves)
         faultfs.calls(restart=True)
-        faultfs.arm(point, None if lasting else point, action, error, ops)
+        if action == "quota":
+            faultfs.quota(point * QUOTA_BYTES)
+        else:
+            faultfs.arm(point, None if lasting else point, action, error, ops)
         try:
             codes = work(world, case.told.note)
-            reached = faultfs.calls() > point
+            reached = bool(codes) if action == "quota" else faultfs.calls() > point
             state = world.services.state()
         finally:
             faultfs.disarm()
+            faultfs.quota()
         if state["mode"] == "stopped":
             require_stopped(world)
         elif codes:
