@@ -15,11 +15,11 @@ from node.readers.opening import open_table
 from node.records.chunks import CHUNK_ROWS
 from node.records.chunks import parse_chunk as parse_rows
 from node.records.headers import find_header, map_headers
-from node.records.issue import Issuer
+from node.records.issue import Drafts, Issuer
 from node.records.names import StatusUri, Vct, encode_status_uri
 from node.records.record import Subject
-from node.records.rows import RowValidator, ValidRow
-from node.records.sealed import seal_values
+from node.records.rows import RowValidator
+from node.records.sealed import seal_packed
 from node.service.deciding import append_records, decide
 from node.service.issuing import ChunkIssuer, IssueTask, encode_task, parse_chunk
 from tests.bench.homes import ITEM, MEMBER, make_home, running_node
@@ -88,10 +88,10 @@ def measure_stages(scratch, file, *, chunks=STAGE_CHUNKS):
     stages = Stages([len(parse_rows(chunk).rows) for chunk in packed])
     parsed = stages.run("unpack", parse_rows, packed)
     validator = RowValidator(ITEM, map_headers(ITEM, header), issuer=MEMBER, today=TODAY)
-    valid = stages.run("validate", partial(_validate_each, validator), parsed)
+    valid = stages.run("validate", partial(_validate_all, validator), parsed)
     signer = Ed25519Signer(bytes(32))
     issuer = Issuer(MEMBER, Vct(DOMAIN, ITEM.name, ITEM.version), ITEM.field_codes, signer)
-    issued = stages.run("issue", partial(_issue_each, issuer), valid)
+    issued = stages.run("issue", partial(_issue_all, issuer), valid)
     stages.run(
         "sign", lambda entries: [signer.sign(entry[:-SIGNATURE_CHARACTERS]) for entry in entries], issued
     )
@@ -145,31 +145,27 @@ class Stages:
         return results
 
 
-def _validate_each(validator, chunk):
-    rows = [validator.check(row, number) for number, row in enumerate(chunk.rows, chunk.first_row)]
-    assert all(isinstance(row, ValidRow) for row in rows)
-    return rows
+def _validate_all(validator, chunk):
+    valid, refusals = validator.check_all(chunk.rows, chunk.first_row)
+    assert not refusals
+    return [row for _, row in valid]
 
 
-def _issue_each(issuer, rows):
-    uri = encode_status_uri(StatusUri(DOMAIN, MEMBER, 0))
-    return [
-        issuer.issue(
-            subject=Subject(row.subject_type, row.subject_id),
-            values=row.values,
-            jti=JTI,
-            status_uri=uri,
-            status_idx=1,
-            iat=1_790_000_000,
-            secret=SECRET,
-        ).jwt
-        for row in rows
-    ]
+def _issue_all(issuer, rows):
+    count, uri = len(rows), encode_status_uri(StatusUri(DOMAIN, MEMBER, 0))
+    drafts = Drafts(
+        subjects=[Subject(row.subject_type, row.subject_id) for row in rows],
+        rows=[row.values for row in rows],
+        jtis=[JTI] * count,
+        places=[(uri, 1)] * count,
+        secrets=[SECRET] * count,
+    )
+    return [issued.jwt for issued in issuer.issue_all(drafts, 1_790_000_000)]
 
 
 def _seal_each(rows):
     for row in rows:
-        seal_values(SECRET, JTI, Subject(row.subject_type, row.subject_id), row.values)
+        seal_packed(SECRET, JTI, row.packed)
         wrap_secret(SECRET, SECRET, JTI, NONCE)
 
 
