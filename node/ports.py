@@ -190,17 +190,13 @@ class Store(Reads, Protocol):
         ...
 
     def purge(self, ranges: Sequence[tuple[bytes, bytes]] = (), secrets: Sequence[bytes] = ()) -> bool:
-        """Remove deleted secrets, and what was deleted or replaced in ranges of keys, from the disk itself.
+        """Take deleted secrets, and what was replaced or deleted in ranges of keys, from the disk itself.
 
-        Gives False when a snapshot or scan of an older state still needs it: purge again later.
-
-        Args:
-            ranges: (first, last) of keys, none of them in use.
-            secrets: Keys of deleted secrets.
+        The bounds (first, last) of a range are no keys in use. False when a reader of an older state still needs it.
 
         Raises:
             InvalidInput: ``store-purge``: a secret is not deleted.
-            Fatal: ``store-commit-failed`` or ``store-poisoned``, as for a commit.
+            Fatal: As for a commit.
         """
         ...
 
@@ -479,7 +475,7 @@ class ChainStatus:
 
 
 class AnchorChain(Protocol):
-    """The chain as one member's node sees and uses it; safe to use from several threads.
+    """The chain as one member's node sees and uses it; safe to use from several threads. Signing sends and asks nothing.
 
     Raises (every method, unless it says otherwise):
         Unavailable: ``chain-away`` without an answer; ``chain-answer`` or ``chain-rpc`` when the answer is
@@ -520,29 +516,26 @@ class AnchorChain(Protocol):
         ...
 
     def sign_register_keys(self, keys: Sequence[KeyRegistration], nonce: int) -> SignedTransaction:
-        """Sign the registration of own keys; sends and asks nothing."""
+        """Sign the registration of own keys."""
         ...
 
     def sign_open_log(self, kind: int, n: int, predecessor: LogId | None, nonce: int) -> SignedTransaction:
-        """Sign the opening of own log (kind 1 records, 2 access); sends and asks nothing.
+        """Sign the opening of own log (kind 1 records, 2 access).
 
         Its two keys must have been registered before.
         """
         ...
 
     def sign_close_log(self, log_id: LogId, nonce: int) -> SignedTransaction:
-        """Sign the announcement that own log is to be closed; sends and asks nothing.
-
-        The log closes after the contract's notice, during which it can be called off.
-        """
+        """Sign the notice that own log is to be closed."""
         ...
 
     def sign_close_by_vote(self, log_id: LogId, nonce: int) -> SignedTransaction:
-        """Sign a proposal, with own vote, that own log is closed at once; sends and asks nothing."""
+        """Sign a proposal, and own vote, to close own log at once."""
         ...
 
     def sign_anchor(self, requests: Sequence[AnchorRequest], nonce: int) -> SignedTransaction:
-        """Sign one transaction that anchors one log or two; sends and asks nothing.
+        """Sign one transaction that anchors one log or two.
 
         Raises:
             InvalidInput: ``anchor-request`` for another number of logs.

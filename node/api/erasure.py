@@ -42,7 +42,7 @@ class ErasureView(BaseModel):
     final_by: int = Field(description="When the last backup with its secret has expired, in seconds.")
     tombstone: str = Field(description="The signed `tombstone+jwt`.")
     log: str = Field(description="Origin of the log that the tombstone is in.")
-    tombstone_index: int = Field(description="Its entry there: `ironcage log proof` proves it.")
+    tombstone_index: int = Field(description="Its entry there: `ironcage log prove` proves it.")
     tombstone_stage: str = Field(description="integrated, published or anchored")
     event: int = Field(description="Entry of the event in the access log.")
     purged: bool = Field(description="Whether the deleted bytes are gone from the node's disk.")

@@ -177,9 +177,8 @@ def test_the_files_of_the_store_hold_none_of_it(node, said):
     node.stop()
     files = [path for path in node.home.rglob("*") if path.is_file()]
     assert any(path.suffix == ".seg" for path in files)
-    # The ground of a change stays in the node, in the clear (docs/protocol: kept at home).
-    allowed = {GROUND}
-    found = {str(path): set(marks_in(path.read_bytes())) - allowed for path in files}
+    # Grounds of status changes too are sealed (docs/erasure.md).
+    found = {str(path): marks_in(path.read_bytes()) for path in files}
     assert {path: marks for path, marks in found.items() if marks} == {}
 
 
