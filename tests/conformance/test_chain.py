@@ -141,6 +141,29 @@ def test_a_member_has_one_open_log_of_a_kind(lab):
     assert (early.status, early.revert_reason.split("(")[0]) == (0, "PredecessorOpen")
 
 
+def test_a_log_closes_after_its_notice(lab):
+    log = GrowingLog(lab.open_log(RECORDS))
+    client = lab.client
+    announced = lab.settle(client.sign_close_log(log.log_id, client.next_nonce()))
+    assert announced.status == 1
+    info = client.log_info(log.log_id)
+    assert (info.closed, info.closes_at) == (False, announced.time + 86_400)
+    again = lab.settle(client.sign_close_log(log.log_id, client.next_nonce()))
+    assert (again.status, again.revert_reason.split("(")[0]) == (0, "AlreadyClosing")
+    log.grow(3)
+    anchored = lab.settle(client.sign_anchor([log.request()], client.next_nonce()))
+    assert anchored.status == 1, "it is open until then"
+
+
+def test_a_vote_that_needs_others_closes_nothing(lab):
+    log_id = lab.open_log(RECORDS)
+    client = lab.client
+    proposed = lab.settle(client.sign_close_by_vote(log_id, client.next_nonce()))
+    assert proposed.status == 1
+    info = client.log_info(log_id)
+    assert (info.closed, info.closes_at) == (False, None)
+
+
 def test_a_log_that_was_never_opened_is_not_found(lab):
     assert lab.client.log_head(UNKNOWN_LOG) is None
     assert lab.client.log_info(UNKNOWN_LOG) is None

@@ -25,6 +25,7 @@ class Successions:
     def __init__(self, world):
         self.world = world
         self.keys = {}
+        self._first = dict(world.keys.logs)
 
     def _create_keys(self, kind, number):
         member = self.world.identity.member
@@ -83,7 +84,7 @@ class Successions:
         """Start with the keys of the logs that the store has open now."""
         world = self.world
         logs = {
-            kind: self.keys.get((kind, number), world.keys.logs[kind])
+            kind: self.keys.get((kind, number), self._first[kind])
             for kind, number in log_numbers(world.store).items()
         }
         world.keys = replace(world.keys, logs=logs)

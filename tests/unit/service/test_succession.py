@@ -75,7 +75,7 @@ class Life:
         """The disk is gone; a backup is put back elsewhere, and the node started on it."""
         self.world.services.sequencer.close()
         self.world.store = store
-        self.world.start()
+        self.successions.start()
 
 
 @pytest.fixture
