@@ -66,6 +66,8 @@ def test_an_idle_worker_that_died_is_replaced_unnoticed(pool):
     pool.warm()
     for pid in pids(pool):
         kill(pid)
+        # Dead, and not yet collected: a worker that dies a moment later dies over the chunk.
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert len(parse_chunk(pool.issue(task(3)).result(60)).entries) == 3
 
 
