@@ -61,7 +61,7 @@ def run(module: str, *arguments, root: Path, journal: Path | None = None) -> str
         env=os.environ | settings(root, journal=journal),
         capture_output=True,
         check=False,
-        timeout=280,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     return done.stdout.decode()
