@@ -391,7 +391,7 @@ def test_one_function_of_the_node_opens_records():
             )
     assert calls == [
         # Checks with the wrapping key whether a stored secret opens; shows nothing.
-        ("node/service/fsck/seals.py", None, "_check_seal", "unwrap_secret"),
+        ("node/service/fsck/seals.py", "SealCheck", "_check_entry", "unwrap_secret"),
         # Seals the ground of a status change under the record's secret, and opens it for a look that is logged.
         ("node/service/grounds.py", "GroundSealer", "_key", "unwrap_secret"),
         # The values of an event, not of a record; who may call it is tested below.
