@@ -109,7 +109,7 @@ def _check_xlsx(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
         raise InvalidInput(
             "workbook-cut",
             "workbook is cut off or damaged, its archive cannot be opened: fetch or save it again",

@@ -51,7 +51,7 @@ class Book:
         self._strings: Strings | None = None
         try:
             self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError):
+        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
             raise InvalidInput(
                 "workbook-cut", "workbook is cut off or damaged: fetch or save it again"
             ) from None
