@@ -154,10 +154,11 @@ def restore(
     from node.bootstrap import check_store
     from node.config import load_settings
     from node.core.clock import SystemClock
-    from node.recovery import load_backup, take_stock_of
+    from node.recovery import load_backup, needs_upgrade, take_stock_of
     from node.recovery import restore as put_back
 
     findings = []
+    account: dict[str, Any] | None = None
     with reported(as_json=as_json):
         settings = load_settings(home)
         manifest = load_backup(settings, source)
@@ -177,10 +178,13 @@ def restore(
                 manifest,
                 lambda done: line.tell(read.format(f"{done / _MIB:.0f}", f"{total:.0f}")),
             )
+            if needs_upgrade(manifest):
+                check = False
             if check:
                 # What the head file and the chain say stands in the account below.
                 findings = [f for f in check_store(settings, line.tell_check)[0] if f.code not in _WITNESSES]
-        account = take_stock_of(settings).to_json()
+        if not needs_upgrade(manifest):
+            account = take_stock_of(settings).to_json()
     if as_json:
         shown = [{"code": f.code, "place": f.place, "detail": f.detail} for f in findings]
         print_json({"account": account, "findings": shown, "made_at": manifest.made_at})
@@ -194,7 +198,15 @@ def restore(
         if findings:
             columns = (say("代码", "code"), say("位置", "place"), say("说明", "detail"))
             print_table(columns, [(f.code, f.place, f.detail) for f in findings])
-        print_account(account)
+        if account is None:
+            print_line(
+                say(
+                    "备份由旧版本写成：启动节点时升级，之后用 `ironcage node status` 查看缺失",
+                    "An older release made it: it is upgraded at the node's start; `ironcage node status` says then what is missing",
+                )
+            )
+        else:
+            print_account(account)
     if findings:
         raise SystemExit(REFUSED)
 

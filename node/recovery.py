@@ -156,8 +156,13 @@ def load_backup(settings: Settings, backup: Path) -> Manifest:
     return manifest
 
 
+def needs_upgrade(manifest: Manifest) -> bool:
+    """Tell whether an older release made a backup: put back, it is upgraded at its start before anybody reads it."""
+    return manifest.format < FORMAT
+
+
 def restore(settings: Settings, backup: Path, manifest: Manifest, tell: Tell) -> None:
-    """Put a backup in place, and check that its logs are the ones that the manifest names.
+    """Put a backup in place, and check that its logs are the ones that the manifest names (if this release reads it).
 
     Raises:
         Conflict: ``restore-not-empty``, or what ``open_store`` refuses.
@@ -167,6 +172,8 @@ def restore(settings: Settings, backup: Path, manifest: Manifest, tell: Tell) ->
     store_dir = store_path(settings)
     store_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     restore_store(backup, manifest, store_dir, tell)
+    if needs_upgrade(manifest):
+        return
     store = open_store(store_dir, manifest.identity.encode())
     try:
         found = {(log.origin, log.size, log.root) for log in _logs_of(store, manifest.identity)}

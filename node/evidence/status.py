@@ -128,7 +128,11 @@ def check_logged(
             f"the status head, entry {found.value}, is older than the record, entry {record_index}, "
             "and says nothing about it",
         )
-    return Found(entry, f"{entry.log.text}，{found.zh}", f"{entry.log.text}: {found.en}")
+    zh, en = f"{entry.log.text}，{found.zh}", f"{entry.log.text}: {found.en}"
+    if entry.log.origin.n != record_entry.log.origin.n:
+        zh += f"；{record_entry.log.text} 已由后继日志接续，原因见后继日志首条"
+        en += f"; it succeeds {record_entry.log.text}, its first entry says why"
+    return Found(entry, zh, en)
 
 
 def check_commitment(asked: AskedChain, reference: AnchorReference, head: SignedHead) -> Found[Interval]:

@@ -21,7 +21,7 @@ from node.service.layout import LogKind
 from node.service.missing import take_stock
 from tests.support.department import Successions
 from tests.support.errors import raises_code
-from tests.support.node_world import WHY, ChainEyes, NodeWorld
+from tests.support.node_world import WHY, ChainEyes, NodeWorld, penalty
 
 RECORDS, ACCESS = LogKind.RECORDS, LogKind.ACCESS
 
@@ -152,6 +152,8 @@ def test_a_store_from_before_the_last_anchor_goes_on_under_successors(life):
     done = life.successions.succeed()
     assert [origin.rpartition("/")[2] for origin in done.begun] == ["1", "1"]
     go_on(life)
+    shown = life.verify(life.export(life.early)).render("en")
+    assert f"it succeeds {life.world.records.origin[:-1]}0" in shown
     assert life.verify(life.gone).level.name.lower() == "anchored", (
         "what others hold of the lost log stays proven"
     )
@@ -255,6 +257,24 @@ def test_the_first_entry_says_where_the_log_before_ended(life):
         old,
         life.world.access.origin[:-1] + "0",
     ]
+
+
+def test_records_of_the_old_log_are_erased_and_corrected_under_the_new_one(life):
+    lose_newest(life)
+    life.successions.succeed()
+    world = life.world
+    world.join()
+    world.services.eraser.erase(life.early, ground="retention-ended", why=WHY)
+    changed = world.import_rows([penalty(7, CF_NR="another")], corrections=True)
+    assert (changed.accepted, changed.corrected) == (1, 1)
+    world.anchor()
+    life.remember()
+    lines = {line.leaf: line for line in world.lines()}
+    assert lines[life.early].status == "erased"
+    assert [line.status for line in lines.values()].count("invalid") == 1
+    corrected = world.leaf(len(lines) - 1)
+    assert life.verify(life.export(corrected)).satisfied
+    assert world.check() == []
 
 
 def test_a_receipt_number_is_never_given_twice(life):
