@@ -96,6 +96,7 @@ def _print_log(log: dict[str, Any]) -> None:
             f"{name}: {log['missing']} entries from {log['size']} on are not in this store; the last anchor that it knows: ",
         )
         print_line(what + instant(log["kept_anchored_at"]))
+    if log["missing"] and log["log"] == "access":
         print_line(
             say(
                 f"  序号 {log['size']} 及以后的回执仍然有效，须在一日内重新入库，否则视为违约",
