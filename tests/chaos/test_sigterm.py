@@ -84,7 +84,7 @@ def test_sigterm_at_two_calls(real_chain, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_sigterm_at_many_calls(real_chain, tmp_path):
-    assert check_all_points(real_chain, tmp_path, (0, 5, 40, 75, *range(90, 200, 9))) > 12
+    assert check_all_points(real_chain, tmp_path, (0, 5, 20, 40, 60, 75, 90, 99)) > 5
 
 
 def test_sigterm_under_an_upload_that_never_ends(real_chain, tmp_path):
