@@ -16,7 +16,15 @@ STATE = {"mode": "waiting-for-chain", "reason": "no answer", "code": "chain-away
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
-        body = {"name_zh": "第一部门", "member": "m", "domain": "d.example", "state": STATE, "logs": [], "account": None}
+        body = {
+            "name_zh": "第一部门",
+            "member": "m",
+            "domain": "d.example",
+            "state": STATE,
+            "logs": [],
+            "account": None,
+            "store_format": 2,
+        }
         self.send_response(200)
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
