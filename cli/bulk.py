@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final
 
 from cli.verify import Answer, Verifier, Wanted, open_verifier
+from node.errors import Unavailable
 from node.evidence.policy import parse_policy
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ def answer_all(files: Sequence[Path], policy_data: bytes, wanted: Wanted) -> Ite
 
     Returns:
         Their answers in the order of the files, as they come in. Closing the iterator stops the work.
+
+    Raises:
+        Unavailable: ``verifier-killed``.
     """
     cores = len(os.sched_getaffinity(0))
     processes = ProcessPoolExecutor(
@@ -45,6 +50,11 @@ def answer_all(files: Sequence[Path], policy_data: bytes, wanted: Wanted) -> Ite
     )
     try:
         yield from processes.map(_answer, files, chunksize=_AT_ONCE)
+    except BrokenProcessPool:
+        raise Unavailable(
+            "verifier-killed",
+            "a verifying process was ended from outside, for want of memory perhaps: try again",
+        ) from None
     finally:
         # Whoever stops listening, or presses Ctrl-C, waits for what has been begun, not for all the rest.
         processes.shutdown(cancel_futures=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
@@ -73,8 +72,12 @@ def open_client(home: Path, token_file: Path | None = None) -> NodeClient:
     if not run_file.is_file():
         raise Unavailable("node-not-running", f"no node runs in {home}: {advice}")
     data = parse_json(run_file.read_bytes(), max_bytes=MAX_RUN_FILE_BYTES, what="run/node.json")
-    members = check_members(data, "run/node.json", required=("pid", "url", "v"), optional=("certificate",))
-    if not _is_alive(members["pid"]):
+    members = check_members(
+        data, "run/node.json", required=("pid", "started", "url", "v"), optional=("certificate",)
+    )
+    from node.storage.processes import is_alive
+
+    if not is_alive(members["pid"], members["started"]):
         # Another program may have its port by now, and must not be sent the token.
         raise Unavailable("node-not-running", f"the node of {home} was ended without notice: {advice}")
     token = _load_token(token_file or home / "keys" / TOKEN_FILE)
@@ -100,18 +103,6 @@ def _load_token(path: Path) -> str:
     from node.storage.keyfiles import load_private
 
     return load_private(path).decode("ascii", "replace").strip()
-
-
-def _is_alive(pid: object) -> bool:
-    if type(pid) is not int or pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # it is another user's
-    return True
 
 
 def parse_leaf(text: str) -> str:

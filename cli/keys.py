@@ -196,6 +196,7 @@ def _rotate_operator(settings: Settings) -> dict[str, str | int]:
         create_next_operator,
         find_next_operator,
         load_operator,
+        set_next_operator_aside,
     )
 
     directory, passphrase = settings.path(settings.keys_dir), load_passphrase(settings)
@@ -217,11 +218,16 @@ def _rotate_operator(settings: Settings) -> dict[str, str | int]:
                     f"another operator key, {member.pending_operator}, is announced already: whoever holds the recovery "
                     "key can cancel it",
                 )
-            # An address that was announced once and cancelled cannot be used again, so each try has a new key.
-            following = create_next_operator(
-                directory, passphrase, secrets.token_bytes, scrypt_n=DEFAULT_SCRYPT_N
-            )
-            _send(chain, following)
+            # The announcement of one that is there may be under way: it is announced again, not replaced.
+            if following is not None and not _announce(chain, settings, following):
+                # It was announced once and cancelled, and the chain takes no address twice. Its file is kept.
+                set_next_operator_aside(directory, following.address)
+                following = None
+            if following is None:
+                following = create_next_operator(
+                    directory, passphrase, secrets.token_bytes, scrypt_n=DEFAULT_SCRYPT_N
+                )
+                _announce(chain, settings, following)
             member = _find_member(chain, settings)
     return _answer("announced", operator, following.address) | {"rotation_at": member.rotation_at or 0}
 
@@ -230,7 +236,13 @@ def _answer(state: str, operator: OperatorKey, new: str) -> dict[str, str | int]
     return {"key": Rotated.OPERATOR.value, "state": state, "old": operator.address, "new": new}
 
 
-def _send(chain: EvmChain, following: OperatorKey) -> None:
+def _announce(chain: EvmChain, settings: Settings, following: OperatorKey) -> bool:
+    """Announce an operator key; False when the chain takes this address no more.
+
+    Raises:
+        Conflict: ``rotation-reverted``, for any other reason.
+        Unavailable: It is not known yet what became of the announcement; the same key is announced again next time.
+    """
     signed = chain.sign_rotate_operator(following.address, chain.next_nonce())
     chain.send(signed.raw)
     deadline = time.monotonic() + _WAIT_SECONDS
@@ -244,7 +256,8 @@ def _send(chain: EvmChain, following: OperatorKey) -> None:
                 "the announcement is under way and not final yet: run this command again later",
             )
         time.sleep(_POLL_SECONDS)
-    if outcome.status != 1:
-        raise Conflict(
-            "rotation-reverted", f"the chain refused the new operator key: {outcome.revert_reason}"
-        )
+    if outcome.status == 1 or _find_member(chain, settings).pending_operator == following.address:
+        return True
+    if "UnusableAddress" in (outcome.revert_reason or ""):
+        return False
+    raise Conflict("rotation-reverted", f"the chain refused the new operator key: {outcome.revert_reason}")

@@ -12,7 +12,7 @@ import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption
 from cli.language import say
-from cli.output import print_json, print_line, print_table, reported
+from cli.output import print_json, print_line, print_table, reported, require_writable
 from node.errors import Conflict
 
 if TYPE_CHECKING:
@@ -64,8 +64,14 @@ def create(
         _require_absent(out)
         now = _now_seconds()
         text, entry = new_token(name, role, _end(now, days), secrets.token_bytes)
-        _file(home).change(lambda entries: add_token(entries, entry, now))
-        _hand_over(text, out)
+
+        def change(entries: list[TokenEntry]) -> list[TokenEntry]:
+            changed = add_token(entries, entry, now)
+            _store(text, out)
+            return changed
+
+        _file(home).change(change)
+        _tell(text, out)
 
 
 @app.command(
@@ -108,10 +114,11 @@ def rotate(
                 now_seconds=now,
                 random=secrets.token_bytes,
             )
+            _store(text, out)
             return changed
 
         _file(home).change(change)
-        _hand_over(text, out)
+        _tell(text, out)
 
 
 @app.command(help=say("收回一个账户的全部令牌，立即失效", "revoke all tokens of an account, at once"))
@@ -175,15 +182,19 @@ def _end(now_seconds: int, days: int) -> int | None:
 
 def _require_absent(out: Path | None) -> None:
     """Refuse before anything is changed: a token that cannot be handed over locks the account out."""
-    if out is not None and out.exists():
-        raise Conflict("file-exists", f"{out} is there already")
+    if out is not None:
+        if out.exists():
+            raise Conflict("file-exists", f"{out} is there already")
+        require_writable(out)
 
 
-def _hand_over(text: str, out: Path | None) -> None:
+def _store(text: str, out: Path | None) -> None:
+    """Write the token to its file while the old one still counts: if this fails, nothing was changed."""
     from node.storage.keyfiles import store_private
 
-    if out is None:
-        print_line(text)
-        return
-    store_private(out, text.encode() + b"\n")
-    print_line(say(f"令牌已写入 {out}", f"the token is in {out}"))
+    if out is not None:
+        store_private(out, text.encode() + b"\n")
+
+
+def _tell(text: str, out: Path | None) -> None:
+    print_line(text if out is None else say(f"令牌已写入 {out}", f"the token is in {out}"))

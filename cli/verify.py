@@ -84,7 +84,8 @@ def verify_files(wanted: Wanted) -> int:
     if len(files) >= _MANY:
         from cli.bulk import answer_all
 
-        return _print_answers(answer_all(files, policy_data, wanted), wanted)
+        with reported(as_json=wanted.as_json):
+            return _print_answers(answer_all(files, policy_data, wanted), wanted)
     with open_verifier(policy, wanted) as verifier:
         return _print_answers(map(verifier.answer, files), wanted)
 

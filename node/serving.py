@@ -29,7 +29,7 @@ import uvicorn
 
 from node.api.app import build_app
 from node.api.auth import TokenGate
-from node.api.server import ServerLimits, build_server_config, build_tls, raise_file_limit
+from node.api.server import BACKLOG, ServerLimits, build_server_config, build_tls, raise_file_limit
 from node.api.state import ApiState
 from node.bootstrap import open_node
 from node.config import load_settings
@@ -39,6 +39,7 @@ from node.errors import NotFound, Unavailable
 from node.recovery import back_up
 from node.service.backups import Backups
 from node.storage.keyfiles import load_private
+from node.storage.processes import find_start
 from node.storage.tokenfile import TokenFile
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ DRAIN_SECONDS: Final = 4
 """Longest wait, after the signal, for calls that are being answered."""
 THREAD_SECONDS: Final = 1.0
 """Longest wait, after everything is closed, for threads that are still busy with a call."""
-_BACKLOG: Final = 256
 _UMASK: Final = 0o077
 
 
@@ -83,11 +83,13 @@ def run_node(home: Path) -> None:
             _listen(settings) as listener,
             open_node(settings, passphrase, clock) as node,
         ):
+            backups = Backups(_backup_maker(settings, node))
             try:
-                _serve(settings, node, gate, listener, tls)
+                _serve(settings, node, backups, gate, listener, tls)
             finally:
+                backups.request_stop()
                 node.request_stop()
-                node.join_loops()
+                node.join(backups)
     except _Stop:
         structlog.get_logger("ironcage").info("stopped", member=settings.member)
     _leave_busy_threads()
@@ -154,11 +156,11 @@ class _Server(uvicorn.Server):
 def _serve(
     settings: Settings,
     node: RunningNode,
+    backups: Backups,
     gate: TokenGate,
     listener: socket.socket,
     tls: ssl.SSLContext | None,
 ) -> None:
-    backups = Backups(_backup_maker(settings, node))
     state = ApiState(
         node.services, node.uploads, node.imports.wake, sleep=node.chain_loop.sleep, backups=backups
     )
@@ -180,7 +182,7 @@ def _serve(
     run_file.parent.mkdir(mode=0o700, exist_ok=True)
     # Whole or not at all: commands read it while we write.
     new = run_file.with_suffix(".new")
-    described = {"pid": os.getpid(), "url": url, "v": 1}
+    described = {"pid": os.getpid(), "started": find_start(os.getpid()), "url": url, "v": 1}
     if settings.tls_certificate is not None:
         described["certificate"] = str(settings.path(settings.tls_certificate))
     new.write_bytes(encode_json(described))
@@ -190,8 +192,6 @@ def _serve(
         node.start_loops()
         _Server(config, node, backups).run(sockets=[listener])
     finally:
-        backups.request_stop()
-        backups.join()
         run_file.unlink(missing_ok=True)
 
 
@@ -229,7 +229,7 @@ def _listen(settings: Settings) -> socket.socket:
         listener.close()
         place = f"{settings.listen_host}:{settings.listen_port}"
         raise Unavailable("listen-failed", f"cannot listen on {place}: {error.strerror}") from None
-    listener.listen(_BACKLOG)
+    listener.listen(BACKLOG)
     return listener
 
 

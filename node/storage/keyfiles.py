@@ -253,6 +253,12 @@ def create_next_operator(
     return OperatorKey(secret)
 
 
+def set_next_operator_aside(directory: Path, address: str) -> None:
+    """Keep an operator key that will not take over under the name of its address."""
+    (directory / _NEXT_OPERATOR).replace(directory / f"operator.{address.lower()}.json")
+    OsFiles().sync_dir(str(directory))
+
+
 def adopt_next_operator(directory: Path) -> None:
     """Let the next operator key be the operator key."""
     (directory / _NEXT_OPERATOR).replace(directory / "operator.json")

@@ -133,11 +133,10 @@ def test_a_chain_that_hangs(node, chain):
     """It takes the connection and says nothing; nothing of the node but its anchors waits for it."""
     chain.freeze()
     add(node)
-    started = time.monotonic()
-    with node.client() as client:
+    # Far less than the chain has to answer: who waited for it would give up here.
+    with node.client(timeout_seconds=5) as client:
         client.get("/api/v1/node")
         client.get_text("/metrics")
-    assert time.monotonic() - started < 2
     assert_waiting(node, "chain-away")
     code, seconds = node.stop()
     assert code == 0

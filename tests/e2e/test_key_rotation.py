@@ -32,6 +32,22 @@ def tell_chain(chain, method, *params):
         assert "error" not in json.load(answer)
 
 
+def cancel_rotation(node, chain, recovery, gas):
+    """Do with the recovery key what its holder does to a rotation that the member did not want."""
+    from node.chain.contracts import encode_code
+    from node.chain.evm import EvmChain
+    from node.chain.network import parse_network
+    from node.chain.rpc import Rpc
+    from node.chain.transport import HttpTransport
+
+    network = parse_network((node.home / "network.json").read_bytes())
+    evm = EvmChain(Rpc(HttpTransport(chain.url)), network.settings(), recovery)
+    data = evm._registry.abi.encode_call("cancelRotation", encode_code(node.code))
+    evm.send(evm._account.sign(evm._registry.address, data, gas=gas, nonce=evm.next_nonce()).raw)
+    assert evm.member(node.code).pending_operator is None
+    evm.close()
+
+
 def import_and_anchor(node, folder, numbers):
     file = store_penalties(folder / "rows.csv", numbers)
     assert node.wait_job(node.order(file))["state"] == "done"
@@ -111,6 +127,46 @@ def test_the_operator_key(chain, tmp_path):
         node.stop()
         check_clean(node)
         assert not (node.home / "keys" / "operator.next.json").exists()
+
+
+@pytest.mark.slow
+def test_an_announcement_under_way_is_repeated_and_never_replaced(chain, tmp_path, monkeypatch):
+    """The key of the first announcement is the one that takes over, however often the command is run meanwhile."""
+    from cli import keys
+    from cli.keys import Rotated, rotate
+
+    with real_nodes(chain.url, tmp_path) as (node,):
+        tell_chain(chain, "evm_setAutomine", False)
+        monkeypatch.setattr(keys, "_WAIT_SECONDS", 0)
+        for _ in range(2):
+            with pytest.raises(SystemExit) as ended:
+                rotate(Rotated.OPERATOR, node.home)
+            assert ended.value.code == 3
+        announced = (node.home / "keys" / "operator.next.json").read_bytes()
+        tell_chain(chain, "evm_mine")
+        tell_chain(chain, "evm_setAutomine", True)
+        answer = node.ask("key", "rotate", "operator")
+        assert (node.home / "keys" / "operator.next.json").read_bytes() == announced
+        assert node.ask("key", "list")["pending_operator"] == answer["new"]
+
+
+@pytest.mark.slow
+def test_a_cancelled_announcement_has_a_successor(chain, tmp_path):
+    from node.chain.evm import ROTATE_GAS
+    from node.crypto.keystore import parse_keystore
+    from node.crypto.secp256k1 import OperatorKey
+
+    with real_nodes(chain.url, tmp_path) as (node,):
+        first = node.ask("key", "rotate", "operator")
+        passphrase = (node.home / "keys" / "passphrase").read_text().strip()
+        recovery = OperatorKey(
+            parse_keystore((node.home / "keys" / "recovery.json").read_bytes(), passphrase)
+        )
+        cancel_rotation(node, chain, recovery, ROTATE_GAS)
+        second = node.ask("key", "rotate", "operator")
+        assert second["state"] == "announced"
+        assert second["new"] != first["new"]
+        assert (node.home / "keys" / f"operator.{first['new'].lower()}.json").is_file()
 
 
 @pytest.mark.slow

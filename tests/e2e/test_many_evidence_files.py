@@ -93,3 +93,20 @@ def test_a_folder_without_evidence_is_named(evidence, tmp_path):
     _, policy = evidence
     done = ironcage("evidence", "verify", tmp_path, "--policy", policy)
     assert (done.code, "[file-missing]" in done.err, done.out) == (2, True, "")
+
+
+def test_a_verifier_that_is_killed_is_no_refusal(evidence, monkeypatch, capsys):
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    from cli.verify import Wanted, verify_files
+
+    def die(*_arguments, **_options):
+        raise BrokenProcessPool("a child ended")
+
+    monkeypatch.setattr(ProcessPoolExecutor, "map", die)
+    folder, policy = evidence
+    with pytest.raises(SystemExit) as ended:
+        verify_files(Wanted([folder], policy, as_json=False, brief=True))
+    assert ended.value.code == 3
+    assert "[verifier-killed]" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import typer
 from cli.app import app
 from cli.verify import parse_plain
 from node.evidence.policy import encode_policy
+from node.storage.processes import find_start
 from tests.support.command_server import ROOT
 from tests.support.evidence_world import build_world
 from tests.support.real_node import COMMAND, free_port, ironcage, make_home
@@ -102,10 +103,14 @@ def test_a_node_that_died_is_not_taken_for_a_running_one(home):
     gone.wait()
     run = home / "run"
     run.mkdir(exist_ok=True)
-    (run / "node.json").write_text(f'{{"pid":{gone.pid},"url":"http://127.0.0.1:{free_port()}","v":1}}')
+    (run / "node.json").write_text(
+        f'{{"pid":{gone.pid},"started":1,"url":"http://127.0.0.1:{free_port()}","v":1}}'
+    )
     done = ironcage("node", "status", home=home)
     assert (done.code, "[node-not-running]" in done.err) == (3, True)
-    (run / "node.json").write_text(f'{{"pid":{os.getpid()},"url":"http://127.0.0.1:{free_port()}","v":1}}')
+    (run / "node.json").write_text(
+        f'{{"pid":{os.getpid()},"started":{find_start(os.getpid())},"url":"http://127.0.0.1:{free_port()}","v":1}}'
+    )
     away = ironcage("node", "status", home=home)
     assert (away.code, "[node-away]" in away.err) == (3, True)
     (run / "node.json").unlink()

@@ -48,7 +48,7 @@ def sources() -> list[Path]:
         path
         for package in PACKAGES
         for path in sorted((ROOT / package).rglob("*.py"))
-        if "node_modules" not in path.parts
+        if not {"node_modules", ".venv"} & set(path.parts)
     ]
 
 

@@ -22,7 +22,9 @@ from node.errors import NodeError
 
 SIGNER = Ed25519Signer(b"\1" * 32)
 NAMES = st.text(
-    st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="+"), min_size=1, max_size=40
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="+").filter(str.isprintable),
+    min_size=1,
+    max_size=40,
 )
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters=[*map(chr, range(32))]) | st.just("\n")

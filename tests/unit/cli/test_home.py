@@ -9,6 +9,7 @@ from cli.home import TOKEN_FILE, open_client
 from cli.output import exit_code_of
 from node.client.api import NodeClient
 from node.errors import Fatal, InvalidInput, NotFound
+from node.storage.processes import find_start
 from tests.support.errors import raises_code
 
 
@@ -16,7 +17,9 @@ from tests.support.errors import raises_code
 def home(tmp_path):
     for name, mode in (("run", 0o700), ("keys", 0o700)):
         (tmp_path / name).mkdir(mode=mode)
-    (tmp_path / "run" / "node.json").write_text(f'{{"pid":{os.getpid()},"url":"http://127.0.0.1:9","v":1}}')
+    (tmp_path / "run" / "node.json").write_text(
+        f'{{"pid":{os.getpid()},"started":{find_start(os.getpid())},"url":"http://127.0.0.1:9","v":1}}'
+    )
     for path, text in ((tmp_path / "keys" / TOKEN_FILE, "ict_home\n"), (tmp_path / "mine", "ict_mine\n")):
         path.write_text(text)
         path.chmod(0o600)

@@ -37,7 +37,13 @@ def test_what_is_there_to_be_copied_stands_on_one_line(capsys, monkeypatch):
 def test_an_import_that_ended_early_says_why_in_chinese(capsys, monkeypatch):
     monkeypatch.setattr("cli.imports.say", lambda zh, _en: zh)
     counts = dict.fromkeys(("read", "accepted", "corrected", "duplicate", "refused", "flagged"), 0)
-    job = {"error": "no catalogue item", "error_code": "item-unknown", "file_name": "x.csv", "warnings": []}
+    job = {
+        "error": "no catalogue item",
+        "error_code": "item-unknown",
+        "file_name": "x.csv",
+        "state": "failed",
+        "warnings": [],
+    }
     print_report({**counts, **job}, [])
     text = capsys.readouterr().out
     assert f"{title_of('item-unknown', 'zh')}（no catalogue item） [item-unknown]" in text

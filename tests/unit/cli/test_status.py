@@ -10,6 +10,7 @@ import pytest
 
 from cli.home import TOKEN_FILE
 from cli.node import status
+from node.storage.processes import find_start
 
 STATE = {"mode": "waiting-for-chain", "reason": "no answer", "code": "chain-away"}
 
@@ -44,7 +45,8 @@ def home(tmp_path):
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
-        (tmp_path / "run" / "node.json").write_text(f'{{"pid":{os.getpid()},"url":"{url}","v":1}}')
+        described = {"pid": os.getpid(), "started": find_start(os.getpid()), "url": url, "v": 1}
+        (tmp_path / "run" / "node.json").write_text(json.dumps(described))
         yield tmp_path
         server.shutdown()
         thread.join()
