@@ -15,7 +15,7 @@ import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
@@ -36,6 +36,7 @@ from node.records.headers import find_header
 from node.service.assembly import Keys, Ports, assemble, log_numbers, open_logs
 from node.service.fsck.checker import Checker
 from node.service.fsck.seals import SealCheck
+from node.service.keycheck import KeyChecks, build_key_check, check_own_keys
 from node.service.layout import LogKind
 from node.service.publishing import LogKeys
 from node.service.services import Identity, Services
@@ -48,7 +49,7 @@ from node.storage.state import FORMAT
 from node.storage.upgrading import run_steps
 from node.worker.erasing import PurgeLoop
 from node.worker.loops import ChainLoop, ImportLoop
-from node.worker.pool import IssuerSetup, IssuingPool
+from node.worker.pool import YOUNG_OBJECTS, IssuerSetup, IssuingPool
 from node.worker.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -64,6 +65,16 @@ if TYPE_CHECKING:
     from node.service.fsck.findings import Finding
     from node.service.jobs import Job
     from node.storage.disk import DiskStore
+
+JOIN_SECONDS: Final = 3.0
+"""Longest wait for all threads to end. One that waits for somebody outside is left behind; it cannot write any more."""
+
+
+class Joinable(Protocol):
+    """A thread that was told to stop."""
+
+    def join(self, seconds: float) -> None:
+        """Wait until it has, ``seconds`` at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +100,12 @@ class RunningNode:
         self.chain_loop.request_stop()
         self.purges.request_stop()
 
-    def join_loops(self) -> None:
-        """Wait until the loops have stopped, for a few seconds at most."""
-        self.imports.join()
-        self.chain_loop.join()
-        self.purges.join()
+    def join(self, *others: Joinable) -> None:
+        """Wait until the loops and what else works on the store have stopped, JOIN_SECONDS at most for all together."""
+        clock = self.services.clock
+        until = clock.monotonic() + JOIN_SECONDS
+        for each in (*others, self.imports, self.chain_loop, self.purges):
+            each.join(max(0.0, until - clock.monotonic()))
 
 
 def load_network(settings: Settings) -> Network:
@@ -187,7 +199,7 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         OsFiles().sync_dir(str(data_dir.parent))
         store = open_store(data_dir / "store", identity_text.encode(), create=True, upgrade=True)
         stack.callback(store.close)
-        carry_upgrade(store, network.domain, MemberCode(settings.member), keys.wrapping, _log_upgrade)
+        carry_upgrade(store, network.domain, MemberCode(settings.member), keys, _log_upgrade)
         keys = fit_log_keys(keys, keys_dir, passphrase, store)
         uploads = Uploads(data_dir / "uploads", settings.max_upload_bytes)
         node = _build(stack, settings, network, keys, item_files, store, pool, uploads, clock)
@@ -196,6 +208,7 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         # What was loaded stays for good; looking at all of it again takes the collector tens of milliseconds.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS)
         yield node
 
 
@@ -208,13 +221,19 @@ def fit_log_keys(keys: NodeKeys, directory: Path, passphrase: str, store: DiskSt
 
 
 def carry_upgrade(
-    store: DiskStore, domain: str, member: MemberCode, wrapping_key: bytes, tell: Callable[[str, int], None]
+    store: DiskStore, domain: str, member: MemberCode, keys: NodeKeys, tell: Callable[[str, int], None]
 ) -> None:
-    """Carry the upgrade of a store that an older release wrote to its end; nothing to do for any other store."""
+    """Carry the upgrade of a store that an older release wrote to its end; nothing to do for any other store.
+
+    Raises:
+        Conflict: ``keys-of-another-store``: the wrapping or the index key is not the store's; nothing was changed.
+        NodeError: The store cannot be read or written now; calling again goes on.
+    """
+    check_own_keys(store, KeyChecks(build_key_check(keys.wrapping, keys.index), {}))
     progress = store.find_upgrade()
     if progress is None:
         return
-    seal = SealGrounds(open_logs(store, domain, member)[LogKind.RECORDS], wrapping_key, os.urandom)
+    seal = SealGrounds(open_logs(store, domain, member)[LogKind.RECORDS], keys.wrapping, os.urandom)
     run_steps(store, progress, [seal], tell)
     if seal.lost:
         structlog.get_logger("ironcage").warning(
@@ -235,7 +254,7 @@ def upgrade_store(settings: Settings, passphrase: str, tell: Callable[[str, int]
     path = settings.path(settings.data_dir) / "store"
     store = open_store(path, f"{network.domain}/{member}".encode(), upgrade=True)
     try:
-        carry_upgrade(store, network.domain, member, keys.wrapping, tell)
+        carry_upgrade(store, network.domain, member, keys, tell)
     finally:
         store.close()
     return store.format

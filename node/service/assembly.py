@@ -23,7 +23,7 @@ from node.service.exporting import EvidenceExporter
 from node.service.grounds import GroundSealer
 from node.service.importing import Importer, ImportTools
 from node.service.joining import Joiner
-from node.service.keycheck import build_key_check, check_own_keys
+from node.service.keycheck import KeyChecks, build_key_check, check_own_keys
 from node.service.layout import LogKind
 from node.service.looking import AccessLog, Vault
 from node.service.publishing import Publisher, build_vkeys
@@ -134,18 +134,23 @@ def assemble(identity: Identity, keys: Keys, ports: Ports, items: Mapping[str, C
 
     Raises:
         Fatal: A head file or the right edge of a log is damaged.
+        Conflict: ``keys-of-another-store`` or ``log-keys-differ``; nothing was written.
         Unavailable: The store cannot be read or written now.
     """
     logs = open_logs(ports.store, identity.domain, identity.member)
     readers = {log: each.open for log, each in logs.items()}
+    vkeys = {log: build_vkeys(reader.origin, keys.logs[log]) for log, reader in readers.items()}
+    key_checks = _build_key_checks(keys, vkeys, readers)
+    check_own_keys(ports.store, key_checks)
     origins = {log: reader.origin for log, reader in readers.items()}
     numbers = {log: reader.number for log, reader in readers.items()}
     discontinuity = _find_discontinuity(ports.heads, readers)
     sequencer = Sequencer(ports.store, ports.heads, origins, numbers, read_only=discontinuity)
     try:
+        _store_key_checks(ports.store, sequencer, key_checks)
         if discontinuity is None:
             take_over(ports.store, sequencer, logs)
-        return _wire(identity, keys, ports, items, logs, sequencer)
+        return _wire(identity, keys, ports, items, logs, vkeys, sequencer)
     except BaseException:
         sequencer.close()
         raise
@@ -157,6 +162,7 @@ def _wire(
     ports: Ports,
     items: Mapping[str, CatalogueItem],
     logs: Mapping[LogKind, Logs],
+    vkeys: Mapping[LogKind, tuple[str, str]],
     sequencer: Sequencer,
 ) -> Services:
     store, clock, random = ports.store, ports.clock, ports.random
@@ -164,8 +170,6 @@ def _wire(
     records = logs[LogKind.RECORDS]
     log_ids = {log: log_id(reader.origin) for log, reader in readers.items()}
     kinds = _number_items(store, sequencer, items)
-    vkeys = {log: build_vkeys(readers[log].origin, keys.logs[log]) for log in LogKind}
-    _store_key_checks(store, sequencer, keys, vkeys, readers)
     access = AccessLog(
         sequencer,
         member=identity.member,
@@ -277,21 +281,19 @@ def _number_items(store: Store, sequencer: Sequencer, items: Mapping[str, Catalo
     return numbers
 
 
-def _store_key_checks(
-    store: Store,
-    sequencer: Sequencer,
-    keys: Keys,
-    vkeys: Mapping[LogKind, tuple[str, str]],
-    readers: Mapping[LogKind, LogReader],
-) -> None:
-    """Keep what tells this node's keys from others; a log's public keys also so that a check needs no passphrase."""
+def _build_key_checks(
+    keys: Keys, vkeys: Mapping[LogKind, tuple[str, str]], readers: Mapping[LogKind, LogReader]
+) -> KeyChecks:
+    """Give what tells this node's keys from others; a log's public keys also so that a check needs no passphrase."""
     public = {
         log: (layout.vkeys_key(log, readers[log].number), "\n".join(texts).encode())
         for log, texts in vkeys.items()
     }
-    key_check = build_key_check(keys.wrapping, keys.index)
-    check_own_keys(store, key_check, public)
-    for key, value in ((layout.KEY_CHECK_KEY, key_check), *public.values()):
+    return KeyChecks(build_key_check(keys.wrapping, keys.index), public)
+
+
+def _store_key_checks(store: Store, sequencer: Sequencer, checks: KeyChecks) -> None:
+    for key, value in ((layout.KEY_CHECK_KEY, checks.secret), *checks.logs.values()):
         if store.get(key) != value and sequencer.read_only is None:
             sequencer.run(partial(_put, key, value), entries=0)
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from node.core.ids import encode_uuid
 from node.crypto.wrap import unwrap_secret
-from node.errors import Verification
+from node.errors import InvalidInput, NotFound, Verification
 from node.records.secret import derive
 from node.service.status import StoredChange
 
@@ -65,6 +65,14 @@ class GroundSealer:
         plain: bytes = msgpack.packb([change.officer, change.ground])
         sealed = nonce + AESGCM(key).encrypt(nonce, plain, jti.encode("ascii"))
         return StoredChange(change.status, change.at_ms, sealed)
+
+    def can_seal(self, place: int) -> bool:
+        """Say whether the record's secret is there and opens."""
+        try:
+            self._key(place)
+        except (InvalidInput, NotFound, Verification):
+            return False
+        return True
 
     def open(self, place: int, history: Sequence[StoredChange]) -> list[StatusChange]:
         """Open the history of a record, for a look that is logged.

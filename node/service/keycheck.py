@@ -8,6 +8,7 @@ record and node keys) it refuses itself; here stands what it cannot know or woul
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -32,29 +33,42 @@ def build_key_check(wrapping_key: bytes, index_key: bytes) -> bytes:
     )
 
 
-def check_own_keys(reads: Reads, key_check: bytes, vkeys: Mapping[LogKind, tuple[bytes, bytes]]) -> None:
-    """Compare keys with those that the store was written with.
+@dataclass(frozen=True, slots=True)
+class KeyChecks:
+    """What a store keeps to tell the keys it is written with from others.
 
-    Args:
-        reads: The store.
-        key_check: Of ``build_key_check``.
-        vkeys: Store key and value of the public keys of each open log.
+    Attributes:
+        secret: Of ``build_key_check``.
+        logs: Store key and value of the public keys of each open log; empty where they are not known yet.
+    """
+
+    secret: bytes
+    logs: Mapping[LogKind, tuple[bytes, bytes]]
+
+
+def check_own_keys(reads: Reads, checks: KeyChecks) -> None:
+    """Compare keys with those that the store was written with.
 
     Raises:
         Conflict: ``keys-of-another-store`` or ``log-keys-differ``.
     """
     stored = reads.get(layout.KEY_CHECK_KEY)
-    if stored is not None and stored != key_check:
-        same = stored[:_CHECK_BYTES] == key_check[:_CHECK_BYTES]
-        raise Conflict(
-            "keys-of-another-store",
-            f"{'index' if same else 'wrapping'}.json does not hold the key with which this store was written: "
-            "put the right key files back; nothing was written",
-        )
-    for log, (key, value) in vkeys.items():
+    if stored is not None and stored != checks.secret:
+        same = stored[:_CHECK_BYTES] == checks.secret[:_CHECK_BYTES]
+        raise wrong_keys("index" if same else "wrapping")
+    for log, (key, value) in checks.logs.items():
         if reads.get(key) not in (None, value):
             raise Conflict(
                 "log-keys-differ",
                 f"the key files of the {log.text} log are not those with which it was signed so far: "
                 "put the right ones back; nothing was signed",
             )
+
+
+def wrong_keys(name: str) -> Conflict:
+    """Say that the file of the wrapping or the index key is another store's."""
+    return Conflict(
+        "keys-of-another-store",
+        f"{name}.json does not hold the key with which this store was written: "
+        "put the right key files back; nothing was changed",
+    )

@@ -3,9 +3,11 @@
 
 from dataclasses import replace
 
+import msgpack
 import pytest
 
 from node.errors import Conflict
+from node.service import layout
 from node.service.layout import LogKind
 from tests.support.errors import raises_code
 from tests.support.node_world import NodeWorld, build_keys
@@ -48,6 +50,18 @@ def test_index_key_of_another_node(world):
 def test_log_keys_of_another_node(world, log):
     message = refused(world, "log-keys-differ", logs=world.keys.logs | {log: OTHER.logs[log]})
     assert log.text in message
+
+
+def test_nothing_is_taken_over_or_numbered_with_foreign_keys(world):
+    """A succession has begun and entries wait to be logged again; a catalogue item is new: a start would write both."""
+    world.store.damage(layout.taking_over_key(LogKind.RECORDS), msgpack.packb([0, 0, 3]))
+    numbers = list(world.store.scan(b"v", layout.stop_of(b"v")))
+    world.store.damage(numbers[-1][0], None)
+    before = list(world.store.scan(b"", None))
+    world.keys = replace(world.keys, wrapping=OTHER.wrapping)
+    with raises_code(Conflict, "keys-of-another-store"):
+        world.restart()
+    assert list(world.store.scan(b"", None)) == before
 
 
 def test_a_store_from_before_the_check_takes_the_keys_that_it_meets_first(world):
