@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cli.progress import LiveLine
     from node.client.api import NodeClient
+    from node.storage.retention import Pruned
 
 POLL_SECONDS = 0.2
 _MIB = 1 << 20
@@ -40,23 +41,30 @@ def backup(
     *,
     prune: Annotated[
         bool,
-        typer.Option("--prune", help=say("只删除过期备份，不新建", "only remove expired backups, make none")),
+        typer.Option(
+            "--prune",
+            help=say(
+                "只删除本节点过期或中断的备份，不新建",
+                "only remove this node's backups that expired or were interrupted, make none",
+            ),
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Back up the store, while the node runs or not."""
+    from node.config import load_settings
     from node.core.clock import SystemClock
-    from node.recovery import find_expired
+    from node.recovery import list_expired
     from node.recovery import prune as remove_expired
 
     place = directory.absolute()
     clock = SystemClock()
     with reported(as_json=as_json):
         if prune:
-            _print_pruned(remove_expired(place, clock.now_seconds()), as_json=as_json)
+            _print_pruned(remove_expired(load_settings(home), place, clock.now_seconds()), as_json=as_json)
             return
         made = _make(place, home, token_file)
-        expired = [str(path) for path, _ in find_expired(place, clock.now_seconds())]
+        expired = [str(kept.path) for kept in list_expired(load_settings(home), place, clock.now_seconds())]
     if as_json:
         print_json({**made, "expired": expired})
         return
@@ -76,10 +84,13 @@ def backup(
     if expired:
         print_line(
             say(
-                f"有 {len(expired)} 份备份已过期，其中仍有已删除记录的密钥：加 --prune 删除",
-                f"{len(expired)} backups have expired and still hold secrets of erased records: --prune removes them",
+                f"有 {len(expired)} 份备份已过期或曾中断，其中仍有已删除记录的密钥，用 --prune 删除：",
+                f"{len(expired)} backups expired or were interrupted, and may hold secrets of erased records. "
+                "Remove them with --prune:",
             )
         )
+        for path in expired:
+            print_line(f"  {path}")
 
 
 def _make(place: Path, home: Path, token_file: Path | None) -> dict[str, Any]:
@@ -127,13 +138,22 @@ def _written(done: int) -> str:
     return say(f"已写 {done / _MIB:.0f} MiB", f"{done / _MIB:.0f} MiB written")
 
 
-def _print_pruned(removed: list[Path], *, as_json: bool) -> None:
+def _print_pruned(pruned: Pruned, *, as_json: bool) -> None:
     if as_json:
-        print_json({"removed": [str(path) for path in removed]})
+        kept = None if pruned.kept is None else str(pruned.kept)
+        print_json({"removed": [str(path) for path in pruned.removed], "kept": kept})
         return
-    for path in removed:
+    for path in pruned.removed:
         print_line(say(f"已删除 {path}", f"removed {path}"))
-    if not removed:
+    if pruned.kept is not None:
+        print_line(
+            say(
+                f"{pruned.kept} 也已过期，但它是最新的完整备份，故保留：先新建备份，再用 --prune 删除",
+                f"{pruned.kept} has expired too, but is the newest complete backup and stays: "
+                "make a new one, then --prune again",
+            )
+        )
+    elif not pruned.removed:
         print_line(say("没有过期的备份", "no backup has expired"))
 
 

@@ -22,14 +22,13 @@ from node.storage.backup import (
     begin_backup,
     copy_store,
     finish_backup,
-    list_backups,
     load_manifest,
-    remove_backup,
     restore_store,
 )
 from node.storage.heads import DiskHeadFiles
 from node.storage.manifest import KEEP_SECONDS, BackedUpLog, Manifest
 from node.storage.opening import open_store
+from node.storage.retention import find_expired, prune_backups
 from node.storage.state import FORMAT
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from node.service.missing import Account
     from node.storage.backup import Tell
     from node.storage.disk import DiskStore
+    from node.storage.retention import KeptBackup, Pruned
 
 
 def store_path(settings: Settings) -> Path:
@@ -118,25 +118,30 @@ def require_place(settings: Settings, directory: Path) -> None:
     place = directory.resolve()
     for setting in (settings.data_dir, settings.head_dir, settings.keys_dir):
         own = settings.path(setting).resolve()
-        if place == own or own in place.parents:
+        if place == own or own in place.parents or place in own.parents:
+            lies = "around" if place in own.parents else "in"
             raise InvalidInput(
-                "backup-place", f"{place} lies in {own}: keep backups apart from the node's own directories"
+                "backup-place",
+                f"{place} lies {lies} {own}: keep backups apart from the node's own directories",
             )
 
 
-def find_expired(directory: Path, now_seconds: int) -> list[tuple[Path, Manifest]]:
-    """List the backups in a directory whose time is over."""
-    return [
-        (path, manifest) for path, manifest in list_backups(directory) if manifest.expires_at <= now_seconds
-    ]
+def list_expired(settings: Settings, directory: Path, now_seconds: int) -> list[KeptBackup]:
+    """List what is left in a directory of this node's backups although its time is over.
+
+    Raises:
+        Unavailable: ``backup-unreadable``.
+    """
+    return find_expired(directory, store_identity(settings), now_seconds)
 
 
-def prune(directory: Path, now_seconds: int) -> list[Path]:
-    """Remove the backups in a directory whose time is over."""
-    expired = [path for path, _ in find_expired(directory, now_seconds)]
-    for path in expired:
-        remove_backup(path)
-    return expired
+def prune(settings: Settings, directory: Path, now_seconds: int) -> Pruned:
+    """Remove this node's backups whose time is over, but not the newest complete one.
+
+    Raises:
+        Unavailable: ``backup-unreadable``, ``backup-stays``.
+    """
+    return prune_backups(directory, store_identity(settings), now_seconds)
 
 
 def load_backup(settings: Settings, backup: Path) -> Manifest:
@@ -146,6 +151,7 @@ def load_backup(settings: Settings, backup: Path) -> Manifest:
         NotFound: ``backup-missing``.
         Conflict: ``store-other-node``: it is another node's; ``backup-newer``.
         Fatal: ``backup-damaged``.
+        Unavailable: ``backup-unreadable``.
     """
     manifest = load_manifest(backup)
     identity = store_identity(settings)
@@ -162,23 +168,31 @@ def needs_upgrade(manifest: Manifest) -> bool:
 
 
 def restore(settings: Settings, backup: Path, manifest: Manifest, tell: Tell) -> None:
-    """Put a backup in place, and check that its logs are the ones that the manifest names (if this release reads it).
+    """Put a backup in place, once its logs and streams are seen to be those of the manifest (if this release reads it).
 
     Raises:
-        Conflict: ``restore-not-empty``, or what ``open_store`` refuses.
-        Fatal: ``backup-damaged``.
-        Unavailable: ``restore-failed``.
+        Conflict: ``restore-not-empty``, or what ``open_store`` refuses; nothing is in place.
+        Fatal: ``backup-damaged``; nothing is in place.
+        Unavailable: ``restore-failed``; nothing is in place.
     """
     store_dir = store_path(settings)
     store_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    restore_store(backup, manifest, store_dir, tell)
+    restore_store(backup, manifest, store_dir, tell, check=lambda partial: _compare(partial, manifest))
+
+
+def _compare(place: Path, manifest: Manifest) -> None:
+    """Compare what is to become the store with the manifest."""
     if needs_upgrade(manifest):
         return
-    store = open_store(store_dir, manifest.identity.encode())
+    store = open_store(place, manifest.identity.encode())
     try:
-        found = {(log.origin, log.size, log.root) for log in _logs_of(store, manifest.identity)}
+        with store.snapshot() as snapshot:
+            streams = dict(snapshot.lengths())
+            found = {(log.origin, log.size, log.root) for log in _logs_of(snapshot, manifest.identity)}
     finally:
         store.close()
+    if streams != dict(manifest.streams):
+        raise Fatal("backup-damaged", "the streams in the backup are not as long as its manifest says")
     if found != {(log.origin, log.size, log.root) for log in manifest.logs}:
         raise Fatal("backup-damaged", "the logs in the backup are not those that its manifest names")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from node.errors import Conflict, NodeError, NotFound, Unavailable
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     Make = Callable[[Path, Callable[[int], None]], tuple[Path, int, int]]
     """Makes a backup in a directory, told where to report bytes; gives the backup, its bytes and when it expires."""
-
-JOIN_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +80,10 @@ class Backups:
         """Give up the backup that is being made, at its next piece."""
         self._stopping = True
 
-    def join(self) -> None:
-        """Wait until the thread has ended, JOIN_SECONDS at most."""
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended, ``seconds`` at most."""
         if self._thread is not None:
-            self._thread.join(JOIN_SECONDS)
+            self._thread.join(seconds)
 
     def _tell(self, done_bytes: int) -> None:
         if self._stopping:

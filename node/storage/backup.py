@@ -9,13 +9,13 @@ outside the snapshot.
     <directory>/<name>/store/…               renamed when every file and the manifest are durable
     <directory>/<name>/manifest.json
 
-Putting it back reads every byte against its digest into ``<store>.partial`` and renames that.
+Putting it back reads every byte against its digest into ``<store>.partial``, looks at that as a store, and renames it.
+What becomes of backups later: ``node.storage.retention``.
 """
 
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -125,33 +125,27 @@ def load_manifest(backup: Path) -> Manifest:
 
     Raises:
         NotFound: ``backup-missing``: there is none, so this is no backup or one that was never finished.
+        Unavailable: ``backup-unreadable``.
         Conflict, Fatal: As ``parse_manifest``.
     """
     path = backup / MANIFEST
-    if not path.is_file():
-        raise NotFound("backup-missing", f"{backup} is no complete backup: it has no {MANIFEST}")
-    return parse_manifest(path.read_bytes(), newest_format=FORMAT)
-
-
-def list_backups(directory: Path) -> list[tuple[Path, Manifest]]:
-    """List the complete backups in a directory, oldest first; what cannot be read as one is passed over."""
-    found = []
-    for path in sorted(directory.iterdir()) if directory.is_dir() else ():
-        if path.is_dir() and not path.is_symlink():
-            with suppress(NotFound, Conflict, Fatal):
-                found.append((path, load_manifest(path)))
-    return sorted(found, key=lambda pair: pair[1].made_at)
-
-
-def remove_backup(backup: Path) -> None:
-    """Remove a backup: first what makes it one, then the rest."""
-    (backup / MANIFEST).unlink()
-    OsFiles().sync_dir(str(backup))
-    shutil.rmtree(backup)
+    try:
+        if not path.is_file():
+            raise NotFound("backup-missing", f"{backup} is no complete backup: it has no {MANIFEST}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unavailable("backup-unreadable", f"{path} cannot be read: {error.strerror}") from error
+    return parse_manifest(data, newest_format=FORMAT)
 
 
 def restore_store(
-    backup: Path, manifest: Manifest, store: Path, tell: Tell, files: Files | None = None
+    backup: Path,
+    manifest: Manifest,
+    store: Path,
+    tell: Tell,
+    files: Files | None = None,
+    *,
+    check: Callable[[Path], None] = lambda _partial: None,
 ) -> None:
     """Put the store of a backup in place, every byte checked against the manifest.
 
@@ -161,11 +155,13 @@ def restore_store(
         store: Where the store is to be; must not exist or be empty.
         tell: Told the bytes read so far.
         files: The operating system; tests pass one that fails.
+        check: Called with what is to become the store, before it does; raises to refuse it.
 
     Raises:
         Conflict: ``restore-not-empty``.
         Fatal: ``backup-damaged``: a file is missing or differs; nothing is in place.
         Unavailable: ``restore-failed``; nothing is in place.
+        NodeError: Whatever ``check`` raises; nothing is in place.
     """
     if store.exists() and (not store.is_dir() or any(store.iterdir())):
         raise Conflict(
@@ -183,6 +179,7 @@ def restore_store(
             copier.make_dirs(str(target.parent))
             copier.restore_file(backup / file.path, file, target)
         copier.sync_made()
+        check(partial)
         if store.exists():
             store.rmdir()
         copier.files.rename(str(partial), str(store))
@@ -258,8 +255,13 @@ class _Copier:
     def copy_streams(self, snapshot: DiskSnapshot, source: str, target: str) -> Iterator[BackedUpFile]:
         lengths = snapshot.lengths()
         self.make_dirs(f"{target}/streams")
-        for name, starts in sorted(find_segments(self.files, source)):
-            end = lengths.get(name, 0)
+        found = dict(find_segments(self.files, source))
+        for name, end in sorted(lengths.items()):
+            starts = found.get(name, [])
+            if end and starts[:1] != [0]:
+                raise Fatal(
+                    "store-truncated", f"{source}/{name} has lost committed bytes: its first segment is gone"
+                )
             for start, stop in zip(starts, [*starts[1:], end], strict=True):
                 if start >= end:
                     break
@@ -307,6 +309,7 @@ class _Copier:
             while piece := read_up_to(self.files, descriptor, PIECE_BYTES, at):
                 digest.update(piece)
                 at += len(piece)
+                self._tell(self._done)
             self.files.sync(descriptor)
         finally:
             self.files.close(descriptor)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from node.service.erasing import Eraser
 
 PERIOD_SECONDS: Final = 60.0
-JOIN_SECONDS: Final = 3.0
 _LOG = structlog.get_logger("ironcage")
 
 
@@ -35,10 +34,10 @@ class PurgeLoop:
         """Stop when the running purge has ended."""
         self._stop.set()
 
-    def join(self) -> None:
-        """Wait until the loop has ended, JOIN_SECONDS at most."""
+    def join(self, seconds: float) -> None:
+        """Wait until the loop has ended, ``seconds`` at most."""
         if self._thread.is_alive():
-            self._thread.join(JOIN_SECONDS)
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         while not self._stop.is_set():

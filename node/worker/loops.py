@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from node.worker.uploads import Uploads
 
 RETRY_SECONDS: Final = 2.0
-JOIN_SECONDS: Final = 3.0
-"""Longest wait for a loop to end. One that waits for somebody outside is left behind; it cannot write any more."""
 MAX_ATTEMPTS: Final = 5
 """So often an import may fail at the same row before it is given up: a row that kills its worker must not stop all."""
 _LOG = structlog.get_logger("ironcage")
@@ -54,10 +52,10 @@ class ImportLoop:
         self._services.importer.stop()
         self._wake.set()
 
-    def join(self) -> None:
-        """Wait until the loop has ended, JOIN_SECONDS at most."""
+    def join(self, seconds: float) -> None:
+        """Wait until the loop has ended, ``seconds`` at most."""
         if self._thread.is_alive():
-            self._thread.join(JOIN_SECONDS)
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         again = False
@@ -149,10 +147,10 @@ class ChainLoop:
         """Stop at the next look. A transaction under way stays durable and goes on after the next start."""
         self._stop.set()
 
-    def join(self) -> None:
-        """Wait until the loop has ended, JOIN_SECONDS at most."""
+    def join(self, seconds: float) -> None:
+        """Wait until the loop has ended, ``seconds`` at most."""
         if self._thread.is_alive():
-            self._thread.join(JOIN_SECONDS)
+            self._thread.join(seconds)
 
     def sleep(self, seconds: float) -> None:
         """Wait for the chain, but not beyond a stop.

@@ -33,7 +33,9 @@ from node.records.chunks import CELL_TYPES, encode_chunk, parse_chunk
 from node.records.headers import find_header, map_headers
 from node.records.rows import RowValidator
 from node.service.tokens import TokenEntry, encode_tokens, parse_tokens
+from node.storage.manifest import BackedUpFile, BackedUpLog, Manifest, encode_manifest, parse_manifest
 from node.storage.state import (
+    FORMAT,
     Journal,
     State,
     check_owner,
@@ -260,6 +262,29 @@ def _journal(data):
     assert parse_journal(encode_journal(journal)) == journal
 
 
+def _backup_manifest(data):
+    manifest = parse_manifest(data, newest_format=FORMAT)
+    assert parse_manifest(encode_manifest(manifest), newest_format=FORMAT) == manifest
+
+
+def _manifest_seeds():
+    identity = f"zj.example/{ISSUER}"
+    digest = "ab" * 32
+    logs = [BackedUpLog(f"{identity}/{log}/0", 7, digest, *anchor) for log, anchor in _ANCHORS.items()]
+    files = [
+        BackedUpFile("store/main/000005.ldb", 4_096, digest),
+        BackedUpFile("store/secrets/MANIFEST-000002", 50, digest),
+        BackedUpFile(f"store/streams/records.0/entries/{0:020d}.seg", 64, digest),
+        BackedUpFile(f"store/streams/records.0/entries/{64:020d}.seg", 6, digest),
+    ]
+    streams = {"records.0/entries": 70, "access.0/entries": 0}
+    made = 1_790_000_000
+    return [
+        encode_manifest(Manifest(identity, FORMAT, "0.4.0", made, made + 10, logs, streams, files)),
+        encode_manifest(Manifest(identity, 1, "0.3.0", made, made, [], {}, [])),
+    ]
+
+
 def _config_seeds():
     needed = f'member = "{ISSUER}"\nname_zh = "局"\n'
     more = 'rpc_url = "http://127.0.0.1:8545"\nlisten_port = 8620\nworkers = 2\nlanguage = "en"\npassphrase_file = "p"\nidle_timeout_seconds = 1.5\nbehind_proxy = true\n'
@@ -359,6 +384,7 @@ def _message_seeds():
     return [pipe.getvalue(), failed.getvalue()]
 
 
+_ANCHORS = {"records": (5, 1_790_000_000), "access": (0, None)}
 _STATE = State(7, 6, {"records.0/entries": 4_096, "access.0/entries": 0})
 TARGETS = (
     Target(
@@ -379,6 +405,14 @@ TARGETS = (
             b"nan",
             b"0x1F",
         ),
+    ),
+    Target(
+        "backup-manifest",
+        "node.storage.manifest.parse_manifest",
+        _backup_manifest,
+        _manifest_seeds,
+        "as json; nothing is signed over it",
+        words=(b'"store/../x"', b"9007199254740991", b'["aa"]', b'"store/main/LOCK"', b'"v":2'),
     ),
     Target("tokens", "node.service.tokens.parse_tokens", _tokens, _token_seeds, "as json; own file"),
     Target(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from dataclasses import replace
 
@@ -15,12 +17,11 @@ from node.storage.backup import (
     begin_backup,
     copy_store,
     finish_backup,
-    list_backups,
     load_manifest,
-    remove_backup,
     restore_store,
 )
-from node.storage.manifest import MANIFEST, Manifest, encode_manifest, parse_manifest
+from node.storage.files import OsFiles
+from node.storage.manifest import KEEP_SECONDS, BackedUpLog, Manifest, encode_manifest, parse_manifest
 from node.storage.opening import open_store
 from node.storage.state import FORMAT
 from tests.support.errors import raises_code
@@ -48,12 +49,12 @@ def store(tmp_path):
     store.close()
 
 
-def back_up(store, tmp_path, name="one", tell=lambda _done: None):
+def back_up(store, tmp_path, name="one", tell=lambda _done: None, files=None):
     partial = begin_backup(tmp_path / "backups", name)
     with store.snapshot() as snapshot:
-        files = copy_store(snapshot, str(tmp_path / "data" / "store"), str(partial / "store"), tell)
+        made = copy_store(snapshot, str(tmp_path / "data" / "store"), str(partial / "store"), tell, files)
         streams = dict(snapshot.lengths())
-    manifest = Manifest(IDENTITY.decode(), FORMAT, "0", NOW, NOW + 10, [], streams, files)
+    manifest = Manifest(IDENTITY.decode(), FORMAT, "0", NOW, NOW + 10, [], streams, made)
     return finish_backup(partial, manifest), manifest
 
 
@@ -134,7 +135,6 @@ def test_an_interrupted_backup_is_none(store, tmp_path, stop_after):
     partial = tmp_path / "backups" / "one.partial"
     with raises_code(NotFound, "backup-missing"):
         load_manifest(partial)
-    assert list_backups(tmp_path / "backups") == []
     with raises_code(Conflict, "backup-exists"):
         begin_backup(tmp_path / "backups", "one")
     abandon_backup(partial)
@@ -168,16 +168,52 @@ def test_every_byte_of_a_backup_is_checked(store, tmp_path):
         restore_store(path, manifest, tmp_path / "other", lambda _done: None)
 
 
-def test_backups_are_listed_by_age_and_removed_one_by_one(store, tmp_path):
-    first, manifest = back_up(store, tmp_path, "b")
-    second, _ = back_up(store, tmp_path, "a")
-    (second / MANIFEST).write_bytes(encode_manifest(replace(manifest, made_at=NOW + 1)))
-    (tmp_path / "backups" / "something-else").mkdir()
-    found = [path for path, _ in list_backups(tmp_path / "backups")]
-    assert found == [first, second]
-    remove_backup(first)
-    assert [path for path, _ in list_backups(tmp_path / "backups")] == [second]
-    assert not first.exists()
+class WatchedFiles(OsFiles):
+    """Knows whether a file of a database is being read."""
+
+    reading = -1
+
+    def open(self, path, *, write):
+        descriptor = super().open(path, write=write)
+        if not write and "/streams/" not in path:
+            self.reading = descriptor
+        return descriptor
+
+    def close(self, descriptor):
+        if descriptor == self.reading:
+            self.reading = -1
+        super().close(descriptor)
+
+
+def test_a_backup_can_be_stopped_while_a_database_is_hashed(store, tmp_path):
+    files = WatchedFiles()
+
+    def tell(_done):
+        if files.reading >= 0:
+            raise Unavailable("stopping", "node is stopping")
+
+    with raises_code(Unavailable, "stopping"):
+        back_up(store, tmp_path, tell=tell, files=files)
+
+
+@pytest.mark.parametrize("lost", ["", "/00000000000000000000.seg", "/00000000000000000066.seg"])
+def test_a_stream_that_is_not_whole_makes_no_backup(store, tmp_path, lost):
+    path = tmp_path / "data" / "store" / "streams" / "records.0" / f"entries{lost}"
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with raises_code(Fatal, "store-truncated"):
+        back_up(store, tmp_path)
+
+
+def test_what_is_refused_at_the_last_look_is_not_put_in_place(store, tmp_path):
+    path, manifest = back_up(store, tmp_path)
+
+    def refuse(partial):
+        open_store(partial, IDENTITY).close()
+        raise Fatal("backup-damaged", "it is not what its manifest names")
+
+    with raises_code(Fatal, "backup-damaged"):
+        restore_store(path, manifest, tmp_path / "other", lambda _done: None, check=refuse)
+    assert not list(tmp_path.glob("other*"))
 
 
 @pytest.mark.parametrize(
@@ -208,3 +244,47 @@ def test_a_manifest_is_read_strictly(store, tmp_path):
         parse_manifest(data.replace(b'"v":1', b'"v":2'), newest_format=FORMAT)
     with raises_code(Conflict, "backup-newer"):
         parse_manifest(data, newest_format=FORMAT - 1)
+
+
+LOG = BackedUpLog("zj.example/911100000000000000/records/0", 7, "ab" * 32, 5, NOW)
+
+
+def test_every_member_of_a_manifest_has_its_type_and_range(store, tmp_path):
+    _, manifest = back_up(store, tmp_path)
+    fields = json.loads(encode_manifest(replace(manifest, logs=[LOG])))
+    assert parse_manifest(json.dumps(fields).encode(), newest_format=FORMAT).logs == [LOG]
+    segment = next(n for n, file in enumerate(fields["files"]) if "/streams/" in file["path"])
+    bent = [
+        *((name, value) for name in ("identity", "release") for value in (7, "", "a\nb", "x" * 201, ["aa"])),
+        *(("format", value) for value in (0, True, "2", None)),
+        *(("made_at", value) for value in (-1, True, 2**53 - 1, NOW + 11)),
+        *(("expires_at", value) for value in (NOW - 1, NOW + KEEP_SECONDS + 1, 2**53 - 1, None)),
+        *(("logs", value) for value in ({}, [[]], None)),
+        *(("logs", 0, "origin", value) for value in (["aa"], None, "")),
+        *(("logs", 0, "size", value) for value in (-1, True, 4, "7")),
+        *(("logs", 0, "root", value) for value in (["aa"], "ab" * 31, "AB" * 32, None)),
+        *(("logs", 0, "anchored", value) for value in (-1, 8, None, [])),
+        *(("logs", 0, "anchored_at", value) for value in (-1, "x", 2**53 - 1, [])),
+        *(("streams", value) for value in ([], {}, {"records.0/entries": 239}, {"../x": 1})),
+        *(("files", segment, "bytes", value) for value in (0, True, 65, None)),
+        *(("files", 0, "sha256", value) for value in (["aa"], "ab", "g" * 64)),
+        *(("files", 0, "path", value) for value in (7, fields["files"][segment]["path"])),
+        *(("not_included", value) for value in ("x", [7])),
+        ("v", True),
+    ]
+    for *place, last, value in bent:
+        changed = json.loads(json.dumps(fields))
+        inner = changed
+        for name in place:
+            inner = inner[name]
+        inner[last] = value
+        with raises_code(Fatal, "backup-damaged"):
+            parse_manifest(json.dumps(changed).encode(), newest_format=FORMAT)
+
+
+def test_a_manifest_that_leaves_out_a_segment_is_refused(store, tmp_path):
+    _, manifest = back_up(store, tmp_path)
+    for left_out in (file for file in manifest.files if "/streams/" in file.path):
+        files = [file for file in manifest.files if file != left_out]
+        with raises_code(Fatal, "backup-damaged"):
+            parse_manifest(encode_manifest(replace(manifest, files=files)), newest_format=FORMAT)

@@ -29,7 +29,7 @@ def loop(world):
     made = ImportLoop(world.node.services, world.files.uploads)
     yield made
     made.request_stop()
-    made.join()
+    made.join(10)
 
 
 def order(world, *numbers):
@@ -81,7 +81,7 @@ def test_files_that_no_import_needs_are_dropped_at_the_start(world, loop):
 
 def test_a_loop_that_was_never_started_can_be_stopped(loop):
     loop.request_stop()
-    loop.join()
+    loop.join(10)
 
 
 def test_an_import_that_waits_says_for_what_and_goes_on(world, loop, capsys):
@@ -195,7 +195,7 @@ def test_the_loop_compares_joins_and_anchors_by_itself(world):
     node.loop.start()
     wait_for(lambda: node.services.condition.joined)
     node.loop.request_stop()
-    node.loop.join()
+    node.loop.join(10)
     assert anchors(world) == [0, 0]
     node.loop = ChainLoop(node.services, PERIOD_SECONDS)
     assert node.loop._turn() == PERIOD_SECONDS
@@ -253,6 +253,6 @@ def test_a_wait_ends_with_the_node(world):
     loop = ChainLoop(world.node.services, PERIOD_SECONDS)
     loop.start()
     loop.request_stop()
-    loop.join()
+    loop.join(10)
     with raises_code(Unavailable, "stopping"):
         loop.sleep(100)
