@@ -16,7 +16,7 @@ state at the commit point as truth and removes whatever is not in it.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ from weakref import WeakSet
 
 from node.errors import Fatal, InvalidInput, NodeError, Unavailable
 from node.storage.gate import Gate
+from node.storage.leveldb import MIB
 from node.storage.reading import DiskSnapshot, View, ViewReads
 from node.storage.segments import check_append
 from node.storage.state import (
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 
 _PURGE_ROUNDS: Final = 3
+_MERGE_BYTES: Final = 25 * 8 * MIB
+"""What LevelDB may write in one merge before it removes the tables that went into it: 25 tables at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class DiskStore(ViewReads):
         parts: What it consists of.
         state: What is committed.
         reserve_bytes: Free space that a commit leaves alone.
-        drop_copy: Removes the copy of before an upgrade; None when there is none.
+        drop_copy: Removes the copy of before an upgrade, again after an OSError; None when there is none.
     """
 
     format = FORMAT
@@ -119,11 +122,18 @@ class DiskStore(ViewReads):
             self._check_space(sum(map(len, appends.values())))
             with self._poisoned_unless_done():
                 self._write(batch, appends)
-            if appends and self._drop_copy is not None:
-                # It cannot be put back any more. Where it cannot be removed now, the next start does it.
-                drop, self._drop_copy = self._drop_copy, None
-                with suppress(OSError):
-                    drop()
+            if appends:
+                self._remove_copy()
+
+    def _remove_copy(self) -> bool:
+        """Remove the copy of before an upgrade, which cannot be put back any more; say whether none is left."""
+        if self._drop_copy is not None:
+            try:
+                self._drop_copy()
+            except OSError:
+                return False
+            self._drop_copy = None
+        return True
 
     def find_upgrade(self) -> Progress | None:
         """Find the upgrade under way; ``node.storage.upgrading.run_steps`` goes on with it."""
@@ -162,26 +172,30 @@ class DiskStore(ViewReads):
         In each round the markers of deletion, which are written first, overlap every table that holds one of these
         keys, so that it is merged with what hides the old value. The first round can leave the old value and its
         deletion together in one table that nothing was merged with; the second merges that one. The third lets
-        LevelDB drop files that a read held open while the second went on.
+        LevelDB drop files that a read held open while the second went on. So an older state that somebody reads in either
+        of the last two leaves the outcome open. A copy of before an upgrade holds the secrets as well, and goes with them.
 
         Raises:
             InvalidInput: ``store-purge``: a secret is not deleted.
-            Unavailable: ``store-closed``.
+            Unavailable: ``store-closed``, or ``store-disk-full``: too little space to write tables anew.
             Fatal: ``store-commit-failed`` or ``store-poisoned``.
         """
-        unseen = True
+        unread: list[bool] = []
         for _ in range(_PURGE_ROUNDS):
             with self._writer, self._inside():
                 self._check_sound()
+                self._check_space(_MERGE_BYTES)
                 self._mark(ranges, secrets)
-                unseen = set(self._views) <= {self._view}
+                unread.append(set(self._views) <= {self._view})
             with self._inside():
                 for first, last in ranges:
                     self._main.compact(first, last)
                 for key, _ in applied([(key, None) for key in secrets]):
                     self._secrets.compact(key, key)
                 self._secrets.compact(JOURNAL_KEY, JOURNAL_KEY)
-        return unseen
+        with self._writer:
+            gone = not secrets or self._remove_copy()
+        return gone and all(unread[-2:])
 
     def _mark(self, ranges: Sequence[tuple[bytes, bytes]], secrets: Sequence[bytes]) -> None:
         """Empty the journal and write the markers that a compaction has to merge."""
@@ -218,17 +232,17 @@ class DiskStore(ViewReads):
                 "an earlier commit failed and its outcome is unknown: got another commit, want a restart",
             )
 
-    def _check_space(self, append_bytes: int) -> None:
+    def _check_space(self, new_bytes: int) -> None:
         try:
             free = self._files.free_bytes(self._path)
         except OSError as error:
             raise Unavailable(
                 "store-disk-full", f"the free space of the store is unknown: got {error.strerror}"
             ) from error
-        if free < append_bytes + self._reserve_bytes:
+        if free < new_bytes + self._reserve_bytes:
             raise Unavailable(
                 "store-disk-full",
-                f"too little space for a commit: got {free} bytes free, want {append_bytes} for its streams "
+                f"too little space for the store: got {free} bytes free, want {new_bytes} to write "
                 f"and {self._reserve_bytes} in reserve",
             )
 

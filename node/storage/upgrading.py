@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgpack
 
-from node.errors import Conflict, Fatal, NotFound
+from node.errors import Conflict, Fatal, NotFound, Unavailable
 from node.ports import Batch
 from node.storage.files import read_up_to, write_all
 from node.storage.state import FORMAT, STATE_KEY, format_newer, parse_state
@@ -113,8 +113,10 @@ def run_steps(store: Store, progress: Progress | None, steps: Sequence[Step], te
             _commit(store, batch, Progress(source, number, reached))
             count += changed
             tell(step.name, count)
-        if step.ranges:
-            store.purge(step.ranges)
+        if step.ranges and not store.purge(step.ranges):
+            raise Unavailable(
+                "upgrade-unpurged", f"old values of step {step.name} are being read: start again to finish it"
+            )
         _commit(store, Batch(), Progress(source, number + 1, b""))
     _commit(store, Batch(), None)
 

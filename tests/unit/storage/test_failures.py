@@ -9,6 +9,7 @@ import pytest
 
 from node.errors import Fatal, NodeError, Unavailable
 from node.ports import Batch
+from node.storage.leveldb import MIB
 from node.storage.opening import open_store
 from tests.support.faults import MODES, Faults, FaultyDisk, FaultyFiles, PowerCutError
 from tests.support.naive_store import numbered_batch, numbered_differences
@@ -210,6 +211,27 @@ def test_full_disk_is_noticed_before_anything_is_written(tmp_path):
     files.free = 1100
     store.commit(batch)
     assert store.read("s", 0, 100) == b"x" * 100
+    store.close()
+
+
+def test_a_purge_keeps_space_for_the_tables_that_it_writes(tmp_path):
+    """LevelDB that runs out of space in a merge refuses every write from then on."""
+    faults = Faults()
+    files = FaultyFiles(faults)
+    disk = FaultyDisk(faults)
+    store = open_store(
+        tmp_path / "store", IDENTITY, create=True, files=files, open_database=disk.open_database
+    )
+    for number in range(BATCHES):
+        store.commit(numbered_batch(number))
+    files.free = 128 * MIB
+    before = list(faults.calls)
+    with pytest.raises(Unavailable) as caught:
+        store.purge([(b"\x01", b"\xff")])
+    assert caught.value.code == "store-disk-full"
+    assert faults.calls == before
+    files.free = 1024 * MIB
+    assert store.purge([(b"\x01", b"\xff")])
     store.close()
 
 

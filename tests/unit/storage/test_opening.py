@@ -480,6 +480,48 @@ def test_a_purge_says_when_somebody_still_reads_the_old_state(tmp_path):
     store.close()
 
 
+def test_a_read_that_ends_between_two_rounds_of_a_purge_leaves_it_open(tmp_path):
+    """Of the last two rounds each needs to be without readers: one marks what the other merges."""
+    rounds, reading = [], []
+
+    def merged():
+        rounds.append(1)
+        if len(rounds) == 2:
+            reading.pop().close()
+
+    def open_watched(path, tuning, *, create):
+        return WatchedDatabase(open_leveldb(path, tuning, create=create), merged)
+
+    store = open_store(tmp_path / "store", IDENTITY, create=True, open_database=open_watched)
+    batch = Batch()
+    batch.put_secret(b"key", b"wrapped")
+    store.commit(batch)
+    reading.append(store.snapshot())
+    batch = Batch()
+    batch.delete_secret(b"key")
+    store.commit(batch)
+    assert not store.purge([(b"o", b"p")], [b"key"])
+    assert (len(rounds), reading) == (3, [])
+    assert store.purge([(b"o", b"p")], [b"key"])
+    store.close()
+
+
+class WatchedDatabase:
+    """A database that tells when a range of main is merged."""
+
+    def __init__(self, database, merged):
+        self._database = database
+        self._merged = merged
+
+    def __getattr__(self, name):
+        return getattr(self._database, name)
+
+    def compact(self, first, last):
+        self._database.compact(first, last)
+        if first == b"o":
+            self._merged()
+
+
 def test_purge_reaches_every_level_of_tables(tmp_path):
     """A database small-buffered enough to have tables on several levels, with erased secrets in all of them."""
 

@@ -3,11 +3,13 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
 import pytest
 
+from node.bootstrap import carry_upgrade
 from node.errors import Conflict, Fatal, NodeError, NotFound
 from node.ports import Batch
 from node.service import layout
@@ -22,7 +24,7 @@ from node.storage.opening import MAIN_TUNING, open_store, undo_upgrade
 from node.storage.state import FORMAT, STORE_KEY
 from node.storage.upgrading import COPY, FORMAT_FILE, run_steps
 from tests.support.errors import raises_code
-from tests.support.faults import Faults, FaultyDisk
+from tests.support.faults import Faults, FaultyDisk, FaultyFiles
 from tests.support.node_world import DOMAIN, NodeWorld
 from tests.support.old_stores import make_format_1
 from tests.support.rows import ISSUER
@@ -76,6 +78,7 @@ def check_upgraded(path, heads, keys):
         assert Checker(store, logs, heads).run() == []
     finally:
         store.close()
+    assert format_of(path, "main") == format_of(path, "secrets") == FORMAT
 
 
 def holds_ground(path):
@@ -110,6 +113,42 @@ def test_the_copy_goes_with_the_first_entry(old, old_store):
     with raises_code(NotFound, "upgrade-copy-missing"):
         undo_upgrade(old, IDENTITY)
     del heads
+
+
+def test_a_death_between_the_marks_of_both_databases_is_made_good(old, old_store):
+    _, heads, keys = old_store
+    upgrade(old, keys)
+    database = open_leveldb(str(old / "secrets"), MAIN_TUNING, create=False)
+    database.write([(STORE_KEY, msgpack.packb([1, IDENTITY], use_bin_type=True))])
+    database.close()
+    check_upgraded(old, heads, keys)
+
+
+def test_a_copy_that_cannot_be_removed_is_tried_again(old, old_store):
+    """It holds the secret that an erasure deletes: while it is there, nothing is purged."""
+    upgrade(old, old_store[2])
+
+    class KeptFiles(FaultyFiles):
+        keeps = True
+
+        def remove(self, path):
+            if self.keeps and COPY in path:
+                raise OSError(13, "Permission denied")
+            super().remove(path)
+
+    files = KeptFiles(Faults())
+    store = open_store(old, IDENTITY, files=files)
+    secret = layout.secret_key(LogKind.RECORDS, 1)
+    batch = Batch()
+    batch.append("records.0/entries", b"x")
+    batch.delete_secret(secret)
+    store.commit(batch)
+    assert not store.purge([], [secret])
+    assert (old / COPY).is_dir()
+    files.keeps = False
+    assert store.purge([], [secret])
+    assert not (old / COPY).exists()
+    store.close()
 
 
 def test_an_old_store_is_not_read_half_upgraded(old, old_store):
@@ -191,6 +230,51 @@ def test_what_a_lost_secret_had_sealed_is_dropped_and_counted(old, old_store):
     store.close()
 
 
+def test_foreign_keys_do_not_touch_an_upgrade(old, old_store):
+    """A node, and ``node upgrade``, that meet a pending upgrade with other keys leave every ground as it is."""
+    _, heads, keys = old_store
+    store = open_store(old, IDENTITY, upgrade=True)
+    before = list(store.scan(b"", None))
+    for name in ("wrapping", "index"):
+        with raises_code(Conflict, "keys-of-another-store") as caught:
+            carry_upgrade(store, DOMAIN, ISSUER, replace(keys, **{name: bytes(32)}), lambda *_: None)
+        assert f"{name}.json" in caught.value.message
+    assert list(store.scan(b"", None)) == before
+    carry_upgrade(store, DOMAIN, ISSUER, keys, lambda *_: None)
+    store.close()
+    check_upgraded(old, heads, keys)
+
+
+def test_a_key_that_opens_nothing_drops_no_ground(old, old_store):
+    """Stores from before the key check say nothing of their keys; the secrets themselves do."""
+    _, heads, keys = old_store
+    store = open_store(old, IDENTITY, upgrade=True)
+    batch = Batch()
+    batch.delete(layout.KEY_CHECK_KEY)
+    store.commit(batch)
+    before = list(store.scan(b"o", b"p"))
+    with raises_code(Conflict, "keys-of-another-store"):
+        carry_upgrade(store, DOMAIN, ISSUER, replace(keys, wrapping=bytes(32)), lambda *_: None)
+    assert list(store.scan(b"o", b"p")) == before
+    carry_upgrade(store, DOMAIN, ISSUER, keys, lambda *_: None)
+    store.close()
+    check_upgraded(old, heads, keys)
+
+
+@pytest.mark.parametrize("entry", OLD)
+def test_a_damaged_secret_among_sound_ones_loses_its_own_grounds_alone(old, old_store, entry):
+    store = open_store(old, IDENTITY, upgrade=True)
+    batch = Batch()
+    batch.put_secret(layout.secret_key(LogKind.RECORDS, entry), bytes(60))
+    store.commit(batch)
+    carry_upgrade(store, DOMAIN, ISSUER, old_store[2], lambda *_: None)
+    dropped = {
+        n: [not change.sealed for change in parse_history(store.get(layout.history_key(n)))] for n in OLD
+    }
+    assert dropped == {n: [n == entry] * 2 for n in OLD}
+    store.close()
+
+
 def test_a_format_file_that_contradicts_the_databases_is_named(old):
     (old / FORMAT_FILE).write_text(f"{FORMAT}\n")
     with raises_code(Fatal, "store-corrupt"):
@@ -199,8 +283,8 @@ def test_a_format_file_that_contradicts_the_databases_is_named(old):
     open_store(old, IDENTITY, upgrade=True).close()
 
 
-def format_of(path):
-    database = open_leveldb(str(path / "main"), MAIN_TUNING, create=False)
+def format_of(path, name="main"):
+    database = open_leveldb(str(path / name), MAIN_TUNING, create=False)
     try:
         return msgpack.unpackb(database.snapshot().get(STORE_KEY))[0]
     finally:
