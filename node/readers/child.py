@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import msgpack
 
 from node.errors import InvalidInput
+from node.readers.cell_values import format_moment
 from node.readers.frames import (
     CHOICE,
     FAILURE,
@@ -30,7 +31,7 @@ from node.readers.frames import (
     receive_frame,
     send_frame,
 )
-from node.readers.sheet_rows import format_moment, unreadable
+from node.readers.plain_xml import unreadable
 from node.readers.sheet_xml import STRINGS, Book
 from node.readers.table import Limits, pack_rows
 from node.records.headers import MAX_TITLE_ROWS

@@ -15,7 +15,9 @@ from typing import IO, TYPE_CHECKING
 from xml.parsers import expat
 
 from node.errors import InvalidInput
-from node.readers.sheet_rows import SheetRows, Strings, feed, refuse_doctype, unreadable
+from node.readers.plain_xml import feed, refuse_doctype, unreadable
+from node.readers.shared_strings import Strings
+from node.readers.sheet_rows import SheetRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

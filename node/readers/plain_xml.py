@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Feeding expat a document of many like elements, of which those in plain form are cut out before it sees them.
+
+Expat calls Python for every tag, which is what reading a large sheet costs. Rows and shared strings come nearly always
+in one of few forms, which a regular expression takes as a whole. An element that is balanced and well-formed by
+itself may be left out of a document without changing whether the rest is well-formed, if it is left out where expat
+stands between tokens, in content. So:
+
+1. Expat gets the document up to the end of such an element.
+2. While it stands between two of them, having used every byte, each further one is offered to be taken.
+3. What is not taken goes to expat, in its order; expat alone refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.parsers import expat
+
+from node.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MAX_CELL_CHARACTERS = 2**20
+"""Far more than the 32,767 that a spreadsheet program takes."""
+_MAX_TOKEN_BYTES = 2**22
+_AGAIN = "open it in Excel and save it as .xlsx again"
+_MARK = b"\xef\xbb\xbf"
+_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r")
+_REFERENCE = re.compile("&(?:(amp|lt|gt|quot|apos)|#(?:([0-9]{1,7})|x([0-9A-Fa-f]{1,6})));")
+_XML_CHARACTER = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNICODE_END = 0x110000
+_ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+
+Attributes = dict[str, str]
+
+
+class OddError(Exception):
+    """An element is not in plain form; expat shall read it."""
+
+
+def unreadable(reason: str) -> InvalidInput:
+    """Build the error for a workbook that is not what a workbook must be."""
+    return InvalidInput("workbook-unreadable", f"{reason}: {_AGAIN}")
+
+
+def refuse_doctype(*_declaration: object) -> None:
+    """Refuse a document type, as a handler of expat."""
+    raise unreadable("a part of the workbook declares a document type, which none may")
+
+
+def feed(parser: expat.XMLParserType, data: bytes, *, last: bool) -> None:
+    """Give a parser more of its document.
+
+    Raises:
+        InvalidInput: ``workbook-unreadable``: no well-formed XML.
+    """
+    try:
+        parser.Parse(data, last)
+    except expat.ExpatError as error:
+        if error.code == expat.errors.codes[expat.errors.XML_ERROR_NO_MEMORY]:
+            raise MemoryError from None
+        raise unreadable("a part of the workbook is no well-formed XML") from None
+
+
+class PlainFeeder:
+    """Gives a parser its document, block by block; no tag or comment may be endless.
+
+    Args:
+        parser: A parser without namespaces, its handlers set but those of the declaration and of CDATA.
+        end: The end tag of the elements that may be taken, as ``</row>``.
+        is_between: Tells whether the handlers stand where such an element is read as ``take`` reads it.
+        take: Takes elements from the one of a number on, and returns the number of the first that it did not take. They come
+            without their end tags, with the white space before them, and hold only characters that XML may hold.
+    """
+
+    def __init__(
+        self,
+        parser: expat.XMLParserType,
+        end: str,
+        is_between: Callable[[], bool],
+        take: Callable[[list[str], int], int],
+    ) -> None:
+        self._parser = parser
+        self._end = end
+        self._is_between = is_between
+        self._take = take
+        self._fed = 0
+        self._plain = True
+        """Whether the document is UTF-8 and, so far, without CDATA, inside which tags are text."""
+        parser.XmlDeclHandler = self._declare
+        parser.StartCdataSectionHandler = self._meet_cdata
+
+    def _declare(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        if encoding is not None and encoding.lower() != "utf-8":
+            self._plain = False
+
+    def _meet_cdata(self) -> None:
+        self._plain = False
+
+    def feed_all(self, parts: Iterable[bytes]) -> Iterator[None]:
+        """Give the parser its whole document.
+
+        Yields:
+            None after each block.
+
+        Raises:
+            InvalidInput: ``workbook-unreadable``.
+        """
+        held = b""
+        try:
+            for part in parts:
+                if not self._fed and not held:
+                    start = part.removeprefix(_MARK)[:2]
+                    # Otherwise it may be UTF-16, which needs no declaration.
+                    self._plain = len(start) == 2 and start.isascii() and 0 not in start  # noqa: PLR2004  bytes of one unit
+                held = self._feed_block(held + part)
+                yield
+            self._feed(held)
+            feed(self._parser, b"", last=True)
+            yield
+        finally:
+            # The handlers hold the parser, and this object.
+            parser = self._parser
+            parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+            parser.XmlDeclHandler = parser.StartCdataSectionHandler = None
+
+    def _feed_block(self, data: bytes) -> bytes:
+        """Feed and take what is there, and return the beginning of an element whose end is not there yet."""
+        end = self._end.encode()
+        first = data.find(end) + len(end)
+        if first < len(end) or not self._plain:
+            self._feed(data)
+            return b""
+        if not self._stands_between():
+            self._feed(data[:first])
+            # Once a block: expat begins an unfinished token anew each time, and a comment may be full of end tags.
+            if not self._stands_between():
+                self._feed(data[first:])
+                return b""
+        else:
+            first = 0
+        last = data.rfind(end) + len(end)
+        self._feed_elements(data[first:last])
+        return data[last:]
+
+    def _feed_elements(self, data: bytes) -> None:
+        text = _decode_plain(data)
+        if text is None:
+            self._feed(data)
+            return
+        elements = text.split(self._end)
+        elements.pop()
+        number = self._take(elements, 0)
+        while number < len(elements):
+            self._feed(f"{elements[number]}{self._end}".encode())
+            number += 1
+            if not self._stands_between():
+                self._feed("".join(f"{other}{self._end}" for other in elements[number:]).encode())
+                return
+            number = self._take(elements, number)
+
+    def _stands_between(self) -> bool:
+        return self._plain and self._parser.CurrentByteIndex == self._fed and self._is_between()
+
+    def _feed(self, data: bytes) -> None:
+        feed(self._parser, data, last=False)
+        self._fed += len(data)
+        # Expat begins an unfinished tag anew with every block, which takes time by the square of its length.
+        if self._fed - max(self._parser.CurrentByteIndex, 0) > _MAX_TOKEN_BYTES:
+            raise unreadable("a part of the workbook holds an endless tag")
+
+
+def _decode_plain(data: bytes) -> str | None:
+    """Decode what consists of characters that XML may hold (XML 1.0, 2.2), with ends of line as 2.11 wants them."""
+    if len(data.translate(None, _CONTROLS)) != len(data):
+        return None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    if "]]>" in text or "\ufffe" in text or "\uffff" in text:
+        return None
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def resolve(text: str) -> str:
+    """Replace the predefined entities and the numbers of characters in a text.
+
+    Raises:
+        OddError: Another entity, or no character that XML may hold.
+    """
+    if text.count("&") != len(_REFERENCE.findall(text)):
+        raise OddError
+    return _REFERENCE.sub(_resolve_one, text)
+
+
+def _resolve_one(found: re.Match[str]) -> str:
+    name, decimal, hexadecimal = found.groups()
+    if name:
+        return _ENTITIES[name]
+    code = int(decimal) if decimal else int(hexadecimal, 16)
+    if code >= _UNICODE_END or not _XML_CHARACTER.fullmatch(chr(code)):
+        raise OddError
+    return chr(code)
+
+
+def parse_attributes(text: str) -> Attributes:
+    """Parse the attributes of a tag that stand behind the attribute ``r``, from the quotation mark on.
+
+    Raises:
+        OddError: They are not well-formed, or there is another ``r``.
+    """
+    found: list[Attributes] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda _name, attributes: found.append(attributes)
+    try:
+        parser.Parse(f'<a r=""{text}/>', True)
+    except expat.ExpatError:
+        raise OddError from None
+    if len(found) != 1:
+        raise OddError
+    return found[0]
+
+
+def build_parser() -> expat.XMLParserType:
+    """Build a parser that gives texts in few pieces and refuses document types."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.buffer_size = 2**16
+    parser.StartDoctypeDeclHandler = refuse_doctype
+    return parser
+
+
+def names_like(root: str, *names: str) -> list[str]:
+    """Return names with the prefix of a document's root, where it has one."""
+    prefix, separator, _ = root.rpartition(":")
+    return [f"{prefix}{separator}{name}" for name in names]
+
+
+def append_text(texts: list[str], text: str) -> None:
+    """Append a piece to the pieces of a cell's text, which must not become endless."""
+    texts.append(text)
+    # A text comes whole unless it is long, so that counting costs the rare one alone.
+    if len(texts) > 1 and sum(map(len, texts)) > MAX_CELL_CHARACTERS:
+        raise unreadable(f"a cell holds more than {MAX_CELL_CHARACTERS} characters")
