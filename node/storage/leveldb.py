@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from node.errors import Fatal, NodeError, Unavailable
-from node.storage.tornlog import cut_torn_write
+from node.storage.tornlog import check_logs, cut_torn_write
 
 try:
     import plyvel as _plyvel
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _KEY = itemgetter(0)
 _TICK_NS = 20_000_000
 """Longer than the step in which a kernel moves the times of files."""
+_COARSE_TICK_NS = 2_000_000_000
+"""Step of the times of a file system that keeps whole seconds only, or every second one of them."""
 
 MIB = 1024 * 1024
 """Bytes in a mebibyte."""
@@ -174,11 +176,13 @@ class LevelDatabase:
     def _sync_names(self) -> None:
         """Sync the directory when it has changed since it was synced last.
 
-        Times of files move in ticks of some milliseconds; a tick that has not ended yet may bring more.
+        Times of files move in ticks of some milliseconds, on a few file systems of a second or two; a tick that has
+        not ended yet may bring more.
         """
         changed_ns = os.stat(self._path).st_mtime_ns  # noqa: PTH116  # one system call, for every commit
         if changed_ns != self._synced_at_ns:
-            ended = time.time_ns() - changed_ns > _TICK_NS
+            tick_ns = _TICK_NS if changed_ns % 1_000_000_000 else _COARSE_TICK_NS
+            ended = time.time_ns() - changed_ns > tick_ns
             sync_directory(self._path)
             self._synced_at_ns = changed_ns if ended else None
 
@@ -212,8 +216,9 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
     """Open a LevelDB; implements :class:`OpenDatabase`.
 
     Paranoid checks make a damaged write-ahead log an error; without them LevelDB drops what it cannot read,
-    acknowledged writes included, and says so in a log file only. A last write that a power cut has torn looks
-    damaged too; it was not acknowledged, and is cut off (node.storage.tornlog).
+    acknowledged writes included, and says so in a log file only. What it drops even so is looked for before it gets
+    to see the logs. A last write that a power cut has torn looks damaged, too; it was not acknowledged, and is kept
+    aside and cut off (node.storage.tornlog).
 
     Raises:
         Unavailable: ``store-locked`` when a process has it open, ``store-open-failed`` when the operating system
@@ -221,6 +226,9 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
         Fatal: ``store-corrupt`` when it is damaged.
     """
     try:
+        lost = None if create else check_logs(path)
+        if lost is not None:
+            raise Fatal("store-corrupt", f"a database of the store is damaged: got {path}/{lost}")
         try:
             raw = _open(path, tuning, create=create)
         except _plyvel.CorruptionError:

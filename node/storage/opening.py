@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ from node.storage.state import (
     parse_journal,
     parse_state,
 )
+from node.storage.tornlog import find_unsettled, settle
 from node.storage.upgrading import (
     COPY_KEY,
     FORMAT_FILE,
@@ -127,7 +129,10 @@ def open_store(
             else:
                 secrets = _open_secrets(place, opened, main, identity, upgrade=upgrade)
             streams = Streams(place.files, f"{place.root}/streams", segment_bytes=segment_bytes)
-            state = _recover(main, secrets, streams)
+            state = _recover(place, main, secrets, streams)
+            if check_owner(secrets.snapshot().get(STORE_KEY) or b"", identity) < FORMAT:
+                # The process that began an upgrade died between its writes to main and to secrets.
+                secrets.write([(STORE_KEY, encode_owner(identity))])
             drop_copy = _find_copy(place, main, state)
             if not format_known:
                 write_format_file(place.files, place.root)
@@ -350,8 +355,12 @@ def _open_secrets(
     return secrets
 
 
-def _recover(main: Database, secrets: Database, streams: Streams) -> State:
-    """Check what is stored against the commit point, then cut tails and settle the journal."""
+def _recover(place: _Place, main: Database, secrets: Database, streams: Streams) -> State:
+    """Check what is stored against the commit point, then cut tails and settle the journal.
+
+    Where a log was cut before, now or in a start that did not come to its end, all that goes is kept beside it: the head
+    files, which tell whether that commit was acknowledged after all, are asked later.
+    """
     stored_state = main.snapshot().get(STATE_KEY)
     if stored_state is None:
         raise Fatal("store-corrupt", "the main database has lost its state; restore all of the store")
@@ -361,7 +370,12 @@ def _recover(main: Database, secrets: Database, streams: Streams) -> State:
     changes = decide_journal(state, journal)
     streams.load(state.lengths)
 
+    discarded = journal is not None and journal.seq != state.secrets_seq
+    unsettled = find_unsettled(Path(place.root))
+    if unsettled is not None:
+        journals = [] if stored_journal is None or not discarded else [("secrets-journal", stored_journal)]
+        settle(unsettled, chain(streams.tails(), journals))
     streams.cut()
-    if journal is not None and (changes or journal.seq != state.secrets_seq):
+    if journal is not None and (changes or discarded):
         secrets.write([*applied(changes), (JOURNAL_KEY, encode_journal(Journal(state.secrets_seq, [])))])
     return state

@@ -169,6 +169,26 @@ class Streams:
             self._tails.append((stream, starts, sizes))
             self._known_dirs.add(path)
 
+    def tails(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every tail that :meth:`load` found, each under the name of its stream and its offset there.
+
+        Raises:
+            OSError: The system refused.
+        """
+        for stream, starts, sizes in self._tails:
+            name = stream.path.removeprefix(f"{self._root}/").replace("/", "-")
+            for start, size in zip(starts, sizes, strict=True):
+                first = max(stream.end, start)
+                if start + size > first:
+                    yield f"{name}-{first}", self._read_file(stream.segment_path(start), first - start, size)
+
+    def _read_file(self, path: str, offset: int, end: int) -> bytes:
+        descriptor = self._files.open(path, write=False)
+        try:
+            return read_up_to(self._files, descriptor, end - offset, offset)
+        finally:
+            self._files.close(descriptor)
+
     def cut(self) -> None:
         """Remove every tail that :meth:`load` found, durably.
 

@@ -8,8 +8,13 @@ it is and the store is refused as damaged:
 
 * its checksum does not fit, or its header is lost;
 * a sector of it reads as zeros from where the record (or the sector) begins. Logs are new files that only grow, so
-  what a cut loses reads as zeros, while a flipped bit does not;
-* no other record begins behind it.
+  what a cut loses reads as zeros. Values hold zeros, too, so this alone proves nothing;
+* no single bit, flipped back, makes its checksum fit: neither in the data nor in the header;
+* no sound record begins behind it, at any byte to the end of the file.
+
+What is cut off is kept first (:func:`find_unsettled`). The other way round LevelDB passes over a last record that
+ends behind the end of the file, and over a block from a header of zeros on, without a word: right for what a crash
+leaves, wrong for a length in which a bit has flipped. :func:`find_passed_over` finds where it would be wrong.
 
 Format: blocks of 32 KiB; a record in them is CRC-32C (masked, little-endian), length (2 bytes), type, payload.
 """
@@ -17,12 +22,20 @@ Format: blocks of 32 KiB; a record in them is CRC-32C (masked, little-endian), l
 from __future__ import annotations
 
 import os
+import re
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from node.storage.crc32c import Checksums, crc32c, find_flipped_bit
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+KEPT: Final = "torn"
+"""Directory beside a database in which is kept what was cut off; in it one directory for each time, numbered from 1."""
+SETTLED: Final = "settled"
+"""File in such a directory: everything that belongs to that time is there."""
 
 _BLOCK: Final = 32_768
 _SECTOR: Final = 512
@@ -30,12 +43,14 @@ _HEADER: Final = struct.Struct("<IHB")
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 _BEGINS: Final = (_FULL, _FIRST)
 _ENDS: Final = (_FULL, _LAST)
+_BEGIN: Final = re.compile(b"[\x01\x02]")
 _MASK_DELTA: Final = 0xA282EAD8
-_POLYNOMIAL: Final = 0x82F63B78
 
 
 def cut_torn_write(directory: str) -> bool:
     """Cut a torn write off the newest log or the manifest of a LevelDB that nobody has open, durably.
+
+    What is cut off is durable beside the database before that, see :data:`KEPT`.
 
     Returns:
         Whether anything was cut.
@@ -45,6 +60,42 @@ def cut_torn_write(directory: str) -> bool:
     """
     cut = [_cut(path) for path in _candidates(Path(directory))]
     return any(cut)
+
+
+def find_unsettled(parent: Path) -> Path | None:
+    """Find the directory of a cut whose start of the store has not come to its end, beside the databases."""
+    newest = max((parent / KEPT).glob("[0-9]*"), key=_number, default=None)
+    return newest if newest is not None and not (newest / SETTLED).exists() else None
+
+
+def settle(folder: Path, kept: Iterable[tuple[str, bytes]]) -> None:
+    """Keep what else goes with a cut, each under a name, durably, and note that this is all of it.
+
+    Raises:
+        OSError: The system refused; the next start does it again.
+    """
+    for name, data in kept:
+        _write(folder / name, data)
+    _sync_directory(folder)
+    _write(folder / SETTLED, b"")
+    _sync_directory(folder)
+
+
+def check_logs(directory: str) -> str | None:
+    """Find what opening a LevelDB would lose without an error; None when there is nothing of the kind.
+
+    Returns:
+        File and place in it.
+
+    Raises:
+        OSError: The system refused.
+    """
+    folder = Path(directory)
+    for path in (*folder.glob("*.log"), *_find_manifest(folder)):
+        found = find_passed_over(path.read_bytes())
+        if found is not None:
+            return f"{path.name} at byte {found}"
+    return None
 
 
 def find_torn_write(data: bytes) -> int | None:
@@ -61,23 +112,58 @@ def find_torn_write(data: bytes) -> int | None:
         # Zeros to the end, where a record could begin, are what LevelDB takes for the end.
         if not kind and start is None and not any(data[offset:]):
             return None
-        torn = _has_hole(data, begin, end if kind else len(data)) and _is_last(data, offset, end, kind)
+        torn = (
+            _has_hole(data, begin, end if kind else len(data))
+            and not _is_one_bit_off(data, offset)
+            and not _is_any_sound(data, offset + 1, len(data))
+        )
         return begin if torn else None
+    return None
+
+
+def find_passed_over(data: bytes) -> int | None:
+    """Find where LevelDB leaves out sound records, or one whose length has a flipped bit, and reports no damage."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        stop = at - at % _BLOCK + _BLOCK
+        _, length, kind = _HEADER.unpack_from(data, at)
+        end = at + _HEADER.size + length
+        if end > min(stop, len(data)):
+            if len(data) >= stop:  # LevelDB reports it
+                return None
+            lost = _is_one_bit_off(data, at) or _is_any_sound(data, at + 1, len(data))
+            return at if lost else None
+        if not (length or kind):
+            if any(data[at:stop]) and _is_any_sound(data, at + 1, stop):
+                return at
+            end = stop
+        elif stop - end < _HEADER.size:
+            end = stop
+        at = end
     return None
 
 
 def _candidates(directory: Path) -> Iterator[Path]:
     logs = sorted(directory.glob("*.log"), key=lambda path: (len(path.name), path.name))
     yield from logs[-1:]
-    manifest = directory / (directory / "CURRENT").read_bytes().decode("ascii", "replace").rstrip("\n")
+    yield from _find_manifest(directory)
+
+
+def _find_manifest(directory: Path) -> Iterator[Path]:
+    current = directory / "CURRENT"
+    if not current.is_file():
+        return
+    manifest = directory / current.read_bytes().decode("ascii", "replace").rstrip("\n").replace("\0", "")
     if manifest.name.startswith("MANIFEST-") and manifest.is_file():
         yield manifest
 
 
 def _cut(path: Path) -> bool:
-    found = find_torn_write(path.read_bytes())
+    data = path.read_bytes()
+    found = find_torn_write(data)
     if found is None:
         return False
+    _keep(path, found, data[found:])
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.ftruncate(descriptor, found)
@@ -87,11 +173,46 @@ def _cut(path: Path) -> bool:
     return True
 
 
-def _records(data: bytes, at: int = 0) -> Iterator[tuple[int, int, int]]:
+def _keep(path: Path, offset: int, data: bytes) -> None:
+    """Keep what is about to be cut off a log, under the name of database, log and place in it."""
+    parent = path.parent.parent
+    folder = find_unsettled(parent)
+    if folder is None:
+        numbers = map(_number, (parent / KEPT).glob("[0-9]*"))
+        folder = parent / KEPT / str(max(numbers, default=0) + 1)
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700)
+    _write(folder / f"{path.parent.name}-{path.name}-{offset}", data)
+    for directory in (folder, folder.parent, parent):
+        _sync_directory(directory)
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name) if folder.name.isdigit() else 0
+
+
+def _records(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Go through the physical records: (offset, length of the payload, type), type 0 for a header that is none.
 
     Behind a lost header the next block is where records are found again.
     """
+    at = 0
     while at + _HEADER.size <= len(data):
         left = _BLOCK - at % _BLOCK
         if left < _HEADER.size:
@@ -106,10 +227,51 @@ def _records(data: bytes, at: int = 0) -> Iterator[tuple[int, int, int]]:
         at += _HEADER.size + length
 
 
+def _mask(crc: int) -> int:
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFF_FFFF
+
+
+def _unmask(masked: int) -> int:
+    rotated = (masked - _MASK_DELTA) & 0xFFFF_FFFF
+    return (rotated >> 17 | rotated << 15) & 0xFFFF_FFFF
+
+
 def _is_sound(data: bytes, offset: int, length: int) -> bool:
     masked, _, _ = _HEADER.unpack_from(data, offset)
-    crc = _crc32c(memoryview(data)[offset + _HEADER.size - 1 : offset + _HEADER.size + length])
-    return bool(masked == ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFF_FFFF)
+    checked = data[offset + _HEADER.size - 1 : offset + _HEADER.size + length]
+    return bool(masked == _mask(crc32c(checked)))
+
+
+def _is_one_bit_off(data: bytes, offset: int) -> bool:
+    """Say whether one bit, flipped back, makes a record sound: of its checksum, its length, its type or its data."""
+    masked, length, _ = _HEADER.unpack_from(data, offset)
+    checked = data[offset + _HEADER.size - 1 : offset - offset % _BLOCK + _BLOCK]
+    checksums = Checksums(checked)
+    for bit in range(16):
+        other = length ^ 1 << bit
+        if other < len(checked) and _mask(checksums.of(0, 1 + other)) == masked:
+            return True
+    if length >= len(checked):
+        return False
+    crc = checksums.of(0, 1 + length)
+    if (_mask(crc) ^ masked).bit_count() == 1:
+        return True
+    return find_flipped_bit(crc ^ _unmask(masked), 1 + length) is not None
+
+
+def _is_any_sound(data: bytes, start: int, end: int) -> bool:
+    """Say whether a sound record begins at any byte of a range; the first part of a write, or all of one."""
+    for base in range(start - start % _BLOCK, end, _BLOCK):
+        block = data[base : base + _BLOCK]
+        checksums: Checksums | None = None
+        for found in _BEGIN.finditer(block, max(start - base, 0) + _HEADER.size - 1):
+            at = found.start() - _HEADER.size + 1
+            masked, length, _ = _HEADER.unpack_from(block, at)
+            if found.end() + length <= len(block):
+                checksums = checksums or Checksums(block)
+                if masked == _mask(checksums.of(found.start(), found.end() + length)):
+                    return True
+    return False
 
 
 def _has_hole(data: bytes, begin: int, end: int) -> bool:
@@ -121,39 +283,3 @@ def _has_hole(data: bytes, begin: int, end: int) -> bool:
             return True
         at = stop
     return False
-
-
-def _is_last(data: bytes, offset: int, end: int, kind: int) -> bool:
-    """Say whether no record begins behind a damaged one at ``offset``."""
-    if not kind:
-        end = offset - offset % _BLOCK + _BLOCK
-        for at in range(offset + 1, min(end, len(data)) - _HEADER.size):
-            _, length, found = _HEADER.unpack_from(data, at)
-            if (
-                found in _BEGINS
-                and at + _HEADER.size + length <= min(end, len(data))
-                and _is_sound(data, at, length)
-            ):
-                return False
-    return not any(found in _BEGINS for _, _, found in _records(data, end))
-
-
-def _table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (_POLYNOMIAL if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
-
-
-_TABLE: Final = _table()
-
-
-def _crc32c(data: memoryview) -> int:
-    """CRC-32C (RFC 3720 appendix B.4); a megabyte takes about 0.1 s, and only a store that does not open needs it."""
-    crc, table = 0xFFFF_FFFF, _TABLE
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
-    return crc ^ 0xFFFF_FFFF
