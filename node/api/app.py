@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from node.api import backups, erasure, logs, records
-from node.api.auth import OPERATORS, bearer_of, roles_of
+from node.api.auth import bearer_of, roles_of
 from node.api.edge import Edge
 from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, errors, install, node_problem, problem
 from node.errors import NodeError
@@ -118,25 +118,20 @@ def all_roles() -> dict[tuple[str, str], tuple[str, ...] | None]:
         LookupError: A route does not say.
     """
     return {
-        (method, route.path_format): roles_of(route)
-        for router in ROUTERS
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
+        (method, route.path_format): roles_of(route) for route in _routes() for method in route.methods or ()
     }
 
 
 def allowed_methods(path: str) -> list[str]:
     """Give the methods of all routes that a path has, for ``Allow``."""
     return sorted(
-        {
-            method
-            for router in ROUTERS
-            for route in router.routes
-            if isinstance(route, APIRoute) and route.path_regex.match(path)
-            for method in route.methods or ()
-        }
+        {method for route in _routes() if route.path_regex.match(path) for method in route.methods or ()}
     )
+
+
+def _routes() -> list[APIRoute]:
+    """Give all routes in the order in which they are tried."""
+    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
 def known_query(request: Request) -> None:
@@ -154,9 +149,9 @@ def known_query(request: Request) -> None:
 
 
 class RequestLimits:
-    """Ends a request whose body is larger than its route allows, before it is read whole.
+    """Ends a request before its body is read: of a caller whom its route does not let in, or larger than that allows.
 
-    The body of an upload is read only for callers who may import: what is read goes to the disk.
+    The route asks for the token again when the body is there: it may have been revoked meanwhile.
     """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, max_upload_bytes: int) -> None:
@@ -164,6 +159,7 @@ class RequestLimits:
         self._max_bytes = max_bytes
         # A multipart body is a little larger than the file in it.
         self._max_upload_bytes = max_upload_bytes + MAX_BODY_BYTES
+        self._routes = [(route, roles_of(route)) for route in _routes()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -171,14 +167,13 @@ class RequestLimits:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        limit = self._max_bytes
-        if request.method == "POST" and scope["path"] == UPLOAD_PATH:
-            limit = self._max_upload_bytes
-            try:
-                request.app.state.gate.check(bearer_of(request), OPERATORS)
-            except NodeError as error:
-                await node_problem(request, error)(scope, receive, send)
-                return
+        try:
+            self._check_token(request)
+        except NodeError as error:
+            await node_problem(request, error)(scope, receive, send)
+            return
+        is_upload = request.method == "POST" and scope["path"] == UPLOAD_PATH
+        limit = self._max_upload_bytes if is_upload else self._max_bytes
         detail = f"body is larger than {limit} bytes"
         if _declared_bytes(request) > limit:
             await problem(request, BODY_SIZE_STATUS, "body-size", detail)(scope, receive, send)
@@ -194,6 +189,15 @@ class RequestLimits:
             return message
 
         await self._app(scope, bounded, send)
+
+    def _check_token(self, request: Request) -> None:
+        path, method = request.scope["path"], request.method
+        for route, roles in self._routes:
+            if method in (route.methods or ()) and route.path_regex.match(path):
+                if roles is not None:
+                    request.scope["route"] = route  # names it in the log when it refuses
+                    request.app.state.gate.check(bearer_of(request), roles)
+                return
 
 
 def _declared_bytes(request: Request) -> int:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from node.core.clock import Clock
 
 _BEARER = HTTPBearer(auto_error=False, description="A token of this node, `ict_…`")
-OPERATORS: Final = ("operator",)
 
 
 class TokenGate:
@@ -100,7 +99,7 @@ def require(*roles: str) -> Any:
 
 OPEN: Final = Depends(_OpenToAll())
 Officer = Annotated[Caller, require("officer", "operator")]
-Operator = Annotated[Caller, require(*OPERATORS)]
+Operator = Annotated[Caller, require("operator")]
 Auditor = Annotated[Caller, require("auditor")]
 Staff = Annotated[Caller, require("officer", "operator", "auditor")]
 Administrator = Annotated[Caller, require("administrator")]

@@ -29,7 +29,7 @@ MAX_HEADERS: Final = 100
 MAX_PATH_BYTES: Final = 2_048
 MAX_QUERY_BYTES: Final = 4_096
 BODY_STEP_BYTES: Final = 64 * 1024
-"""A body may take one more timeout for each of these."""
+"""So much of a body has one timeout to come, and then the next so much."""
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -91,19 +91,23 @@ class Edge:
     def _timed(self, receive: Receive) -> Receive:
         """Bound the time that a body may take."""
         loop = asyncio.get_running_loop()
-        started, seen = loop.time(), 0
+        left, seen = self._timeout_seconds, 0
 
         async def timed() -> Message:
-            nonlocal seen
-            allowed = self._timeout_seconds * (1 + seen // BODY_STEP_BYTES)
+            nonlocal left, seen
+            # Only the caller's time counts, not what is done with a piece before the next is asked for.
+            begun = loop.time()
             try:
-                async with asyncio.timeout_at(started + allowed):
+                async with asyncio.timeout(left):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(
-                    SLOW_STATUS, f"the body did not come: want {BODY_STEP_BYTES} bytes in {allowed:g} seconds"
-                ) from None
+                detail = f"the body did not come: want {BODY_STEP_BYTES} bytes in {self._timeout_seconds:g} seconds"
+                raise HTTPException(SLOW_STATUS, detail) from None
+            left -= loop.time() - begun
             seen += len(message.get("body", b""))
+            if seen >= BODY_STEP_BYTES:
+                # What came fast buys no time for later.
+                left, seen = self._timeout_seconds, 0
             return message
 
         return timed

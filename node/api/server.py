@@ -2,11 +2,14 @@
 """The HTTP server: uvicorn with h11, which reads HTTP strictly, and with an end to every wait for somebody outside.
 
     what does not come, or is not taken              after              what happens
+    handshake of TLS                                 timeout            cut off
     head of a request                                timeout            408, closed
     64 KiB more of a body (node.api.edge)            timeout            408, closed
     next request on an open connection               idle timeout       closed
     an answer, by a caller who does not read         timeout            cut off
-    more connections than allowed                    at once            503, closed
+    more connections than allowed                    at once            503, closed; over TLS cut off, unanswered
+
+A connection counts from its first packet: one that is still in its handshake holds a file like any other.
 
 Trust: nothing that comes in. What h11 refuses (two lengths, other codings than chunked, bare CR and NUL, no Host) gets
 its answer here, before the application is asked.
@@ -14,6 +17,7 @@ its answer here, before the application is asked.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import resource
 import ssl
@@ -32,13 +36,14 @@ from node.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem_body
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
-    import asyncio
     from pathlib import Path
 
     from fastapi import FastAPI
 
 FILES_BESIDE_CONNECTIONS: Final = 2_048
 """Files that the store, the workers and the libraries of a node may have open."""
+BACKLOG: Final = 256
+"""Connections that the system holds until they are taken, and the most that are taken before one is turned away."""
 _FAULTS: Final = {
     400: "this is no request of HTTP/1.1 or 1.0",
     431: f"head is larger than {MAX_HEAD_BYTES} bytes",
@@ -52,7 +57,8 @@ class ServerLimits:
     """How long the server waits for those outside, and for how many of them.
 
     Attributes:
-        timeout_seconds: For the head of a request, each 64 KiB of its body, and a caller who takes an answer.
+        timeout_seconds: For the handshake of TLS, the head of a request, each 64 KiB of its body, and a caller who takes
+            an answer.
         idle_seconds: For the next request on an open connection.
         max_connections: Open at once.
     """
@@ -78,10 +84,14 @@ def build_server_config(
         server_limits = limits
         language = app.state.language
 
+    def arrive(**arguments: Any) -> asyncio.Protocol:
+        connection = Connection(**arguments)
+        return connection if tls is None else _Arrival(connection, tls)
+
     _quieten_libraries()
     return uvicorn.Config(
         app,
-        http=Connection,
+        http=arrive,  # type: ignore[arg-type]  # it is called as the class would be
         ws="none",
         lifespan="off",
         log_config=None,
@@ -91,8 +101,70 @@ def build_server_config(
         timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]  # it is given to call_later, which takes fractions
         timeout_graceful_shutdown=drain_seconds,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
+        backlog=BACKLOG,
     )
+
+
+class _Arrival(asyncio.Protocol):
+    """A connection that has still to agree on TLS. asyncio on its own neither counts nor shows those.
+
+    Args:
+        connection: Takes over after the handshake.
+        tls: The server's side.
+    """
+
+    def __init__(self, connection: _Connection, tls: ssl.SSLContext) -> None:
+        self._connection = connection
+        self._tls = tls
+        self._early: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Count it, and begin the handshake or turn it away."""
+        self._transport = transport
+        connections = self._connection.connections
+        connections.add(self)  # type: ignore[arg-type]  # the server only asks it to shut down
+        if len(connections) > self._connection.server_limits.max_connections:
+            transport.abort()
+            return
+        transport.pause_reading()
+        self._handshake = self._connection.loop.create_task(self._secure())
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came in one packet with the end of the handshake."""
+        self._early.append(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of it."""
+        del exc
+        self._connection.connections.discard(self)
+
+    def shutdown(self) -> None:
+        """Cut it off: the server stops."""
+        self._transport.abort()
+
+    async def _secure(self) -> None:
+        wait = self._connection.server_limits.timeout_seconds
+        try:
+            secured = await self._connection.loop.start_tls(
+                self._transport,
+                self,
+                self._tls,
+                server_side=True,
+                ssl_handshake_timeout=wait,
+                ssl_shutdown_timeout=wait,
+            )
+        except OSError:
+            secured = None
+        finally:
+            self._connection.connections.discard(self)
+        if secured is None or secured.is_closing():
+            # The caller went away, spoke something else, or nothing for too long.
+            self._transport.abort()
+            return
+        secured.set_protocol(self._connection)
+        self._connection.connection_made(secured)
+        if self._early:
+            self._connection.data_received(b"".join(self._early))
 
 
 class _Connection(H11Protocol):

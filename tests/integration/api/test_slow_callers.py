@@ -4,12 +4,15 @@
 No test looks at a clock. The server's limits are short; a caller waits for what the server does.
 """
 
+from math import ceil
+
 import pytest
 
+from node.api.app import build_app
 from node.api.edge import BODY_STEP_BYTES
 from node.api.server import ServerLimits
 from tests.support.api_world import new_app
-from tests.support.http_server import Wire, ask, get, listening
+from tests.support.http_server import GUARD_SECONDS, Wire, ask, get, listening
 
 TIMEOUT_SECONDS = 0.3
 LIMITS = ServerLimits(timeout_seconds=TIMEOUT_SECONDS, idle_seconds=TIMEOUT_SECONDS, max_connections=64)
@@ -107,6 +110,22 @@ def test_a_body_may_take_longer_the_more_of_it_has_come(world):
             wire.drip(b" " * 20, 0.015)
             wire.send(b" " * (BODY_STEP_BYTES - 20))
         assert wire.answer().json["code"] == "request-shape"
+
+
+def test_what_came_fast_buys_no_time(world):
+    """An upload that stops half way is held for one timeout, however much of it has come."""
+    world.bare_app = build_app(
+        None, None, language="zh", max_upload_bytes=1 << 26, version="0", timeout_seconds=TIMEOUT_SECONDS
+    )
+    request = (
+        f"POST /api/v1/imports HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer {world.tokens['operator']}\r\n"
+        f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {1 << 25}\r\n\r\n"
+        '--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    )
+    with listening(world.app, NEVER) as port, Wire(port) as wire:
+        # Each piece used to buy a timeout: together more than the guard of this wire.
+        pieces = ceil(2 * GUARD_SECONDS / TIMEOUT_SECONDS)
+        assert is_slow(wire.send(request).send(b"x" * pieces * BODY_STEP_BYTES).answer())
 
 
 def test_a_body_after_the_answer(port):

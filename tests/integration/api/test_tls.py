@@ -2,12 +2,13 @@
 """HTTPS: what the server takes, what the client believes."""
 
 import ssl
+from contextlib import ExitStack, suppress
 
 import pytest
 
-from node.api.server import build_tls
+from node.api.server import ServerLimits, build_tls
 from node.client.api import NodeClient
-from node.errors import AccessDenied, InvalidInput
+from node.errors import AccessDenied, InvalidInput, Unavailable
 from tests.support.certificates import Authority
 from tests.support.errors import raises_code
 from tests.support.http_server import PATIENT, Wire, get, listening
@@ -130,3 +131,69 @@ def test_files_that_are_no_pem(tmp_path, files):
             build_tls(wrong, files.key)
         with raises_code(InvalidInput, "tls-certificate"):
             build_tls(files.certificate, wrong)
+
+
+# ---- before TLS is agreed on
+
+
+def test_connections_that_say_nothing_are_counted(world, files, authority):
+    with listening(world.app, ServerLimits(600, 600, 5), build_tls(files.certificate, files.key)) as port:
+        url = f"https://127.0.0.1:{port}"
+        with ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(Wire(port))
+            for _ in range(50):
+                with Wire(port) as late:
+                    assert late.ended()
+            with NodeClient(url, tls_ca=authority.ca) as client, raises_code(Unavailable, "node-away"):
+                client.get("/healthz")
+        with NodeClient(url, tls_ca=authority.ca) as client:
+            assert client.get("/healthz") == {"status": "ok"}
+
+
+@pytest.mark.parametrize("start", [b"", b"\x16\x03\x01\x02\x00\x01", b"\x16"])
+def test_a_handshake_that_stops_has_an_end(world, files, authority, start):
+    limits = ServerLimits(timeout_seconds=0.5, idle_seconds=600, max_connections=2)
+    with (
+        listening(world.app, limits, build_tls(files.certificate, files.key)) as port,
+        Wire(port) as first,
+        Wire(port) as second,
+    ):
+        assert first.send(start).ended()
+        assert second.send(start).ended()
+        with NodeClient(f"https://127.0.0.1:{port}", tls_ca=authority.ca) as client:
+            assert client.get("/healthz") == {"status": "ok"}
+
+
+def test_a_server_that_stops_waits_for_no_handshake(world, files):
+    with (
+        listening(world.app, ServerLimits(600, 600, 5), build_tls(files.certificate, files.key)) as port,
+        Wire(port),
+        Wire(port) as other,
+    ):
+        other.send(b"\x16\x03\x01")
+
+
+def test_a_request_in_one_packet_with_the_end_of_the_handshake(port, authority):
+    context = ssl.create_default_context(cafile=authority.ca)
+    come, gone = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secured = context.wrap_bio(come, gone, server_hostname="127.0.0.1")
+    with Wire(port) as wire:
+        with pytest.raises(ssl.SSLWantReadError):
+            secured.do_handshake()
+        wire.send(gone.read())
+        while True:
+            come.write(wire.socket.recv(65_536))
+            try:
+                secured.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                pass
+        secured.write(get("/healthz", "Connection: close").encode())
+        wire.send(gone.read())
+        answer = b""
+        while not answer:
+            come.write(wire.socket.recv(65_536))
+            with suppress(ssl.SSLWantReadError):
+                answer = secured.read()
+        assert answer.startswith(b"HTTP/1.1 200")

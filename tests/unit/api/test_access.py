@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may call what: every route of the application, with every token that does not fit."""
 
+import httpx
 import pytest
 from fastapi.routing import APIRoute, APIRouter
 from starlette.routing import Route
@@ -160,6 +161,48 @@ def test_closed_routes_refuse_whoever_does_not_fit(filled, method, pattern):
     # Nothing was written, logged, stored or started by any of it.
     assert (filled.node.store.commits, filled.node.sizes(), filled.woken) == before
     assert filled.stored_uploads() == []
+
+
+class Unread(httpx.AsyncByteStream):
+    """A body that says whether anybody asked for it."""
+
+    def __init__(self):
+        self.asked = False
+
+    async def __aiter__(self):
+        self.asked = True
+        yield b"{bad"
+
+
+@pytest.mark.parametrize(("method", "pattern"), CLOSED)
+def test_no_body_is_read_before_the_token(filled, method, pattern):
+    """Whoever has no token would fill memory with bodies, and learn what a route takes."""
+    headers = {"Content-Type": "application/json"}
+    strangers = [{}, {"role": "expired"}]
+    strangers += [
+        {"role": role} for role in sorted(set(ROLES) - ROUTES[method, pattern][0] - {"administrator"})
+    ]
+    for who in strangers:
+        body = Unread()
+        answer = filled.call(method, filled.path_of(pattern), **who, headers=headers, content=body)
+        assert answer.status_code == (403 if who.get("role") in ROLES else 401)
+        assert not body.asked
+
+
+def test_an_open_route_takes_no_body():
+    assert {method for (method, _), roles in all_roles().items() if roles is OPEN} == {"GET"}
+
+
+def test_a_token_that_is_revoked_while_the_body_comes_is_refused(filled):
+    class Slow(Unread):
+        async def __aiter__(self):
+            yield b"{"
+            filled.entries[:] = revoke_token(filled.entries, "operator-name")
+            yield b'"directory":"/nowhere"}'
+
+    headers = {"Content-Type": "application/json"}
+    answer = filled.call("POST", "/api/v1/backups", "operator", headers=headers, content=Slow())
+    assert (answer.status_code, answer.json()["code"]) == (401, "token-unknown")
 
 
 @pytest.mark.parametrize(("method", "pattern"), CLOSED)
