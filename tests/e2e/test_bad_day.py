@@ -161,10 +161,19 @@ def test_an_expired_backup_is_named_and_removed(node, tmp_path):
     fields = json.loads(manifest.read_bytes())
     fields["expires_at"] = fields["made_at"]
     manifest.write_bytes(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode())
+    killed = manifest.parent.with_name(manifest.parent.name.partition("-")[0] + "-1700000000000.partial")
+    killed.mkdir()
     third = node.run("backup", tmp_path / "backups", "--json")
-    assert third.json["expired"] == [made.json["path"]]
+    assert third.json["expired"] == [str(killed), made.json["path"]]
     pruned = node.run("backup", tmp_path / "backups", "--prune", "--json")
-    assert pruned.json["removed"] == [made.json["path"]]
+    assert pruned.json == {"removed": [str(killed), made.json["path"]], "kept": None}
     assert not manifest.parent.exists()
+    shutil.rmtree(again.json["path"])
+    newest = tmp_path / "backups" / third.json["path"].rpartition("/")[2] / "manifest.json"
+    last = json.loads(newest.read_bytes()) | {"made_at": 1_700_000_000, "expires_at": 1_700_000_000}
+    newest.write_bytes(json.dumps(last, sort_keys=True, separators=(",", ":")).encode())
+    stays = node.run("backup", tmp_path / "backups", "--prune")
+    assert (stays.code, "newest complete backup and stays" in stays.out) == (0, True)
+    assert newest.exists()
     inside = node.run("backup", node.home / "data" / "backups")
     assert (inside.code, "[backup-place]" in inside.err) == (1, True)
