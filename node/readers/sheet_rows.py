@@ -182,21 +182,22 @@ class SheetRows:
         if len(pieces) == 1:
             return []
         shape = self._shapes[*pieces[1::_PIECES], *pieces[2::_PIECES]]
-        values, cells = pieces[3::_PIECES], pieces[4::_PIECES]
+        values, inlines = pieces[3::_PIECES], pieces[4::_PIECES]
         if "&" in text:
             values = [value and resolve(value) for value in values]
-            cells = [inline and resolve(inline) for inline in cells]
-        if cells.count(None) != len(shape.others):
+            inlines = [inline and resolve(inline) for inline in inlines]
+        # Every inline string has a text, if the other cells have none, which is looked at below.
+        if inlines.count(None) != len(shape.others):
             raise OddError
-        if "_x" in text or "" in cells:
-            cells = [(inline and unescape(inline)) or None for inline in cells]
+        cells: list[Cell] = [*inlines, None]
+        if "_x" in text or "" in inlines:
+            cells = [(inline and unescape(inline)) or None for inline in (*inlines, None)]
         for place, read in shape.others:
             value = values[place]
             if value and read:
                 cells[place] = read(value)
-            elif (value is None) != (read is None) or cells[place] is not None:
+            elif (value is None) != (read is None) or inlines[place] is not None:
                 raise OddError
-        cells.append(None)
         row = list(shape.pick(cells))
         row.pop()
         return row

@@ -175,6 +175,9 @@ def _read_strings(head, document, size, *, front=""):
 @example("", '<row r="1"></row><row r="2"><c r="A1" t="n" t="n"/></row>', 10_000)
 @example("", '<row r="1"></row><row r="2"><c r="A1"/><v>1</v></c></row>', 10_000)
 @example("", '<row r="1"></row><row r="2"><c r="A1"></row>', 10_000)
+@example(
+    "", '<row r="1"></row><row r="2"><c r="A1"/><is><t></t></is></c><c r="B1" t="inlineStr"></row>', 10_000
+)
 @example("", '<row r="1"></row><!-- <row r="2"></row> --><row r="3"><c r="A1"><v>3</v></c></row>', 40)
 @example("", '<row r="1"></row><![CDATA[ </row><row r="2"></row> ]]>', 40)
 @example("", '<row r="1"></row></sheetData><row r="2"></row><sheetData>', 10_000)
