@@ -46,6 +46,7 @@ from node.storage.heads import DiskHeadFiles
 from node.storage.keyfiles import NodeKeys, find_newest_log_keys, load_keys, load_wrapping_key
 from node.storage.opening import open_store, undo_upgrade
 from node.storage.state import FORMAT
+from node.storage.tornlog import list_kept
 from node.storage.upgrading import run_steps
 from node.worker.erasing import PurgeLoop
 from node.worker.loops import ChainLoop, ImportLoop
@@ -199,6 +200,8 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         OsFiles().sync_dir(str(data_dir.parent))
         store = open_store(data_dir / "store", identity_text.encode(), create=True, upgrade=True)
         stack.callback(store.close)
+        for kept in list_kept(data_dir / "store"):
+            structlog.get_logger("ironcage").warning("a torn write was cut off and kept", path=str(kept))
         carry_upgrade(store, network.domain, MemberCode(settings.member), keys, _log_upgrade)
         keys = fit_log_keys(keys, keys_dir, passphrase, store)
         uploads = Uploads(data_dir / "uploads", settings.max_upload_bytes)

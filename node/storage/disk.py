@@ -19,6 +19,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -37,6 +38,7 @@ from node.storage.state import (
     encode_journal,
     encode_state,
 )
+from node.storage.tornlog import remove_kept_secrets
 from node.storage.upgrading import UPGRADE_KEY, parse_progress
 
 if TYPE_CHECKING:
@@ -126,13 +128,17 @@ class DiskStore(ViewReads):
                 self._remove_copy()
 
     def _remove_copy(self) -> bool:
-        """Remove the copy of before an upgrade, which cannot be put back any more; say whether none is left."""
-        if self._drop_copy is not None:
-            try:
+        """Remove the copy of before an upgrade, which cannot be put back any more; say whether none is left.
+
+        What a power cut tore off the database of secrets (node.storage.tornlog) is such a copy, too.
+        """
+        try:
+            remove_kept_secrets(Path(self._path))
+            if self._drop_copy is not None:
                 self._drop_copy()
-            except OSError:
-                return False
-            self._drop_copy = None
+        except OSError:
+            return False
+        self._drop_copy = None
         return True
 
     def find_upgrade(self) -> Progress | None:

@@ -64,8 +64,8 @@ def cut_torn_write(directory: str) -> bool:
 
 def find_unsettled(parent: Path) -> Path | None:
     """Find the directory of a cut whose start of the store has not come to its end, beside the databases."""
-    newest = max((parent / KEPT).glob("[0-9]*"), key=_number, default=None)
-    return newest if newest is not None and not (newest / SETTLED).exists() else None
+    newest = list_kept(parent)[-1:]
+    return newest[0] if newest and not (newest[0] / SETTLED).exists() else None
 
 
 def settle(folder: Path, kept: Iterable[tuple[str, bytes]]) -> None:
@@ -79,6 +79,25 @@ def settle(folder: Path, kept: Iterable[tuple[str, bytes]]) -> None:
     _sync_directory(folder)
     _write(folder / SETTLED, b"")
     _sync_directory(folder)
+
+
+def list_kept(parent: Path) -> list[Path]:
+    """List the directories of all cuts beside the databases, oldest first; they stay until somebody removes them."""
+    return sorted((parent / KEPT).glob("[0-9]*"), key=_number)
+
+
+def remove_kept_secrets(parent: Path) -> None:
+    """Remove what was cut off the database of secrets, since an erased secret may be in it.
+
+    Raises:
+        OSError: The system refused.
+    """
+    for folder in list_kept(parent):
+        found = list(folder.glob("secrets-*"))
+        for path in found:
+            path.unlink()
+        if found:
+            _sync_directory(folder)
 
 
 def check_logs(directory: str) -> str | None:
@@ -178,8 +197,7 @@ def _keep(path: Path, offset: int, data: bytes) -> None:
     parent = path.parent.parent
     folder = find_unsettled(parent)
     if folder is None:
-        numbers = map(_number, (parent / KEPT).glob("[0-9]*"))
-        folder = parent / KEPT / str(max(numbers, default=0) + 1)
+        folder = parent / KEPT / str(max(map(_number, list_kept(parent)), default=0) + 1)
         folder.parent.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700)
     _write(folder / f"{path.parent.name}-{path.name}-{offset}", data)

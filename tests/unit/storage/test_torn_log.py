@@ -19,6 +19,7 @@ from node.storage.tornlog import (
     find_passed_over,
     find_torn_write,
     find_unsettled,
+    list_kept,
     settle,
 )
 from tests.support.errors import raises_code
@@ -256,3 +257,22 @@ def test_segments_and_journal_of_a_torn_commit_are_kept(tmp_path):
     assert parse_journal((folder / "secrets-journal").read_bytes()).changes == [(b"s", noise)]
     assert len(list(folder.iterdir())) == 4
     assert [entry.name for entry in folder.parent.iterdir()] == ["1"]
+
+
+def test_kept_secrets_go_with_an_erasure(tmp_path):
+    path = tmp_path / "store"
+    store = open_store(path, IDENTITY, create=True)
+    batch = Batch()
+    batch.put_secret(b"s", b"wrapped")
+    store.commit(batch)
+    for name in ("1/secrets-000005.log-70", "1/main-000005.log-70", "2/secrets-journal"):
+        kept = path / KEPT / name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(b"wrapped")
+    batch = Batch()
+    batch.delete_secret(b"s")
+    store.commit(batch)
+    assert store.purge(secrets=[b"s"])
+    store.close()
+    assert [kept.name for kept in (path / KEPT).rglob("*-*")] == ["main-000005.log-70"]
+    assert [folder.name for folder in list_kept(path)] == ["1", "2"]
