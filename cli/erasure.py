@@ -41,6 +41,15 @@ def erase(
     home: HomeOption = DEFAULT_HOME,
     token_file: TokenOption = None,
     *,
+    with_versions: Annotated[
+        bool,
+        typer.Option(
+            "--with-versions",
+            help=say(
+                "连同其更正前后的各版本一并删除", "erase what it corrected and what corrected it as well"
+            ),
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help=say("不再询问", "do not ask"))] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -49,18 +58,20 @@ def erase(
         hexadecimal = parse_leaf(leaf)
         check_ground(ground)
         if not yes:
-            _ask(hexadecimal)
+            _ask(hexadecimal, with_versions=with_versions)
         with open_client(home, token_file) as client:
-            body = {"ground": ground, "basis": basis, "case": case}
+            body = {"ground": ground, "basis": basis, "case": case, "with_versions": with_versions}
             done = client.post(f"/api/v1/records/{hexadecimal}/erase", body)
     if as_json:
         print_json(done)
         return
-    _print_one(done)
-    if done["receipt"]:
-        print_line(say("本次删除的回执：", "receipt of this erasure: ") + done["receipt"])
-    else:
-        print_line(say("该记录此前已删除，本次未作改动。", "it was erased before; nothing was changed."))
+    for each in (done, *done["also"]):
+        _print_one(each)
+        if each["receipt"]:
+            print_line(say("本次删除的回执：", "receipt of this erasure: ") + each["receipt"])
+        else:
+            print_line(say("该记录此前已删除，本次未作改动。", "it was erased before; nothing was changed."))
+    _print_open(done)
 
 
 def erased(
@@ -80,6 +91,7 @@ def erased(
         print_json(found)
     elif leaf is not None:
         _print_one(found)
+        _print_open(found)
         print_line(say("墓碑（已签名）：", "tombstone (signed): ") + found["tombstone"])
     else:
         columns = (
@@ -113,14 +125,15 @@ def _all(client: NodeClient) -> list[dict[str, Any]]:
             return found
 
 
-def _ask(leaf: str) -> None:
+def _ask(leaf: str, *, with_versions: bool) -> None:
     if not sys.stdin.isatty():
         raise InvalidInput(
             "erase-not-confirmed", "an erasure is final: add --yes to order it without being asked"
         )
+    more = say("及其各版本", " and its other versions") if with_versions else ""
     question = say(
-        f"删除后任何人都无法再打开记录 {leaf[:16]}…，确定吗？",
-        f"nobody can ever open record {leaf[:16]}… again. Erase it?",
+        f"删除后任何人都无法再打开记录 {leaf[:16]}…{more}，确定吗？",
+        f"nobody can ever open record {leaf[:16]}…{more} again. Go on?",
     )
     if not typer.confirm(question):
         raise InvalidInput("erase-not-confirmed", "nothing was erased")
@@ -143,7 +156,20 @@ def _print_one(done: dict[str, Any]) -> None:
     if not done["purged"]:
         print_line(
             say(
-                "磁盘上的残留字节尚被正在进行的读取占用，节点稍后自动清除。",
-                "a read still holds the old bytes on the disk; the node removes them as soon as it ends.",
+                "磁盘上仍有残留字节（读取、备份进行中或磁盘空间不足），节点每分钟自动重试清除。",
+                "the old bytes are still on the disk (a read, a backup or too little free space holds them up); the node tries again every minute.",
             )
         )
+
+
+def _print_open(done: dict[str, Any]) -> None:
+    """Name the other versions of a record that were not erased with it: they hold much the same."""
+    if done["open_versions"]:
+        print_line(
+            say(
+                "该记录更正前后的以下版本仍可打开；如需一并删除，请加 --with-versions 重新执行：",
+                "these versions of the record, from before or after a correction, still open; order it again --with-versions to erase them:",
+            )
+        )
+        for leaf in done["open_versions"]:
+            print_line(f"  {leaf}")

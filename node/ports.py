@@ -120,6 +120,10 @@ class Reads(Protocol):
         """Return the value of ``key``, or None."""
         ...
 
+    def get_all(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, or None, all of one committed state."""
+        ...
+
     def get_secret(self, key: bytes) -> bytes | None:
         """Return the wrapped secret stored under ``key``, or None (never stored, or erased)."""
         ...
@@ -192,11 +196,12 @@ class Store(Reads, Protocol):
     def purge(self, ranges: Sequence[tuple[bytes, bytes]] = (), secrets: Sequence[bytes] = ()) -> bool:
         """Take deleted secrets, and what was replaced or deleted in ranges of keys, from the disk itself.
 
-        The bounds (first, last) of a range are no keys in use. False when a reader of an older state still needs it.
+        The bounds (first, last) of a range are no keys in use. False when a reader of an older state still needs it,
+        or a copy of the store that cannot be removed now.
 
         Raises:
             InvalidInput: ``store-purge``: a secret is not deleted.
-            Fatal: As for a commit.
+            Unavailable, Fatal: As for a commit.
         """
         ...
 

@@ -16,7 +16,7 @@ from node.records.tombstone import GROUNDS
 from node.service.looking import Purpose
 
 if TYPE_CHECKING:
-    from node.service.erasing import Erasure
+    from node.service.erasing import Erased, Erasure
     from node.service.services import Services
 
 router = APIRouter(prefix="/api/v1", tags=["erasure"], responses=errors(400, 401, 403, 500, 503))
@@ -29,6 +29,9 @@ class EraseBody(Body):
     ground: GroundText = Field(description="Stands in the tombstone, open to all.")
     basis: ShortText | None = Field(None, description="Legal basis; stands in the access log, salted.")
     case: ShortText | None = Field(None, description="Number of the order or case; salted too.")
+    with_versions: bool = Field(
+        default=False, description="Erase the records as well that it corrected or that corrected it."
+    )
 
 
 class ErasureView(BaseModel):
@@ -47,6 +50,10 @@ class ErasureView(BaseModel):
     event: int = Field(description="Entry of the event in the access log.")
     purged: bool = Field(description="Whether the deleted bytes are gone from the node's disk.")
     receipt: str | None = Field(None, description="Receipt of the event, given when the record is erased.")
+    open_versions: list[str] = Field(
+        description="Leaf hashes of the records that it corrected or that corrected it and that still open."
+    )
+    also: list[ErasureView] = Field(default=[], description="Other versions that were erased with it.")
 
 
 @router.post("/records/{leaf}/erase", responses=errors(404, 409, 413, 422))
@@ -55,8 +62,10 @@ def erase_record(request: Request, leaf: LeafText, body: EraseBody, caller: Admi
     services = services_of(request)
     services.require_ready_to_sign()
     why = Purpose(officer=caller.name, purpose=body.ground, basis=body.basis, case=body.case)
-    done = services.eraser.erase(bytes.fromhex(leaf), ground=body.ground, why=why)
-    return _view(services, done.erasure, done.receipt)
+    done = services.eraser.erase(
+        bytes.fromhex(leaf), ground=body.ground, why=why, with_versions=body.with_versions
+    )
+    return _view_all(services, done)
 
 
 @router.get("/records/{leaf}/erasure", responses=errors(404))
@@ -80,6 +89,12 @@ def list_erasures(
     return [_view(services, found) for found in services.eraser.list_all(limit=limit, after=after)]
 
 
+def _view_all(services: Services, done: Erased) -> ErasureView:
+    view = _view(services, done.erasure, done.receipt)
+    view.also = [_view(services, each.erasure, each.receipt) for each in done.also]
+    return view
+
+
 def _view(services: Services, erasure: Erasure, receipt: str | None = None) -> ErasureView:
     shown = services.eraser.show(erasure)
     return ErasureView(
@@ -96,4 +111,5 @@ def _view(services: Services, erasure: Erasure, receipt: str | None = None) -> E
         event=erasure.event,
         purged=erasure.purged,
         receipt=receipt,
+        open_versions=[leaf.hex() for leaf in shown.open_versions],
     )

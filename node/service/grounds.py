@@ -81,28 +81,38 @@ class GroundSealer:
             NotFound: ``record-erased`` or ``secret-unknown``.
             Verification: ``ground-seal``, or the record's secret does not open.
         """
-        opened: list[StatusChange] = []
         if not history:
-            return opened
+            return []
         key, jti = self._key(place)
-        for change in history:
-            if not change.sealed:
-                # An upgrade found no way to seal it (node.service.upgrades).
-                opened.append(StatusChange(change.status, change.at_ms, "", ""))
-                continue
-            nonce, sealed = change.sealed[:_NONCE_BYTES], change.sealed[_NONCE_BYTES:]
-            try:
-                plain = AESGCM(key).decrypt(nonce, sealed, jti.encode("ascii"))
-            except (InvalidTag, ValueError):
-                raise Verification(
-                    "ground-seal",
-                    f"ground of a status change of record {place} does not open under its secret",
-                ) from None
-            officer, ground = msgpack.unpackb(plain)
-            opened.append(StatusChange(change.status, change.at_ms, officer, ground))
-        return opened
+        return [_open(key, jti, place, change) for change in history]
 
     def _key(self, place: int) -> tuple[bytes, str]:
         jti = encode_uuid(self._logs.row(place).key)
         secret = unwrap_secret(self._wrapping_key, self._logs.wrapped_secret(place), jti)
         return derive(_LABEL, secret, 32), jti
+
+
+def check_history(secret: bytes, jti: str, place: int, history: Sequence[StoredChange]) -> None:
+    """Check that every ground of a record opens under its secret; shows nothing.
+
+    Raises:
+        Verification: ``ground-seal``.
+    """
+    key = derive(_LABEL, secret, 32)
+    for change in history:
+        _open(key, jti, place, change)
+
+
+def _open(key: bytes, jti: str, place: int, change: StoredChange) -> StatusChange:
+    if not change.sealed:
+        # An upgrade found no way to seal it (node.service.upgrades).
+        return StatusChange(change.status, change.at_ms, "", "")
+    nonce, sealed = change.sealed[:_NONCE_BYTES], change.sealed[_NONCE_BYTES:]
+    try:
+        plain = AESGCM(key).decrypt(nonce, sealed, jti.encode("ascii"))
+    except (InvalidTag, ValueError):
+        raise Verification(
+            "ground-seal", f"ground of a status change of record {place} does not open under its secret"
+        ) from None
+    officer, ground = msgpack.unpackb(plain)
+    return StatusChange(change.status, change.at_ms, officer, ground)

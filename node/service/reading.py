@@ -79,6 +79,10 @@ class LogReader:
         """Number of committed entries."""
         return layout.parse_u64(self._reads.get(layout.size_key(self.kind, self.number)) or bytes(8))
 
+    def was_opened(self) -> bool:
+        """Whether this store had the chain open this log; a successor is opened before it is in any store."""
+        return self.number > 0 or self._reads.get(layout.opened_key(self.kind)) is not None
+
     def row(self, index: int) -> Row:
         """Get the open facts about an entry.
 
@@ -137,6 +141,10 @@ class LogReader:
                 )
             raise NotFound("secret-unknown", f"entry {index} of the {self.kind.text} log has no secret")
         return wrapped
+
+    def history(self, index: int) -> bytes | None:
+        """Get the status history of a record as it is stored; None when its status never changed."""
+        return self._reads.get(layout.history_key(self.place(index)))
 
     def index_of(self, leaf: bytes) -> EntryIndex:
         """Find the entry with a leaf hash (records log).

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LEAF_BYTES: Final = 16
 _INDEX_BYTES: Final = 8
 _OF_A_LOG: Final = tuple(bytes((byte,)) + log.value for byte in b"aceMmntyz" for log in LogKind)
-_PREFIXES: Final = sorted((*_OF_A_LOG, *(bytes((byte,)) for byte in b"ADHJKPXdhijkloqsuvx")))
+_PREFIXES: Final = sorted((*_OF_A_LOG, *(bytes((byte,)) for byte in b"ADGHJKOPXdhijkloqsuvx")))
 """What the keys of a node begin with (node.service.layout)."""
 
 
@@ -85,7 +85,7 @@ class IndexCheck:
     def _check_erasure(
         self, place: str, index: int, value: bytes, without: dict[bytes, int]
     ) -> Iterator[Finding]:
-        ground, erased, final_by, at, _ = msgpack.unpackb(value)
+        ground, erased, final_by, at, *_ = msgpack.unpackb(value)
         leaf = self._records.leaf(index)
         if without.pop(leaf, None) != at:
             yield Finding("fsck-erasure", place, f"entry {at} is not its tombstone")

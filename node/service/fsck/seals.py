@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check that everything sealed still opens: with the wrapping key, and without showing anything to anybody.
 
-A seal binds each byte of the sealed values and of the wrapped secret, so a bit that was flipped in either is found. What
+A seal binds each byte of the sealed values, of a sealed ground and of the wrapped secret, so a bit that was flipped in either is found. What
 was erased has no secret and is passed over.
 """
 
@@ -19,7 +19,9 @@ from node.crypto.wrap import unwrap_secret
 from node.errors import NotFound
 from node.records.secret import values_key
 from node.service.fsck.findings import Finding, guarded, name_of
+from node.service.grounds import check_history
 from node.service.layout import LogKind
+from node.service.status import parse_history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +33,7 @@ _NONCE = bytes(12)
 
 
 class SealCheck:
-    """Checks the sealed values of all logs.
+    """Checks the sealed values of all logs, and the grounds of status changes.
 
     Args:
         wrapping_key: Of this node, 32 bytes.
@@ -70,3 +72,5 @@ class SealCheck:
             AESGCM(values_key(secret)).decrypt(_NONCE, sealed, name.encode("ascii"))
         except InvalidTag:
             yield Finding("values-seal", place, "sealed values do not open under their secret")
+        if reader.kind is LogKind.RECORDS:
+            check_history(secret, name, reader.place(index), parse_history(reader.history(index)))

@@ -32,6 +32,23 @@ def test_an_erasure_is_answered_with_tombstone_and_receipt(filled):
     assert proof.text.startswith("c2sp.org/tlog-proof@v1\n")
 
 
+def test_versions_that_still_open_are_named_and_go_when_asked(filled):
+    old = filled.leaves()[1]
+    job = filled.import_csv(csv_text([penalty_row(1, CF_NR="罚款1万元", CF_NR_FK="1")]), corrections=True)
+    assert job.corrected == 1
+    new = filled.leaves()[-1]
+    done = filled.post(f"/api/v1/records/{new}/erase", "administrator", ORDER).json()
+    assert (done["open_versions"], done["also"]) == ([old], [])
+    assert filled.get(f"/api/v1/records/{new}/erasure", "auditor").json()["open_versions"] == [old]
+    again = filled.post(
+        f"/api/v1/records/{new}/erase", "administrator", ORDER | {"with_versions": True}
+    ).json()
+    assert (again["receipt"], again["open_versions"]) == (None, [])
+    [other] = again["also"]
+    assert (other["leaf"], bool(other["receipt"]), other["open_versions"]) == (old, True, [])
+    assert [e["leaf"] for e in filled.get("/api/v1/erasures", "auditor").json()] == [old, new]
+
+
 def test_staff_alone_cannot_erase(filled):
     path = f"/api/v1/records/{filled.leaves()[0]}/erase"
     for role in ("officer", "operator", "auditor"):

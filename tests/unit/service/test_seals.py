@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """With the wrapping key a check finds every flipped bit in what is sealed, and shows nothing of it."""
 
+import msgpack
 import pytest
 
 from node.service.fsck.seals import SealCheck
-from node.service.layout import secret_key
+from node.service.layout import history_key, secret_key
 from tests.support.node_world import WHY, NodeWorld
 
 
@@ -47,6 +48,16 @@ def test_a_flipped_bit_in_a_wrapped_secret_is_named(world):
     wrapped = world.store.get_secret(key)
     world.store.damage_secret(key, wrapped[:-1] + bytes((wrapped[-1] ^ 1,)))
     assert check(world)[1] == [("wrap-tag", "records entry 2")]
+
+
+def test_a_flipped_bit_in_a_sealed_ground_is_named(world):
+    world.services.records.withdraw(world.leaf(1), officer="wang", ground="撤销")
+    assert check(world) == (5, [])
+    [[status, at_ms, sealed]] = msgpack.unpackb(world.store.get(history_key(1)))
+    damaged = sealed[:-1] + bytes((sealed[-1] ^ 1,))
+    world.store.damage(history_key(1), msgpack.packb([[status, at_ms, damaged]]))
+    assert world.check() == [], "without a key nobody can tell"
+    assert check(world)[1] == [("ground-seal", "records entry 1")]
 
 
 def test_with_another_key_nothing_opens(world):
