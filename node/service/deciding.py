@@ -60,11 +60,14 @@ def decide(reads: Reads, chunk: IssuedChunk, judge: Callable[[EntryIndex], str |
         judge: Asked about a record in the log with the identity of a row and other content: gives the rule by which
             the row is refused, or None when the row corrects the record.
     """
+    identities, contents = _split(chunk.identities), _split(chunk.contents)
+    found = reads.get_all(list(map(layout.identity_key, identities)))
+    if found.count(None) == len(found) == len(set(identities)):
+        # As good as every chunk of a file that is new.
+        return Decision(new=list(range(len(found))))
     decision = Decision()
     here: dict[bytes, bytes] = {}
-    for n in range(len(chunk.rows)):
-        at = slice(n * DIGEST_BYTES, (n + 1) * DIGEST_BYTES)
-        identity, content = chunk.identities[at], chunk.contents[at]
+    for n, (identity, content, stored) in enumerate(zip(identities, contents, found, strict=True)):
         known = here.get(identity)
         if known is not None:
             if known == content:
@@ -72,7 +75,6 @@ def decide(reads: Reads, chunk: IssuedChunk, judge: Callable[[EntryIndex], str |
             else:
                 decision.refused.append((n, CHANGED))
             continue
-        stored = reads.get(layout.identity_key(identity))
         if stored is None:
             decision.new.append(n)
         elif stored[INDEX_BYTES:] == content:
@@ -87,6 +89,10 @@ def decide(reads: Reads, chunk: IssuedChunk, judge: Callable[[EntryIndex], str |
             decision.corrections.append((n, index))
         here[identity] = content
     return decision
+
+
+def _split(digests: bytes) -> list[bytes]:
+    return [digests[at : at + DIGEST_BYTES] for at in range(0, len(digests), DIGEST_BYTES)]
 
 
 def append_records(
@@ -105,7 +111,8 @@ def append_records(
     mark_used(transaction, taken)
 
     def column(digests: bytes) -> list[bytes]:
-        return [digests[n * DIGEST_BYTES : (n + 1) * DIGEST_BYTES] for n in records]
+        split = _split(digests)
+        return [split[n] for n in records]
 
     leaves = [chunk.leaves[n] for n in records]
     appended = Appended(

@@ -318,8 +318,9 @@ class ImportRun:
             decision = decide(self._tools.store, chunk, self._judge)
             if self._commit(task, chunk, decision):
                 break
-        used = {chunk.rows[n] for n in decision.new}
-        self._tools.allocator.give_back(place for n, place in enumerate(task.places) if n not in used)
+        if len(decision.new) < len(task.places):
+            used = {chunk.rows[n] for n in decision.new}
+            self._tools.allocator.give_back(place for n, place in enumerate(task.places) if n not in used)
         self._ahead.popleft()
 
     def _judge(self, index: EntryIndex) -> str | None:
@@ -411,7 +412,9 @@ def _account(
     decision: Decision,
     refusals: list[list[Any]],
 ) -> Job:
-    accepted = {chunk.first_row + chunk.rows[n] for n in decision.new}
+    flagged = {flag[0] for flag in chunk.flags}
+    if flagged:
+        flagged &= {chunk.first_row + chunk.rows[n] for n in decision.new}
     return replace(
         job,
         last_row=chunk.last_row,
@@ -420,5 +423,5 @@ def _account(
         corrected=job.corrected + len(decision.corrections),
         duplicate=job.duplicate + len(decision.duplicates),
         refused=job.refused + len({refusal[0] for refusal in refusals}),
-        flagged=job.flagged + len({flag[0] for flag in chunk.flags if flag[0] in accepted}),
+        flagged=job.flagged + len(flagged),
     )

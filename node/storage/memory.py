@@ -81,6 +81,13 @@ class _MemoryReads:
         with self._lock:
             return self._open().main.get(key)
 
+    def get_all(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, or None."""
+        for key in keys:
+            check_read_key(key)
+        with self._lock:
+            return list(map(self._open().main.get, keys))
+
     def get_secret(self, key: bytes) -> bytes | None:
         """Return a wrapped secret, or None."""
         check_read_key(key)

@@ -11,7 +11,7 @@ from node.errors import InvalidInput, Unavailable
 from node.storage.state import FIRST_KEY, SECRET_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -74,6 +74,16 @@ class ViewReads:
         self._gate.enter()
         try:
             return self._current().main.get(key)
+        finally:
+            self._gate.leave()
+
+    def get_all(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value of each key, or None; the gate is passed once for all of them."""
+        if keys:
+            check_read_key(min(keys))
+        self._gate.enter()
+        try:
+            return list(map(self._current().main.get, keys))
         finally:
             self._gate.leave()
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from node.core.types import MemberCode
 
+YOUNG_OBJECTS: Final = 50_000
+"""New containers that survive before the collector of a process looks at them: a few MiB."""
 STOP_SECONDS: Final = 5.0
 """Longest wait for a worker to end by itself."""
 _HEAD: Final = struct.Struct(">cQ")
@@ -176,7 +178,9 @@ def _serve(channel: socket.socket, setup: IssuerSetup) -> None:
         items=load_builtin_items() | {name: load_item(data) for name, data in setup.items.items()},
         random=os.urandom,
     )
-    # What was loaded stays for good: the collector need not look at it again with every few chunks.
+    # What was loaded stays for good: the collector need not look at it again. A chunk makes tens of thousands of objects
+    # and no cycles; the collector goes through them once every few chunks instead of many times a chunk.
+    gc.set_threshold(YOUNG_OBJECTS)
     gc.freeze()
     try:
         _send(channel, _READY, b"")
