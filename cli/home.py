@@ -12,6 +12,7 @@ import typer
 from cli.address import ADDRESS
 from cli.language import LANGUAGE, say
 from node.core.canonical import check_members, parse_json
+from node.core.encoding import parse_hex
 from node.core.hosts import is_loopback
 from node.errors import InvalidInput, NotFound, Unavailable
 
@@ -81,8 +82,7 @@ def open_client(home: Path, token_file: Path | None = None) -> NodeClient:
         # Another program may have its port by now, and must not be sent the token.
         raise Unavailable("node-not-running", f"the node of {home} was ended without notice: {advice}")
     token = _load_token(token_file or home / "keys" / TOKEN_FILE)
-    certificate = members.get("certificate")
-    pin = None if certificate is None else Path(str(certificate))
+    pin = parse_hex(str(members["certificate"]), length=32) if "certificate" in members else None
     return NodeClient(str(members["url"]), token, language=LANGUAGE, tls_pin=pin)
 
 

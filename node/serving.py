@@ -29,12 +29,13 @@ import uvicorn
 
 from node.api.app import build_app
 from node.api.auth import TokenGate
-from node.api.server import BACKLOG, ServerLimits, build_server_config, build_tls, raise_file_limit
+from node.api.server import BACKLOG, ServerLimits, ServerTls, build_server_config, build_tls, raise_file_limit
 from node.api.state import ApiState
 from node.bootstrap import open_node
 from node.config import load_settings
 from node.core.canonical import encode_json
 from node.core.clock import SystemClock
+from node.core.encoding import encode_hex
 from node.errors import NotFound, Unavailable
 from node.recovery import back_up
 from node.service.backups import Backups
@@ -43,7 +44,6 @@ from node.storage.processes import find_start
 from node.storage.tokenfile import TokenFile
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
 
     from node.bootstrap import RunningNode
@@ -159,7 +159,7 @@ def _serve(
     backups: Backups,
     gate: TokenGate,
     listener: socket.socket,
-    tls: ssl.SSLContext | None,
+    tls: ServerTls | None,
 ) -> None:
     state = ApiState(
         node.services, node.uploads, node.imports.wake, sleep=node.chain_loop.sleep, backups=backups
@@ -183,8 +183,8 @@ def _serve(
     # Whole or not at all: commands read it while we write.
     new = run_file.with_suffix(".new")
     described = {"pid": os.getpid(), "started": find_start(os.getpid()), "url": url, "v": 1}
-    if settings.tls_certificate is not None:
-        described["certificate"] = str(settings.path(settings.tls_certificate))
+    if tls is not None:
+        described["certificate"] = encode_hex(tls.certificate)
     new.write_bytes(encode_json(described))
     new.replace(run_file)
     structlog.get_logger("ironcage").info("listening", url=url, member=settings.member)
@@ -209,7 +209,7 @@ def _reachable(host: str) -> str:
     return f"[{here}]" if ":" in here else here
 
 
-def _load_tls(settings: Settings) -> ssl.SSLContext | None:
+def _load_tls(settings: Settings) -> ServerTls | None:
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
     certificate, key = settings.path(settings.tls_certificate), settings.path(settings.tls_key)

@@ -18,7 +18,9 @@ its answer here, before the application is asked.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import re
 import resource
 import ssl
 import sys
@@ -49,6 +51,7 @@ _FAULTS: Final = {
     431: f"head is larger than {MAX_HEAD_BYTES} bytes",
     501: "body has another transfer coding than chunked",
 }
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 _LOG = structlog.get_logger("ironcage")
 
 
@@ -68,8 +71,21 @@ class ServerLimits:
     max_connections: int
 
 
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """The server's side of TLS.
+
+    Attributes:
+        context: How it is spoken.
+        certificate: SHA-256 of the server's own certificate, in DER: by it a client on this machine knows the server.
+    """
+
+    context: ssl.SSLContext
+    certificate: bytes
+
+
 def build_server_config(
-    app: FastAPI, limits: ServerLimits, *, drain_seconds: int, tls: ssl.SSLContext | None
+    app: FastAPI, limits: ServerLimits, *, drain_seconds: int, tls: ServerTls | None
 ) -> uvicorn.Config:
     """Configure the server.
 
@@ -86,7 +102,7 @@ def build_server_config(
 
     def arrive(**arguments: Any) -> asyncio.Protocol:
         connection = Connection(**arguments)
-        return connection if tls is None else _Arrival(connection, tls)
+        return connection if tls is None else _Arrival(connection, tls.context)
 
     _quieten_libraries()
     return uvicorn.Config(
@@ -293,7 +309,7 @@ class _Connection(H11Protocol):
             self._end_timer = None
 
 
-def build_tls(certificate: Path, key: Path) -> ssl.SSLContext:
+def build_tls(certificate: Path, key: Path) -> ServerTls:
     """Build the server's side of TLS: version 1.2 at least, no compression, no renegotiation.
 
     Args:
@@ -325,7 +341,18 @@ def build_tls(certificate: Path, key: Path) -> ssl.SSLContext:
         raise InvalidInput(
             "tls-certificate", f"{certificate.name} and {key.name} are no certificate and its key: {reason}"
         ) from None
-    return context
+    return ServerTls(context, hashlib.sha256(_read_own(certificate)).digest())
+
+
+def _read_own(certificate: Path) -> bytes:
+    """Read the first certificate of a PEM file, which is the server's own, as DER."""
+    # latin-1: there may be any text around it.
+    block = _PEM.search(certificate.read_text("latin-1"))
+    if block is None:
+        raise InvalidInput(
+            "tls-certificate", f"{certificate.name} has no block of PEM that begins with BEGIN CERTIFICATE"
+        )
+    return ssl.PEM_cert_to_DER_cert(block[0])
 
 
 def raise_file_limit(max_connections: int) -> None:

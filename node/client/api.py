@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import ssl
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -48,7 +49,8 @@ class NodeClient:
         language: ``zh`` or ``en``, for titles of errors and rules.
         timeout_seconds: Longest wait for one answer.
         tls_ca: PEM file with the CA that the node's certificate must lead to; None takes those of this machine.
-        tls_pin: PEM file with the node's own certificate: it and no other is accepted, under whatever name.
+        tls_pin: SHA-256 of the node's own certificate in DER: it and no other is accepted, under whatever name and
+            until whenever; no CA is asked.
 
     Raises:
         InvalidInput: ``node-url``, ``tls-ca``.
@@ -62,7 +64,7 @@ class NodeClient:
         language: str = "en",
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         tls_ca: Path | None = None,
-        tls_pin: Path | None = None,
+        tls_pin: bytes | None = None,
     ) -> None:
         try:
             parsed = httpx.URL(url) if _URL.fullmatch(url) else None
@@ -166,23 +168,36 @@ class NodeClient:
             ) from None
 
 
-def _build_tls(ca: Path | None, pin: Path | None) -> ssl.SSLContext:
-    context = (
-        ssl.create_default_context()
-        if ca is None and pin is None
-        else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    )
+class _PinnedContext(ssl.SSLContext):
+    """TLS with one server and no other: whoever holds the key of the pinned certificate."""
+
+    pin: bytes
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """Shake hands, and compare the certificate before anything is sent."""
+        secured = super().wrap_socket(*args, **options)
+        if hashlib.sha256(secured.getpeercert(binary_form=True) or b"").digest() != self.pin:
+            secured.close()
+            raise ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED: not the pinned one")
+        return secured
+
+
+def _build_tls(ca: Path | None, pin: bytes | None) -> ssl.SSLContext:
+    context: ssl.SSLContext
+    if pin is not None:
+        context = pinned = _PinnedContext(ssl.PROTOCOL_TLS_CLIENT)
+        pinned.pin = pin
+        # The name in the certificate and who signed it say nothing more.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    elif ca is None:
+        context = ssl.create_default_context()
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(ca)
+        except (OSError, ssl.SSLError) as error:
+            raise InvalidInput("tls-ca", f"{ca}: no certificates in PEM: {type(error).__name__}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    trusted = pin or ca
-    try:
-        if pin is not None:
-            # Whoever holds its key is the node; the name in the certificate says nothing more.
-            context.check_hostname = False
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        if trusted is not None:
-            context.load_verify_locations(trusted)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidInput("tls-ca", f"{trusted}: no certificates in PEM: {type(error).__name__}") from None
     return context
 
 

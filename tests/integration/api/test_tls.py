@@ -30,6 +30,11 @@ def port(world, files):
         yield found
 
 
+def digest_of(files):
+    """The pin of a server with these files."""
+    return build_tls(files.certificate, files.key).certificate
+
+
 def test_a_client_that_knows_the_authority(world, port, authority):
     with NodeClient(f"https://127.0.0.1:{port}", world.tokens["operator"], tls_ca=authority.ca) as client:
         assert client.get("/healthz") == {"status": "ok"}
@@ -51,16 +56,23 @@ def test_a_certificate_for_another_address(world, authority):
         with NodeClient(url, tls_ca=authority.ca) as client, raises_code(AccessDenied, "node-certificate"):
             client.get("/healthz")
         # On the node's own account its own certificate is known, whatever it says.
-        with NodeClient(url, tls_pin=files.certificate) as client:
+        with NodeClient(url, tls_pin=digest_of(files)) as client:
             assert client.get("/healthz") == {"status": "ok"}
 
 
-def test_another_certificate_of_the_same_authority_is_not_the_pinned_one(port, authority, files):
-    other = authority.issue("other")
+def test_another_certificate_of_the_same_authority_is_not_the_pinned_one(world, port, authority, files):
+    """Also when the file of the pinned one holds the authority's, as a server's does."""
+    chain = authority.issue("other")
+    chain.certificate.write_bytes(chain.certificate.read_bytes() + authority.ca.read_bytes())
     url = f"https://127.0.0.1:{port}"
-    with NodeClient(url, tls_pin=other.certificate) as client, raises_code(AccessDenied, "node-certificate"):
+    with NodeClient(url, tls_pin=digest_of(chain)) as client, raises_code(AccessDenied, "node-certificate"):
         client.get("/healthz")
-    with NodeClient(url, tls_pin=files.certificate) as client:
+    with (
+        listening(world.app, PATIENT, build_tls(chain.certificate, chain.key)) as other,
+        NodeClient(f"https://127.0.0.1:{other}", tls_pin=digest_of(chain)) as client,
+    ):
+        assert client.get("/healthz") == {"status": "ok"}
+    with NodeClient(url, tls_pin=digest_of(files)) as client:
         assert client.get("/healthz") == {"status": "ok"}
 
 
