@@ -333,9 +333,10 @@ def _open_secrets(
     stored = main.snapshot()
     found = check_owner(stored.get(STORE_KEY) or b"", identity)
     if not upgrade and (found < FORMAT or stored.get(UPGRADE_KEY) is not None):
+        got = f"got format {found}" if found < FORMAT else "its upgrade was begun and not finished"
         raise Conflict(
             "store-format-older",
-            f"the store was written by an older release: got format {found}, want all of it in format {FORMAT}; "
+            f"the store was written by an older release: {got}, want all of it in format {FORMAT}; "
             "run ironcage node upgrade, or start the node, which does the same",
         )
     if found < FORMAT:

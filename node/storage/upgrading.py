@@ -217,7 +217,11 @@ def is_undo_unfinished(files: Files, root: str) -> bool:
 
 
 def put_copy_back(files: Files, root: str, main: Callable[[str], Database]) -> None:
-    """Put the databases of before the upgrade back in place; the store must not be open.
+    """Put the databases of before the upgrade back in place; the store must not be open, nor be opened meanwhile.
+
+    The databases are closed before they are moved: LevelDB works by path, and one that stayed open would tidy up in the
+    directory that takes its place. So no lock is held for the moment of the renames, and whoever starts the node in it
+    would write into a database that goes away. The command says to start it afterwards.
 
     Args:
         files: The operating system.

@@ -54,4 +54,6 @@ class PurgeLoop:
             return
         self._told = None
         if waiting:
-            _LOG.info("erased bytes wait for a reader", records=waiting)
+            _LOG.info(
+                "erased bytes are still on the disk: a read, a backup or a copy keeps them", records=waiting
+            )

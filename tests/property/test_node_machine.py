@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports, looks, withdrawals, anchors, crashes, stores put back and a chain with bad days, in any order.
+"""Imports, looks, withdrawals, erasures, anchors, crashes, stores put back and a chain with bad days, in any order.
 
 Hypothesis drives a whole node in this process and, beside it, plain dictionaries. After every step the two agree, nothing
 was signed twice for one size, and every anchor of the chain is a state of the log; at the end the chain is well
@@ -104,11 +104,28 @@ class NodeMachine(RuleBasedStateMachine):
             self._withdraw(leaf)
         self.plain.withdrawn.add(number)
 
+    @rule(number=st.integers(0, 5), crash_at=st.integers(0, 8), stored=st.booleans())
+    def erase(self, number, crash_at, stored):
+        """Erase a record with all its versions; after a crash whoever asked asks again."""
+        if number not in self.plain.amounts:
+            return
+        leaf = self._leaf_of(number)
+        with self._crash(crash_at, stored=stored):
+            self._erase(leaf)
+        # A purge that fails is finished by the next start and keeps nobody from the receipt.
+        self.world.restart()
+        self._join()
+        if self._line(leaf).status == "erased" or self._erase(leaf):
+            self._erase(leaf)
+            self.plain.forget(number)
+        assert self.world.services.eraser.purge_all() == 0
+
     @rule(place=st.integers(0, 20), crash_at=st.integers(0, 2), stored=st.booleans())
     def look(self, place, crash_at, stored):
         """Look at a record: what is shown was logged first, and a look that could not be logged shows nothing."""
-        if self.plain.issued:
-            number = self.plain.issued[place % len(self.plain.issued)]
+        known = list(self.plain.amounts)
+        if known:
+            number = known[place % len(known)]
             with self._crash(crash_at, stored=stored):
                 self._look_at(number)
 
@@ -242,6 +259,17 @@ class NodeMachine(RuleBasedStateMachine):
 
     def _withdraw(self, leaf):
         self.world.services.records.withdraw(leaf, officer="wang", ground="撤销处罚")
+
+    def _erase(self, leaf):
+        """Order an erasure; whether it was carried out."""
+        eraser = self.world.services.eraser
+        try:
+            done = eraser.erase(leaf, ground="ordered", why=WHY, with_versions=True)
+        except Unavailable as error:
+            assert error.code in {"anchor-limit", "chain-not-compared"}  # noqa: PT017
+            return False
+        assert all(each.receipt for each in done.also)
+        return True
 
     def _leaf_of(self, number):
         """Leaf hash of the newest record of a document number."""

@@ -26,6 +26,11 @@ class PlainNode:
         """Amounts of the records that are in force."""
         return {number: amount for number, amount in self.amounts.items() if number not in self.withdrawn}
 
+    def forget(self, number):
+        """Erase what a document number stands for: the same row is a new record afterwards."""
+        del self.amounts[number]
+        self.withdrawn.discard(number)
+
     def take(self, rows, *, corrections):
         """Import a file.
 
