@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.account import instant, print_account
+from cli.address import ADDRESS
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import REFUSED, print_json, print_line, print_table, reported
@@ -103,7 +106,7 @@ def _make(place: Path, home: Path, token_file: Path | None) -> dict[str, Any]:
             raise
         return _make_offline(place, home)
     with client, LiveLine() as line:
-        progress: dict[str, Any] = client.post("/api/v1/backups", {"directory": str(place)})
+        progress = _start(client, place)
         while progress["state"] == "running":
             line.tell(_written(progress["done_bytes"]))
             time.sleep(POLL_SECONDS)
@@ -111,6 +114,14 @@ def _make(place: Path, home: Path, token_file: Path | None) -> dict[str, Any]:
     if progress["state"] == "failed":
         raise _CLASSES.get(progress["code"], Unavailable)(progress["code"], progress["reason"])
     return {name: progress[name] for name in ("path", "done_bytes", "expires_at")}
+
+
+def _start(client: NodeClient, place: Path) -> dict[str, Any]:
+    from node.storage.placemark import placemark
+
+    with nullcontext() if ADDRESS.url is not None else placemark(place, os.urandom) as mark:
+        progress: dict[str, Any] = client.post("/api/v1/backups", {"directory": str(place), "mark": mark})
+    return progress
 
 
 def _poll(client: NodeClient) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from node.errors import NotFound, Unavailable
 from node.recovery import back_up
 from node.service.backups import Backups
 from node.storage.keyfiles import load_private
+from node.storage.placemark import is_marked
 from node.storage.processes import find_start
 from node.storage.tokenfile import TokenFile
 
@@ -162,7 +163,12 @@ def _serve(
     tls: ServerTls | None,
 ) -> None:
     state = ApiState(
-        node.services, node.uploads, node.imports.wake, sleep=node.chain_loop.sleep, backups=backups
+        node.services,
+        node.uploads,
+        node.imports.wake,
+        sleep=node.chain_loop.sleep,
+        backups=backups,
+        is_marked=is_marked,
     )
     app = build_app(
         state,

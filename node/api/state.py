@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fastapi import Request
 
     from node.service.backups import Backups
@@ -50,6 +52,7 @@ class ApiState:
         wake_imports: Tells the import loop that there is work.
         sleep: Waits some seconds for the chain; raises when the node is stopping.
         backups: Makes backups.
+        is_marked: Tells whether a directory has a mark of a name (node.storage.placemark).
     """
 
     services: Services
@@ -57,6 +60,7 @@ class ApiState:
     wake_imports: Callable[[], None]
     sleep: Callable[[float], None]
     backups: Backups
+    is_marked: Callable[[Path, str], bool]
 
 
 def state_of(request: Request) -> ApiState:

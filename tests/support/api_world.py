@@ -20,6 +20,7 @@ from node.records.headers import find_header
 from node.service.backups import Backups
 from node.service.jobs import unfinished_jobs
 from node.service.tokens import ROLES, new_token
+from node.storage.placemark import is_marked
 from node.worker.uploads import Uploads
 from tests.support.node_world import NodeWorld
 
@@ -84,6 +85,7 @@ class ApiWorld:
             wake_imports=self._wake,
             sleep=self.node.sleep,
             backups=Backups(self._back_up),
+            is_marked=is_marked,
         )
         self.bare_app.state.node, self.bare_app.state.gate = state, self.gate
         return self.bare_app
