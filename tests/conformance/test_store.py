@@ -75,6 +75,15 @@ def test_commit_makes_everything_visible(store):
     assert store.length("records.0/values") == 3
 
 
+def test_many_keys_are_read_as_one_by_one(store):
+    batch = Batch()
+    batch.put(b"a", b"1")
+    batch.put(b"b", b"")
+    store.commit(batch)
+    assert store.get_all([b"b", b"c", b"a", b"b"]) == [b"", None, b"1", b""]
+    assert store.get_all([]) == []
+
+
 def test_last_change_of_a_key_holds(store):
     batch = Batch()
     for value in (b"1", b"2"):
@@ -231,6 +240,7 @@ def test_keys_of_the_store_are_out_of_reach(store, key):
         lambda: batch.change_all({b"a": b"", key: None}),
         lambda: batch.change_all_secrets({key: b"", b"a": b""}),
         lambda: store.get(key),
+        lambda: store.get_all([b"a", key]),
         lambda: store.get_secret(key),
     ):
         with pytest.raises(InvalidInput) as caught:

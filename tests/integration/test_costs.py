@@ -17,11 +17,13 @@ from node.log.merkle import EMPTY_ROOT
 from node.log.tree import TILE_WIDTH
 from node.records.chunks import CHUNK_ROWS, encode_chunk
 from node.service.assembly import LOG_NUMBERS, open_readers
+from node.service.deciding import decide
 from node.service.issuing import ChunkIssuer, IssueTask, encode_task, parse_chunk
 from node.service.layout import ROW_BYTES, LogKind
 from node.service.sequencer import MAX_ENTRIES, Sequencer
 from node.service.startup import create_heads
 from node.storage.heads import DiskHeadFiles
+from node.storage.memory import MemoryStore
 from node.storage.opening import open_store
 from tests.support.faults import Faults, FaultyDisk
 from tests.support.node_world import NodeWorld, penalty
@@ -113,6 +115,14 @@ def test_calls_in_a_worker(worker_calls):
     assert worker_calls["b2a_base64"] <= 6 * ROWS
     assert worker_calls["dumps"] <= (1 + len(PENALTY.fields))
     assert worker_calls.total() <= 185 * ROWS
+
+
+def test_calls_of_deciding_about_a_new_chunk():
+    """Records of which the log knows none are looked up together; nothing else of ours is called for each of them."""
+    chunk = parse_chunk(build_issuer().issue(build_task(range(ROWS))))
+    counts = calls_of(lambda: decide(MemoryStore(), chunk, lambda _: None))
+    # The key of an identity, and the memory store's check of it.
+    assert counts["python"] <= 2 * ROWS + 20
 
 
 def test_keys_and_bytes_of_a_commit():
