@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from node.records.catalogue import CatalogueItem
     from node.service.fsck.findings import Finding
     from node.service.jobs import Job
+    from node.service.keycheck import Stored
     from node.storage.disk import DiskStore
 
 JOIN_SECONDS: Final = 3.0
@@ -198,7 +199,13 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         data_dir = settings.path(settings.data_dir)
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         OsFiles().sync_dir(str(data_dir.parent))
-        store = open_store(data_dir / "store", identity_text.encode(), create=True, upgrade=True)
+        store = open_store(
+            data_dir / "store",
+            identity_text.encode(),
+            create=True,
+            upgrade=True,
+            before_upgrade=_key_check(keys),
+        )
         stack.callback(store.close)
         for kept in list_kept(data_dir / "store"):
             structlog.get_logger("ironcage").warning("a torn write was cut off and kept", path=str(kept))
@@ -232,7 +239,7 @@ def carry_upgrade(
         Conflict: ``keys-of-another-store``: the wrapping or the index key is not the store's; nothing was changed.
         NodeError: The store cannot be read or written now; calling again goes on.
     """
-    check_own_keys(store, KeyChecks(build_key_check(keys.wrapping, keys.index), {}))
+    _key_check(keys)(store)
     progress = store.find_upgrade()
     if progress is None:
         return
@@ -242,6 +249,11 @@ def carry_upgrade(
         structlog.get_logger("ironcage").warning(
             "grounds dropped: their secrets do not open", changes=seal.lost
         )
+
+
+def _key_check(keys: NodeKeys) -> Callable[[Stored], None]:
+    """Give what refuses a store that was written with another wrapping or index key."""
+    return partial(check_own_keys, checks=KeyChecks(build_key_check(keys.wrapping, keys.index), {}))
 
 
 def upgrade_store(settings: Settings, passphrase: str, tell: Callable[[str, int], None]) -> int:
@@ -255,7 +267,8 @@ def upgrade_store(settings: Settings, passphrase: str, tell: Callable[[str, int]
     keys = load_keys(keys_dir, passphrase, find_newest_log_keys(keys_dir))
     member = MemberCode(settings.member)
     path = settings.path(settings.data_dir) / "store"
-    store = open_store(path, f"{network.domain}/{member}".encode(), upgrade=True)
+    identity = f"{network.domain}/{member}".encode()
+    store = open_store(path, identity, upgrade=True, before_upgrade=_key_check(keys))
     try:
         carry_upgrade(store, network.domain, member, keys, tell)
     finally:

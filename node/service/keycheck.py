@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from node.errors import Conflict
 from node.service import layout
@@ -18,7 +18,6 @@ from node.service import layout
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from node.ports import Reads
     from node.service.layout import LogKind
 
 _LABEL: Final = b"ironcage/key-check/v1\x00"
@@ -46,7 +45,15 @@ class KeyChecks:
     logs: Mapping[LogKind, tuple[bytes, bytes]]
 
 
-def check_own_keys(reads: Reads, checks: KeyChecks) -> None:
+class Stored(Protocol):
+    """What is read: a store, or one that is not open yet."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of ``key``, or None."""
+        ...
+
+
+def check_own_keys(reads: Stored, checks: KeyChecks) -> None:
     """Compare keys with those that the store was written with.
 
     Raises:

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from node.storage.files import Files
-    from node.storage.leveldb import Database, OpenDatabase
+    from node.storage.leveldb import Database, DatabaseSnapshot, OpenDatabase
 
 MAIN_TUNING = Tuning(
     write_buffer_bytes=16 * MIB,
@@ -90,6 +90,7 @@ def open_store(
     *,
     create: bool = False,
     upgrade: bool = False,
+    before_upgrade: Callable[[DatabaseSnapshot], None] | None = None,
     files: Files | None = None,
     open_database: OpenDatabase = open_leveldb,
     segment_bytes: int = SEGMENT_BYTES,
@@ -105,6 +106,7 @@ def open_store(
             is not mounted is not taken for an empty log.
         upgrade: Take a store of an older format and begin its upgrade; ``node.storage.upgrading.run_steps`` must
             carry it to its end before anything else is done with the store.
+        before_upgrade: Shown the main database before an upgrade is begun; what it raises leaves the store as it was.
         files: The operating system; tests pass one that fails.
         open_database: How databases are opened; tests pass one that fails.
         segment_bytes: Size from which on a segment is sealed.
@@ -121,7 +123,7 @@ def open_store(
     check_identity(identity)
     place = _Place(str(Path(path).absolute()), files or OsFiles(), open_database)
     try:
-        format_known = _check_formats(place, identity, upgrade=upgrade)
+        format_known = _check_formats(place, identity, upgrade=upgrade, check=before_upgrade)
         with ExitStack() as opened:
             main, new = _open_main(place, opened, create=create)
             if new:
@@ -195,7 +197,9 @@ class _Place:
         return self.open(opened, name, tuning)
 
 
-def _check_formats(place: _Place, identity: bytes, *, upgrade: bool) -> bool:
+def _check_formats(
+    place: _Place, identity: bytes, *, upgrade: bool, check: Callable[[DatabaseSnapshot], None] | None
+) -> bool:
     """Check the format before anything else is opened, begin an upgrade; give whether the format file is right."""
     if is_undo_unfinished(place.files, place.root):
         raise Conflict(
@@ -204,21 +208,26 @@ def _check_formats(place: _Place, identity: bytes, *, upgrade: bool) -> bool:
         )
     format_known = check_format_file(place.files, place.root)
     if upgrade and not format_known and place.has_database("main") and place.has_database("secrets"):
-        seq, older = _peek(place, identity)
+        seq, older = _peek(place, identity, check)
         if older:
             keep_copy(place.files, place.root)
             _begin_upgrade(place, identity, seq)
     return format_known
 
 
-def _peek(place: _Place, identity: bytes) -> tuple[int, bool]:
+def _peek(
+    place: _Place, identity: bytes, check: Callable[[DatabaseSnapshot], None] | None
+) -> tuple[int, bool]:
     """Say which commit is the last one, and whether the format is an older one whose upgrade has to begin."""
     with ExitStack() as opened:
         stored = place.open(opened, "main", MAIN_TUNING).snapshot()
         owner, state = stored.get(STORE_KEY), stored.get(STATE_KEY)
         if owner is None or state is None:
             return 0, False
-        return parse_state(state).seq, check_owner(owner, identity) < FORMAT
+        older = check_owner(owner, identity) < FORMAT
+        if older and check is not None:
+            check(stored)
+        return parse_state(state).seq, older
 
 
 def _begin_upgrade(place: _Place, identity: bytes, seq: int) -> None:

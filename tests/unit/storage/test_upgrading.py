@@ -245,6 +245,17 @@ def test_foreign_keys_do_not_touch_an_upgrade(old, old_store):
     check_upgraded(old, heads, keys)
 
 
+def test_a_check_that_refuses_begins_no_upgrade(old):
+    def refuse(stored):
+        assert stored.get(layout.KEY_CHECK_KEY)
+        raise Conflict("keys-of-another-store", "others")
+
+    with raises_code(Conflict, "keys-of-another-store"):
+        open_store(old, IDENTITY, upgrade=True, before_upgrade=refuse)
+    assert format_of(old) == 1
+    assert sorted(path.name for path in old.iterdir()) == ["main", "secrets", "streams"]
+
+
 def test_a_key_that_opens_nothing_drops_no_ground(old, old_store):
     """Stores from before the key check say nothing of their keys; the secrets themselves do."""
     _, heads, keys = old_store
