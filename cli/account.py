@@ -16,6 +16,7 @@ _WORDS = {
     "head-missing": ("没有日志头文件", "no head file"),
     "fork-of-anchor": ("与上链的内容不同", "differs from what is anchored"),
     "log-fork": ("与承诺过的内容不同", "differs from what was promised"),
+    "log-opened-elsewhere": ("链上日志由另一存储开启", "opened in another life of this node"),
     "log-closed": ("已在链上关闭", "closed on the chain"),
 }
 

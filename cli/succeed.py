@@ -14,14 +14,13 @@ from cli.account import instant, print_account
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption
 from cli.language import say
 from cli.output import UNAVAILABLE, print_json, print_line, reported
-from node.errors import Unavailable
+from node.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from node.service.layout import LogKind
-    from node.service.succeeding import Department, Progress
+    from node.service.succeeding import Progress
     from node.service.succession import Stage
 
 
@@ -90,12 +89,12 @@ def succeed(
         ):
             account = department.take_stock()
             kinds = choose_logs(department, account, wanted, reason.value)
+            stages = [department.stage(kind) for kind in kinds]
             if not as_json:
                 print_account(account.to_json())
-                _print_plan([department.stage(kind) for kind in kinds], by_vote=by_vote)
-            if not yes and not _confirmed(department, kinds):
-                print_line(say("未作任何更改", "nothing was changed"))
-                return
+                _print_plan(stages, by_vote=by_vote)
+            if not yes:
+                ask_to_close(stages, by_vote=by_vote)
             with LiveLine() as line:
                 line.tell(say("等待链确认", "waiting for the chain"))
                 progress = advance(department, kinds, reason.value, time.sleep, by_vote=by_vote)
@@ -123,18 +122,33 @@ class _told_when_running:  # noqa: N801 - a context manager, used as a function
             ) from None
 
 
-def _confirmed(department: Department, kinds: Sequence[LogKind]) -> bool:
-    if not any(department.stage(kind).state == "announce" for kind in kinds):
-        return True
+def ask_to_close(stages: Sequence[Stage], *, by_vote: bool) -> None:
+    """Ask before a log is told to close.
+
+    Raises:
+        InvalidInput: ``succession-not-confirmed``.
+    """
+    closing = ("announce", "waiting") if by_vote else ("announce",)
+    if not any(stage.state in closing for stage in stages):
+        return
     if not sys.stdin.isatty():
-        print_line(say("不在终端上：加 --yes 确认", "no terminal: confirm with --yes"))
-        return False
-    return typer.confirm(
+        raise InvalidInput(
+            "succession-not-confirmed",
+            "a closed log stays closed: add --yes to close it without being asked; nothing was changed",
+        )
+    question = (
         say(
+            "立即关闭，不等 24 小时，关闭后不可撤回。继续？",
+            "The log closes at once, without the 24 hours, and stays closed: nobody can call it off. Go on?",
+        )
+        if by_vote
+        else say(
             "关闭后不可撤回（24 小时内可由恢复密钥取消）。继续？",
             "A closed log stays closed (the recovery key can call it off for 24 hours). Go on?",
         )
     )
+    if not typer.confirm(question, err=True):
+        raise InvalidInput("succession-not-confirmed", "nothing was changed")
 
 
 def _print_plan(stages: Sequence[Stage], *, by_vote: bool) -> None:
@@ -180,9 +194,10 @@ def _print_progress(progress: Progress) -> None:
     if progress.begun:
         print_line(
             say(
-                f"重新入库 {progress.taken} 条未上链的条目。启动节点，再从部门原始文件重新导入缺失的部分；验证方须更新策略",
-                f"{progress.taken} entries that no anchor covered were logged again. Start the node, then import what is "
-                "missing from the department's own files. Verifiers need a new policy",
+                f"重新入库 {progress.taken} 条未上链的条目；丢失部分可能用过的状态列表和编号已跳过。启动节点，再从部门原始文件重新导入缺失的部分；验证方须更新策略",
+                f"{progress.taken} entries that no anchor covered were logged again. Status lists and numbers of heads and "
+                "receipts that lost entries may have used were passed over. Start the node, then import what is missing "
+                "from the department's own files. Verifiers need a new policy",
             )
         )
 

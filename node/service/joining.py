@@ -4,11 +4,16 @@
 Done once, by the member's own operator key; every step looks first at what the chain has, so it may be cut off and
 repeated. A new record or node key follows the one before it. A log's keys never change: others on the chain are those
 of another node of this member, and a person has to look.
+
+A first log that is open on the chain though this store neither had it opened nor knows an anchor of it was opened in another
+life of this node, which may have promised entries in it: the store is read-only. Its head file, made at the start of an
+empty store, says nothing about that life.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from node.errors import AccessDenied, Conflict
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
     from node.ports import AnchorChain, SignedTransaction
     from node.service.sending import Sender
     from node.service.sequencer import Sequencer
+    from node.service.transaction import Transaction
+
+_PURPOSES = {LogKind.RECORDS: "open-records-log", LogKind.ACCESS: "open-access-log"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,8 @@ class Joiner:
 
         Raises:
             AccessDenied: The chain does not know this member, or has suspended it.
-            Conflict: The chain has other keys for this member, or refused a step.
+            Conflict: The chain has other keys for this member, or refused a step; ``log-opened-elsewhere``: a log was
+                opened in another life of this node, and the node is read-only from here on.
             Unavailable: The chain is away; call again.
         """
         found = self.chain.member(self.member)
@@ -75,8 +84,21 @@ class Joiner:
             done.append("register-keys")
         for log in unopened:
             self._open(log, sleep, timeout_seconds)
-            done.append(f"open-{log.text}-log")
+            done.append(_PURPOSES[log])
+        self._require_own_logs()
         return done
+
+    def _require_own_logs(self) -> None:
+        for log in LogKind:
+            if self.numbers[log] == 0 and not self.sequencer.run(partial(_is_own, log), entries=0):
+                error = Conflict(
+                    "log-opened-elsewhere",
+                    f"the chain has the {log.text} log of {self.member} open, but this store did not have it opened and "
+                    "knows no anchor of it: data and head files were lost. Nothing will be signed on this log; it goes "
+                    "on under a successor log",
+                )
+                self.sequencer.set_read_only(error)
+                raise error
 
     def _is_missing(self, key: KeyRegistration) -> bool:
         registered = self.chain.keys(self.member, key.kind)
@@ -92,7 +114,7 @@ class Joiner:
         number = self.numbers[log]
         predecessor = self.chain.last_log(self.member, log.number) if number else None
         self._send(
-            "open-log",
+            _PURPOSES[log],
             lambda nonce: self.chain.sign_open_log(log.number, number, predecessor, nonce),
             sleep,
             timeout_seconds,
@@ -113,8 +135,22 @@ class Joiner:
         if pending is None or pending.purpose == "anchor":
             return
         outcome = self.sender.wait(sleep=sleep, timeout_seconds=timeout_seconds)
-        self.sequencer.run(lambda t: t.delete(layout.PENDING_TRANSACTION_KEY), entries=0)
+        opened = [log for log in LogKind if outcome.status == 1 and pending.purpose == _PURPOSES[log]]
+        self.sequencer.run(partial(_conclude, opened), entries=0)
         if outcome.status != 1:
             raise Conflict(
                 "joining-reverted", f"the chain refused a step of joining: {outcome.revert_reason}"
             )
+
+
+def _is_own(log: LogKind, transaction: Transaction) -> bool:
+    """Tell whether this store had a first log opened, or was there when it was anchored."""
+    return any(
+        transaction.get(key) is not None for key in (layout.opened_key(log), layout.anchor_key(log, 1))
+    )
+
+
+def _conclude(opened: Sequence[LogKind], transaction: Transaction) -> None:
+    for log in opened:
+        transaction.put(layout.opened_key(log), b"")
+    transaction.delete(layout.PENDING_TRANSACTION_KEY)

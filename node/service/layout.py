@@ -11,6 +11,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
        y L [n(2)]                      vkeys of the log's checkpoints, one a line; n is left out where it is 0
        z L [n(2)]                      size(8): entries in the log (sequenced and integrated)
        n L                             number(2) of the open log; absent while it is the first
+       O L                             empty: this store had the chain open the first log of the kind
        m L place(8)                    place(8) of the same entry in the log that took it over
        M L                             msgpack: what a succession has still to take over
        c L size(8)                     signed note of a published checkpoint
@@ -29,6 +30,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
        h list(4) seq(8)                digest of the token of that list from that head on
        d digest(32)                    token text
        H seq(8)                        msgpack [place in the records logs, number of lists]
+       G seq(8)                        empty: numbers of heads before it were passed over, a lost store may have used them
     receipts: A member(18)             pair(8): number of the last receipt
               P                        pairs(8) that were passed over, because a lost store may have used them
     jobs: j id(16) · J id(16) row(8) · chain: q · keys: K what tells wrapping and index key from others
@@ -193,6 +195,11 @@ def parse_number(data: bytes | None) -> int:
     return int(_KIND.unpack(data)[0]) if data else 0
 
 
+def opened_key(log: LogKind) -> bytes:
+    """Key that says that this store had the chain open the first log of a kind."""
+    return b"O" + log.value
+
+
 def moved_key(log: LogKind, place: int) -> bytes:
     """Key of where the entry at a place stands again, in a later log."""
     return b"m" + log.value + _U64.pack(place)
@@ -231,6 +238,11 @@ def erasure_key(place: int) -> bytes:
 def purge_key(place: int) -> bytes:
     """Key of what has still to be purged from the disk after an erasure."""
     return b"X" + _U64.pack(place)
+
+
+def passed_heads_key(seq: int) -> bytes:
+    """Key that says that the numbers of status heads before this one were passed over."""
+    return b"G" + _U64.pack(seq)
 
 
 def kind_key(kind: int) -> bytes:

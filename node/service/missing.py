@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from node.service.reading import LogReader
 
 _LOOKED_AT_JOBS = 100
+_UNKNOWN_END = ("head-missing", "log-opened-elsewhere")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Standing:
         kept_anchored_at: Chain time of that one, in seconds.
         missing: Entries that are known to be lost.
         unanchored: Entries that the store has but no anchor covers: a successor takes them over.
-        complete: Whether ``missing`` is all. False without a head file: more may have been promised.
+        complete: Whether ``missing`` is all. False without a head file, or with one that this store did not begin with:
+            more may have been promised.
     """
 
     log: str
@@ -125,10 +127,11 @@ def _stand(
     on_chain = anchored.size if anchored is not None else 0
     expected = max(head.size if head is not None else 0, on_chain)
     covered = max(on_chain, kept.anchor.size if kept else 0)
+    verdict = _judge(reader, size, head, anchored, info)
     return Standing(
         log=reader.kind.text,
         origin=reader.origin,
-        verdict=_judge(reader, size, head, anchored, info),
+        verdict=verdict,
         size=size,
         promised=head.size if head is not None else None,
         anchored=on_chain if asked else None,
@@ -137,23 +140,29 @@ def _stand(
         kept_anchored_at=kept.anchor.time if kept else None,
         missing=max(0, expected - size),
         unanchored=max(0, size - covered),
-        complete=head is not None or size == 0,
+        complete=verdict not in _UNKNOWN_END and (head is not None or size == 0),
     )
 
 
 def _judge(
     reader: LogReader, size: int, head: Head | None, anchored: AnchorHead | None, info: LogInfo | None
 ) -> str:
-    if anchored is not None and anchored.i:
-        if anchored.size > size:
-            return "behind-anchor"
-        if root_at(reader.tiles, anchored.size) != anchored.root:
-            return "fork-of-anchor"
+    if anchored is not None and anchored.i and anchored.size > size:
+        return "behind-anchor"
+    if anchored is not None and anchored.i and root_at(reader.tiles, anchored.size) != anchored.root:
+        return "fork-of-anchor"
+    return _judge_by_head(reader, size, head) or _judge_by_opening(reader, info)
+
+
+def _judge_by_head(reader: LogReader, size: int, head: Head | None) -> str | None:
     if head is None:
-        if size:
-            return "head-missing"
-    elif head.size > size:
+        return "head-missing" if size or reader.was_opened() else None
+    if head.size > size:
         return "log-behind"
-    elif root_at(reader.tiles, head.size) != head.root:
-        return "log-fork"
+    return "log-fork" if root_at(reader.tiles, head.size) != head.root else None
+
+
+def _judge_by_opening(reader: LogReader, info: LogInfo | None) -> str:
+    if info is not None and not reader.was_opened() and reader.find_anchor() is None:
+        return "log-opened-elsewhere"
     return "log-closed" if info is not None and info.closed else "continues"

@@ -109,6 +109,15 @@ class Condition:
                 "nothing is signed, receipts of looks among it, until the chain was asked whether this store continues it",
             )
 
+    def require_joined(self) -> None:
+        """Refuse to sign while the chain does not have this node's logs open.
+
+        Raises:
+            Unavailable: ``chain-not-joined``.
+        """
+        if not self.joined:
+            raise Unavailable("chain-not-joined", "the node is still taking its place on the chain")
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -196,10 +205,11 @@ class Services:
 
         Raises:
             Conflict, Fatal: The node is read-only or stopped.
-            Unavailable: ``chain-not-compared``.
+            Unavailable: ``chain-not-compared``; ``chain-not-joined``: joining tells whose the logs on the chain are.
         """
         self.sequencer.require_writable()
         self.condition.require_compared()
+        self.condition.require_joined()
 
     def require_ready_to_anchor(self) -> None:
         """Refuse while the node has not compared itself with the chain and joined it.
@@ -213,8 +223,7 @@ class Services:
         if condition.chain is not None and not (condition.verified and condition.joined):
             raise copy(condition.chain)
         condition.require_compared()
-        if not condition.joined:
-            raise Unavailable("chain-not-joined", "the node is still taking its place on the chain")
+        condition.require_joined()
 
     def _describe_log(self, log: LogKind) -> dict[str, object]:
         reader = self.readers[log]

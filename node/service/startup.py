@@ -38,9 +38,12 @@ if TYPE_CHECKING:
 
 
 def create_heads(heads: HeadFiles, readers: Mapping[LogKind, LogReader], empty_root: RootHash) -> None:
-    """Write the first head file of logs that are new: nothing stored, nothing promised."""
+    """Write the first head file of logs that are new: nothing stored, not opened, nothing promised.
+
+    Whether another life of this node promised something is asked of the chain: ``node.service.joining``.
+    """
     for reader in readers.values():
-        if heads.load(reader.origin) is None and reader.size() == 0:
+        if heads.load(reader.origin) is None and reader.size() == 0 and not reader.was_opened():
             heads.store(Head(reader.origin, 0, empty_root))
 
 
@@ -48,7 +51,7 @@ def check_heads(heads: HeadFiles, readers: Mapping[LogKind, LogReader]) -> None:
     """Compare every log with its head file.
 
     Raises:
-        Conflict: A head file is missing though its log is not empty, or the log does not continue it.
+        Conflict: A head file is missing though its log is in use, or the log does not continue it.
     """
     for reader in readers.values():
         head = heads.load(reader.origin)

@@ -114,8 +114,9 @@ def mark_used(transaction: Transaction, places: Iterable[Place]) -> None:
 
 def _create_lists(transaction: Transaction, number: int) -> None:
     """Create a list and those before it that nothing came to use: the lists of a head have no gap."""
+    empty = StatusList().to_bytes()
     while number >= 0 and transaction.get(layout.status_list_key(number)) is None:
-        transaction.put(layout.status_list_key(number), StatusList().to_bytes())
+        transaction.put(layout.status_list_key(number), empty)
         transaction.put(layout.status_dirty_key(number), b"")
         number -= 1
 
@@ -134,6 +135,21 @@ def open_fresh_list(transaction: Transaction, reads: Reads, skipped: int) -> Non
     number = newest + skipped
     _create_lists(transaction, number)
     transaction.put(layout.status_used_key(number), bytes(_BITMAP_BYTES))
+
+
+def pass_over_heads(transaction: Transaction, reads: Reads, passed: int) -> None:
+    """Leave out numbers of status heads that a lost store may have signed (docs/adr/0018)."""
+    transaction.put(layout.passed_heads_key(_next_head(reads) + passed), b"")
+
+
+def _next_head(reads: Reads) -> int:
+    """Number of the next status head: behind the newest one, and behind those that were passed over."""
+    following = 0
+    for key, _ in reads.scan(layout.status_head_key(0), layout.stop_of(b"H"), reverse=True, limit=1):
+        following = layout.parse_u64(key[1:]) + 1
+    for key, _ in reads.scan(layout.passed_heads_key(0), layout.stop_of(b"G"), reverse=True, limit=1):
+        following = max(following, layout.parse_u64(key[1:]))
+    return following
 
 
 def require_changeable(transaction: Transaction, reader: Logs, index: EntryIndex) -> layout.Row:
@@ -223,7 +239,7 @@ class StatusPublisher:
     def append_head(self, transaction: Transaction, now_seconds: int) -> StatusHead:
         """Re-issue the tokens of changed lists and append the next status head to the records log."""
         newest = self.newest()
-        seq = 0 if newest is None else newest.seq + 1
+        seq = _next_head(self._reads)
         changed = self._changed_lists(transaction)
         digests = self.digests(newest) if newest else []
         for number in changed:

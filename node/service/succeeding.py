@@ -77,6 +77,10 @@ class Department:
     find_keys: Callable[[LogKind, int], LogKeys | None]
     create_keys: Callable[[LogKind, int], LogKeys]
 
+    def origin(self, kind: LogKind, number: int) -> str:
+        """Origin of one of the member's logs."""
+        return build_origin(self.domain, self.member, kind.text, number)
+
     def take_stock(self) -> Account:
         """Say what the store lacks.
 
@@ -238,6 +242,7 @@ def _transact(
         for kind in kinds:
             stage = department.stage(kind)
             if stage.state == "open":
+                create_head(department.heads, department.origin(kind, stage.number))
                 keys = department.create_keys(kind, stage.number)
                 successor.open(stage, _registrations(kind, keys), department.member)
     finally:
@@ -252,6 +257,12 @@ def _registrations(kind: LogKind, keys: LogKeys) -> list[KeyRegistration]:
     ]
 
 
+def _count_between(department: Department, kind: LogKind, old: int, number: int) -> list[int]:
+    """Count the anchored entries of each log between the one that the store has open and its successor."""
+    heads = [department.chain.log_head(log_id(department.origin(kind, n))) for n in range(old + 1, number)]
+    return [head.size if head is not None else 0 for head in heads]
+
+
 def _begin_all(department: Department, stages: Sequence[Stage], account: Account, reason: str) -> Progress:
     old = {kind: logs.open for kind, logs in department.open_logs().items()}
     numbers = {kind: reader.number for kind, reader in old.items()}
@@ -260,10 +271,10 @@ def _begin_all(department: Department, stages: Sequence[Stage], account: Account
     for stage in stages:
         kind = stage.kind
         numbers[kind] = stage.number
-        origins[kind] = build_origin(department.domain, department.member, kind.text, stage.number)
-        create_head(department.heads, origins[kind])
+        origins[kind] = department.origin(kind, stage.number)
         ending = find_ending(department.chain, stage)
         standing = next(log for log in account.logs if log.log == kind.text)
+        between = _count_between(department, kind, old[kind].number, stage.number)
         gap = stage.predecessor_id != log_id(old[kind].origin)
         beginnings.append(
             Beginning(
@@ -272,8 +283,8 @@ def _begin_all(department: Department, stages: Sequence[Stage], account: Account
                 build_vkeys(origins[kind], department.create_keys(kind, stage.number)),
                 old[kind].size() if gap else ending[0],
                 fetch_anchors(department.chain, old[kind]),
-                standing.missing + (ending[0] if gap else 0),
-                complete=standing.complete and not gap,
+                standing.missing + sum(between),
+                unknown=len(between) + (0 if standing.complete else 1),
                 planned=standing.verdict in _WHOLE and not gap,
             )
         )

@@ -105,11 +105,13 @@ def test_a_department_whose_disk_is_gone_goes_on_under_successors(node, tmp_path
     node.stop()
 
     unsure = node.run("log", "succeed", "--reason", "restored-backup")
-    assert "--yes" in unsure.out
+    assert (unsure.code, "[succession-not-confirmed]" in unsure.err, "--yes" in unsure.err) == (2, True, True)
     planned = node.run("log", "succeed", "--reason", "planned", "--yes")
     assert (planned.code, "[succession-unplanned]" in planned.err) == (1, True)
     waiting = node.run("log", "succeed", "--reason", "restored-backup", "--yes", "--json")
     assert (waiting.code, len(waiting.json["waiting"])) == (3, 2), "by notice, a day passes"
+    unsure = node.run("log", "succeed", "--reason", "restored-backup", "--by-vote", "--json")
+    assert (unsure.code, unsure.json["code"]) == (2, "succession-not-confirmed"), "by vote it closes at once"
     opened = node.run("log", "succeed", "--reason", "restored-backup", "--by-vote", "--yes", "--json")
     assert (opened.code, len(opened.json["begun"])) == (0, 2), opened.err
 

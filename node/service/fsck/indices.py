@@ -174,7 +174,11 @@ class IndexCheck:
         return iter(())
 
     def _check_keys(self) -> Iterator[Finding]:
-        """Look between the ranges of known keys."""
+        """Look between the ranges of known keys, and at keys that are all they say."""
+        for prefix in (b"G", b"O"):
+            for key, value in self._reads.scan(prefix, layout.stop_of(prefix)):
+                if value:
+                    yield Finding("fsck-key", f"key {key.hex()}", "there are bytes under a key that has none")
         edge = b"\x01"
         for prefix in (*_PREFIXES, None):
             for key, _ in self._reads.scan(edge, prefix, limit=1):

@@ -108,6 +108,7 @@ SILENT = {
     b"J": "rules of refused rows, or all of them",
     b"j": "texts and times of a report, or a report without refusals",
     b"K": "what tells the keys from others, which only a node that has them compares",
+    b"O": "that this store had a log opened, which its anchors say as well",
     b"o": "officer and ground of a change",
     b"v": "a catalogue item that no record is of",
 }
@@ -136,6 +137,7 @@ def silent(key, name, value, changed):
         b"J": one_byte or name == "gone",
         b"j": one_byte or name == "gone",
         b"K": True,
+        b"O": name == "gone",
         b"o": one_byte,
         b"v": value == b"permit:2018",
     }[key[:1]]

@@ -10,8 +10,9 @@ from node.ports import KeyKind, MemberStatus, Role
 from node.service.joining import Joiner
 from node.service.layout import LogKind
 from tests.support.chain import SimulatedChain
+from tests.support.department import Successions
 from tests.support.errors import raises_code
-from tests.support.node_world import NodeWorld, build_identity, seed_of
+from tests.support.node_world import FaultyHeads, FaultyStore, NodeWorld, build_identity, seed_of
 from tests.support.records import OTHER_MEMBER
 from tests.support.rows import ISSUER
 
@@ -138,6 +139,81 @@ def test_a_new_record_key_follows_the_old_one(world):
     old, new = world.services.chain.keys(ISSUER, KeyKind.RECORD)
     assert (old.key, new.key) == (world.keys.record.public, seed_of("new record key"))
     assert old.to_block == new.from_block
+
+
+def test_a_log_that_a_lost_store_had_opened_is_not_signed_again(world):
+    """Data and head files are gone, the keys are not; the log is open on the chain and was never anchored."""
+    world.join()
+    world.import_penalties(range(3))
+    world.services.sequencer.close()
+    world.store, world.heads = FaultyStore(), FaultyHeads()
+    world.chain.away = True
+    world.start()
+    with raises_code(Unavailable, "chain-away"):
+        world.join()
+    world.import_penalties([7])
+    world.restart()
+    world.chain.away = False
+    for _ in range(2):
+        with raises_code(Unavailable, "chain-not-compared"):
+            world.services.require_ready_to_sign()
+        with raises_code(Conflict, "log-opened-elsewhere"):
+            world.join()
+        assert world.services.state()["mode"] == "read-only"
+        with raises_code(Conflict, "log-opened-elsewhere"):
+            world.import_penalties([8])
+        with raises_code(Conflict, "log-opened-elsewhere"):
+            world.anchor()
+        with raises_code(Conflict, "log-opened-elsewhere"):
+            world.services.require_ready_to_sign()
+        world.restart()
+    standings = world.services.take_stock().logs
+    assert [(log.verdict, log.complete) for log in standings] == [("log-opened-elsewhere", False)] * 2
+    successions = Successions(world)
+    successions.stop()
+    with raises_code(Conflict, "succession-unplanned"):
+        successions.choose("planned")
+    successions.start()
+    done = successions.succeed("lost-entries")
+    assert [origin.rpartition("/")[2] for origin in done.begun] == ["1", "1"]
+    world.join()
+    world.anchor()
+    assert world.import_penalties([7, 8]).duplicate == 1
+    assert world.check() == []
+
+
+def test_an_empty_store_put_back_without_head_files_is_read_only(world):
+    world.join()
+    backup = world.store.copy()
+    world.import_penalties(range(3))
+    world.services.sequencer.close()
+    world.store, world.heads = backup, FaultyHeads()
+    world.start()
+    assert world.services.state()["code"] == "head-missing"
+    with raises_code(Conflict, "head-missing"):
+        world.import_penalties([7])
+    standings = world.services.take_stock().logs
+    assert [(log.verdict, log.complete) for log in standings] == [("head-missing", False)] * 2
+
+
+def test_a_chain_that_shows_the_opening_late_is_not_believed(world):
+    """Its node is still catching up: it knew of no log when it was asked first."""
+    world.join()
+    world.services.sequencer.close()
+    world.store, world.heads = FaultyStore(), FaultyHeads()
+    world.start()
+    world.services.anchorer.compare()
+    with raises_code(Conflict, "log-opened-elsewhere"):
+        join(world)
+    with raises_code(Conflict, "log-opened-elsewhere"):
+        world.services.require_ready_to_sign()
+
+
+def test_nothing_is_signed_before_the_logs_are_open(world):
+    world.services.anchorer.compare()
+    world.services.condition.verified = True
+    with raises_code(Unavailable, "chain-not-joined"):
+        world.services.require_ready_to_sign()
 
 
 def copy_of(joiner, keys):
