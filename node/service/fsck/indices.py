@@ -175,8 +175,8 @@ class IndexCheck:
 
     def _check_keys(self) -> Iterator[Finding]:
         """Look between the ranges of known keys, and at keys that are all they say."""
-        for prefix in (b"G", b"O"):
-            for key, value in self._reads.scan(prefix, layout.stop_of(prefix)):
+        for bare in (b"G", b"O"):
+            for key, value in self._reads.scan(bare, layout.stop_of(bare)):
                 if value:
                     yield Finding("fsck-key", f"key {key.hex()}", "there are bytes under a key that has none")
         edge = b"\x01"
