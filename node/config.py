@@ -69,14 +69,14 @@ class Settings(BaseSettings):
         1_024,
         ge=16,
         le=65_536,
-        description="Connections open at once; further ones are answered 503. Guards memory and open files.",
+        description="Connections open at once; further ones are answered 503, or cut off over TLS. Guards memory and open files.",
     )
     request_timeout_seconds: float = Field(
         20.0,
         ge=0.1,
         le=600,
-        description="Longest wait for the head of a request, for each 64 KiB of its body, and for a caller to take its "
-        "answer. Guards against callers who hold connections and do nothing.",
+        description="Longest wait for the handshake of TLS, for the head of a request, for each 64 KiB of its body, and for a "
+        "caller to take its answer. Guards against callers who hold connections and do nothing.",
     )
     idle_timeout_seconds: float = Field(
         10.0, ge=0.1, le=600, description="Longest wait for the next request on an open connection."
