@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,8 @@ class Day:
                 path = self._folder / f"{number}-{policy}"
                 path.mkdir()
                 state = disk.leave(path, policy, random.Random(f"{seed}/{number}/{policy}")), told.count
-                if state not in seen:
+                if state in seen:
+                    shutil.rmtree(path)
+                else:
                     seen.add(state)
                     yield Crash(f"call {number} {call.op} {call.path}, {policy}", path, told)
