@@ -11,6 +11,7 @@ import pytest
 
 from node.core.canonical import parse_json
 from node.errors import Fatal
+from node.service import layout
 from node.service.status import open_fresh_list
 from tests.support.errors import raises_code
 from tests.support.lives import begun_life, go_on, lose_newest
@@ -24,6 +25,11 @@ def life():
 
 def numbers(done):
     return [origin.rpartition("/")[2] for origin in done.begun]
+
+
+def lists_of(reader):
+    """Numbers of the status lists that the records of a log have places in."""
+    return {row.status_list for _, row in reader.rows(0, reader.size())} - {layout.NO_LIST}
 
 
 def work_unanchored(life, rows):
@@ -77,6 +83,7 @@ def test_without_a_head_file_lists_and_numbers_of_a_lost_store_are_passed_over(l
     world.services.sequencer.run(lambda t: open_fresh_list(t, world.store, 1))
     world.restart()
     work_unanchored(life, range(30, 40))
+    lost = lists_of(world.records)
     life.forget_heads()
     life.put_back(backup)
     assert {log.complete for log in life.account().values()} == {False}
@@ -84,6 +91,8 @@ def test_without_a_head_file_lists_and_numbers_of_a_lost_store_are_passed_over(l
     world.join()
     life.look(life.early)
     go_on(life)
+    assert len(lost) == 2
+    assert not lists_of(world.records) & lost
 
 
 def test_of_every_log_in_between_nobody_knows_the_end(life):
@@ -92,12 +101,15 @@ def test_of_every_log_in_between_nobody_knows_the_end(life):
     life.put_back(backup.copy())
     assert numbers(life.successions.succeed()) == ["1", "1"]
     work_unanchored(life, range(30, 33))
+    lost = lists_of(life.world.records)
     life.forget_heads()
     life.put_back(backup)
     assert numbers(life.successions.succeed()) == ["2", "2"]
     life.world.join()
     life.look(life.early)
     go_on(life)
+    assert lost
+    assert not lists_of(life.world.records) & lost
 
 
 def test_a_status_head_has_one_number_for_ever(life):
