@@ -19,12 +19,15 @@ from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.note import parse_vkey
 from node.crypto.secp256k1 import OperatorKey
+from node.crypto.wrap import unwrap_secret
 from node.errors import NodeError, NotFound
 from node.evidence.policy import Demand, Policy, TrustedChain, TrustedKey, TrustedLog
 from node.evidence.verify import verify_evidence
 from node.log.checkpoint import parse_origin
 from node.ports import Role
 from node.records.chunks import encode_chunk
+from node.records.record import parse_record
+from node.records.sealed import open_values
 from node.service.assembly import Keys, Ports, assemble
 from node.service.fsck.checker import Checker
 from node.service.issuing import ChunkIssuer
@@ -451,6 +454,17 @@ class NodeWorld:
     def leaf(self, place=0):
         """Leaf hash of a record by its place among the records."""
         return self.lines()[place].leaf
+
+    def values_of(self, line):
+        """Values of a record by field code, with the node's keys and without a look, as only a test may."""
+        row = self.records.row(line.index)
+        claims = parse_record(self.records.entry(row)).claims
+        secret = unwrap_secret(self.keys.wrapping, self.records.wrapped_secret(line.index), claims.jti)
+        vault = self.services.records._vault
+        _, values = open_values(
+            secret, claims.jti, self.records.values(row)[1 + len(vault._positions(row)) :]
+        )
+        return dict(zip(vault._codes(claims.vct), values, strict=True))
 
     def sizes(self):
         """Sizes of the records log and the access log."""
