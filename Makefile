@@ -33,7 +33,7 @@ test: setup lint types imports contracts
 	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile --max-worker-restart 0
 
 test-slow: setup slither
-	@$(PY) -m pytest -m slow
+	@$(PY) -m pytest -m slow -n 2 --dist loadfile --max-worker-restart 0
 
 # For as long as you say: one life of a node in this process takes about a second, the rest goes to a real one.
 SECONDS ?= 600

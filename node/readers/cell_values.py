@@ -22,7 +22,7 @@ _MAX_NUMBER = 1e300
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001  a spreadsheet's dates have no zone
 _EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001  same
 _CACHED_VALUES = 2**16
-_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+_ESCAPED = re.compile("_x((?![Dd][89A-Fa-f])[0-9A-Fa-f]{4})_")
 
 
 class Columns(dict[str, int]):
@@ -108,7 +108,10 @@ def _read_number(text: str) -> Cell:
 
 
 def unescape(text: str) -> str:
-    """Undo ``_x000D_``, by which characters are written that XML cannot hold (18.18.93, ST_Xstring)."""
+    """Undo ``_x000D_``, by which characters are written that XML cannot hold (18.18.93, ST_Xstring).
+
+    Half a surrogate pair is no character: it stays as it is written.
+    """
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 

@@ -84,7 +84,7 @@ class Strings:
             continue
 
     def _append(self, text: str) -> None:
-        self._data += unescape(text).encode("utf-8", "surrogatepass")
+        self._data += unescape(text).encode()
         self._ends.append(len(self._data))
 
     def _take(self, elements: list[str], first: int) -> int:
@@ -116,4 +116,4 @@ class Strings:
         place = int(number) if digits else -1
         if not 0 <= place < len(self._ends) - 1:
             raise unreadable("a cell refers to a shared string that is not there")
-        return self._data[self._ends[place] : self._ends[place + 1]].decode("utf-8", "surrogatepass")
+        return self._data[self._ends[place] : self._ends[place + 1]].decode()

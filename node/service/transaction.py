@@ -95,7 +95,6 @@ class Transaction:
         self._secret_puts: dict[bytes, bytes | None] = {}
         self._growth: dict[LogKind, _Growth] = {}
         self.writes = 0
-        self.promised: set[LogKind] = set()
 
     def get(self, key: bytes) -> bytes | None:
         """Read a value as this commit will leave it."""
@@ -144,10 +143,6 @@ class Transaction:
     def place(self, log: LogKind, index: int) -> int:
         """Name an entry that this commit appends among those of all logs of its kind."""
         return layout.place_of(self._tails[log].number, index)
-
-    def promise(self, log: LogKind) -> None:
-        """Ask that the head file is durable for this log before the caller is answered."""
-        self.promised.add(log)
 
     def append(
         self,

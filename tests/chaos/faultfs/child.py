@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +29,9 @@ ACTIONS = (
 @cache
 def library() -> Path:
     """Compile the library, once a session."""
-    built = Path(mkdtemp(prefix="faultfs-")) / "faultfs.so"
+    folder = mkdtemp(prefix="faultfs-")
+    atexit.register(rmtree, folder, ignore_errors=True)
+    built = Path(folder) / "faultfs.so"
     command = [
         COMPILER or "cc",
         "-O1",

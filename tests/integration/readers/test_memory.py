@@ -139,6 +139,7 @@ def test_shared_strings_that_would_fill_memory(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_workbook_of_a_million_rows_is_read_to_its_end(tmp_path):
     header = "".join(f"<c t='str'><v>{name}</v></c>" for name in HEADER)
     row = b"<row>" + b"<c t='str'><v>\xe4\xba\x91\xe5\xb7\x9e</v></c>" * 30 + b"</row>"

@@ -226,6 +226,7 @@ def store_cell(path, code, cell, **parts):
         ("CF_XDR_SHXYM", "<c><v>9.15201E+17</v></c>", "number-precision-lost"),
         ("CF_XDR_SHXYM", "<c><v>915201000000001234</v></c>", "number-precision-lost"),
         ("CF_SY", '<c t="str"><v>一_x0007_二</v></c>', "text-control-character"),
+        ("CF_SY", '<c t="str"><v>一_xD800_二</v></c>', "一_xD800_二"),
         ("CF_SY", f'<c t="inlineStr"><is><t>{"字" * 32_768}</t></is></c>', "text-too-long"),
         ("CF_XDR_MC", '<c t="inlineStr"><is><r><t>云州</t></r><r><t>😀</t></r><rPh><t>yun</t></rPh></is></c>', "云州😀"),
     ],
