@@ -122,7 +122,8 @@ def fold_numbers(numbers: Sequence[str | None]) -> list[str | None]:
     if _FOLDABLE.search(joined) is None:
         return list(numbers)
     # Nothing that is folded reaches across the character between them, which is no white space.
-    return [number or None for number in normalise_document_number(joined).split(_PARTING)]
+    folded = normalise_document_number(joined).split(_PARTING)
+    return [None if number is None else found for number, found in zip(numbers, folded, strict=True)]
 
 
 class KeyedDigests:
