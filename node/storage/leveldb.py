@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from node.errors import Fatal, NodeError, Unavailable
-from node.storage.tornlog import check_logs, cut_torn_write
+from node.storage.tornlog import check_logs, mend_last_write
 
 try:
     import plyvel as _plyvel
@@ -232,7 +232,7 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
         try:
             raw = _open(path, tuning, create=create)
         except _plyvel.CorruptionError:
-            if create or not cut_torn_write(path):
+            if create or not mend_last_write(path):
                 raise
             raw = _open(path, tuning, create=create)
     except _plyvel.IOError as error:

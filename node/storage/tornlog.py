@@ -9,7 +9,9 @@ it is and the store is refused as damaged:
 * its checksum does not fit, or its header is lost;
 * a sector of it reads as zeros from where the record (or the sector) begins. Logs are new files that only grow, so
   what a cut loses reads as zeros. Values hold zeros, too, so this alone proves nothing;
-* no single bit, flipped back, makes its checksum fit: neither in the data nor in the header;
+* no single bit, flipped back, makes its checksum fit: neither in the data nor in the header. Where that bit would be the
+  only one of a sector that reads as zeros, a lost sector and a flipped bit leave the same bytes, and the checksum says
+  what was written: the bit is set again (:func:`find_lost_bit`);
 * no sound record begins behind it, at any byte to the end of the file.
 
 What is cut off is kept first (:func:`find_unsettled`). The other way round LevelDB passes over a last record that
@@ -47,19 +49,19 @@ _BEGIN: Final = re.compile(b"[\x01\x02]")
 _MASK_DELTA: Final = 0xA282EAD8
 
 
-def cut_torn_write(directory: str) -> bool:
-    """Cut a torn write off the newest log or the manifest of a LevelDB that nobody has open, durably.
+def mend_last_write(directory: str) -> bool:
+    """Cut a torn write off the newest log or the manifest of a LevelDB that nobody has open, durably, or set its lost bit.
 
     What is cut off is durable beside the database before that, see :data:`KEPT`.
 
     Returns:
-        Whether anything was cut.
+        Whether anything was changed.
 
     Raises:
         OSError: The system refused.
     """
-    cut = [_cut(path) for path in _candidates(Path(directory))]
-    return any(cut)
+    mended = [_mend(path) for path in _candidates(Path(directory))]
+    return any(mended)
 
 
 def find_unsettled(parent: Path) -> Path | None:
@@ -140,6 +142,27 @@ def find_torn_write(data: bytes) -> int | None:
     return None
 
 
+def find_lost_bit(data: bytes) -> tuple[int, int] | None:
+    """Find the one bit that the first record which does not fit its checksum lacks, in a sector that reads as zeros.
+
+    Returns:
+        Place of its byte, and the bit as a mask; None when there is no such bit.
+    """
+    for offset, length, kind in _records(data):
+        end = offset + _HEADER.size + length
+        if not kind or end > len(data) or _is_sound(data, offset, length):
+            continue
+        masked, _, _ = _HEADER.unpack_from(data, offset)
+        begin = offset + _HEADER.size - 1
+        bit = find_flipped_bit(crc32c(data[begin:end]) ^ _unmask(masked), end - begin)
+        if bit is None:
+            return None
+        at = begin + bit // 8
+        sector = at - at % _SECTOR
+        return None if any(data[sector : sector + _SECTOR]) else (at, 1 << bit % 8)
+    return None
+
+
 def find_passed_over(data: bytes) -> int | None:
     """Find where LevelDB leaves out sound records, or one whose length has a flipped bit, and reports no damage."""
     at = 0
@@ -177,11 +200,16 @@ def _find_manifest(directory: Path) -> Iterator[Path]:
         yield manifest
 
 
-def _cut(path: Path) -> bool:
+def _mend(path: Path) -> bool:
     data = path.read_bytes()
+    lost = find_lost_bit(data)
+    if lost is not None:
+        at, bit = lost
+        data = data[:at] + bytes([data[at] | bit]) + data[at + 1 :]
+        _put(path, at, data[at : at + 1])
     found = find_torn_write(data)
     if found is None:
-        return False
+        return lost is not None
     _keep(path, found, data[found:])
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -190,6 +218,15 @@ def _cut(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _put(path: Path, offset: int, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(descriptor, data, offset)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _keep(path: Path, offset: int, data: bytes) -> None:

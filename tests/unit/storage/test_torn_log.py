@@ -17,6 +17,7 @@ from node.storage.state import parse_journal
 from node.storage.tornlog import (
     KEPT,
     SETTLED,
+    find_lost_bit,
     find_passed_over,
     find_torn_write,
     find_unsettled,
@@ -176,6 +177,32 @@ def test_flipped_bit_in_zeros_is_not_cut_off(sparse, log_of):
         with raises_code(Fatal, "store-corrupt"):
             open_leveldb(str(path), SECRETS_TUNING, create=False)
         assert log.read_bytes() == flipped
+
+
+def test_the_only_bit_of_a_lost_sector_is_set_again(tmp_path):
+    """A power cut and a flipped bit leave the same bytes, and the checksum says what was written."""
+    value = bytes(3_000) + b"\x10" + bytes(5_000)
+    path = tmp_path / "database"
+    database = open_leveldb(str(path), SECRETS_TUNING, create=True)
+    (log,) = path.glob("*.log")
+    for number in range(2):
+        last = log.stat().st_size
+        database.write([(b"v%d" % number, value)])
+    data = log.read_bytes()
+    database.close()
+    at = data.index(b"\x10", last + 100)
+    assert find_lost_bit(data) is None
+    assert find_lost_bit(flip(data, 8 * at + 5)) is None, "a bit that was not there is damage"
+    lost = flip(data, 8 * at + 4)
+    assert find_lost_bit(lost) == (at, 1 << 4)
+    made = tmp_path / "made"
+    open_leveldb(str(made), SECRETS_TUNING, create=True).close()
+    (other,) = made.glob("*.log")
+    other.write_bytes(lost)
+    opened = open_leveldb(str(made), SECRETS_TUNING, create=False)
+    assert [opened.snapshot().get(b"v%d" % number) for number in range(2)] == [value, value]
+    opened.close()
+    assert not (tmp_path / KEPT).exists()
 
 
 def test_write_with_a_sound_one_behind_it_is_not_torn(tmp_path):
