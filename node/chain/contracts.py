@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from contracts import load_artifact
 from node.chain.abi import ContractAbi
+from node.core.clock import MAX_TIME
 from node.core.types import LogId, MemberCode, RootHash
 from node.crypto.secp256k1 import encode_address, parse_address
 from node.errors import InvalidInput, Unavailable
@@ -54,7 +55,7 @@ class AnchorLog:
             CallReverted: No such log.
         """
         size, i, block, time, root = self.read("head", log_id)
-        return AnchorHead(size, i, block, time, RootHash(root))
+        return AnchorHead(size, i, block, _check_time(time), RootHash(root))
 
     def info(self, log_id: LogId) -> LogInfo:
         """Give what is fixed about a log.
@@ -73,7 +74,7 @@ class AnchorLog:
             find_log_id(predecessor),
             find_log_id(successor),
             opened,
-            closes_at or None,
+            _check_time(closes_at) or None,
             closed,
             last_good or None,
             ed25519,
@@ -192,6 +193,7 @@ def parse_anchored(abi: ContractAbi, event: Event) -> tuple[LogId, Anchor]:
     """
     fields = abi.decode_event("Anchored", event.topics, event.data)
     i, prev_size, prev_block, prev_time, size, root, block, time = fields["a"]
+    _check_time(time)
     try:
         anchor = Anchor(i, prev_size, prev_block, prev_time, size, RootHash(root), block, time)
     except InvalidInput as error:
@@ -224,10 +226,20 @@ def _gap(log_id: LogId, wanted: int) -> Unavailable:
 
 
 def _parse_code(data: bytes) -> str:
-    try:
-        return data.decode("ascii")
-    except UnicodeDecodeError:
-        raise Unavailable("chain-answer", "chain node gives a member code that is not ASCII") from None
+    text = data.decode("latin-1")
+    if not (text.isascii() and text.isalnum()):
+        raise Unavailable(
+            "chain-answer", "chain node gives a malformed member code: want letters and digits in ASCII"
+        )
+    return text
+
+
+def _check_time(seconds: int) -> int:
+    if seconds > MAX_TIME:
+        raise Unavailable(
+            "chain-answer", f"chain node gives a time that is in no calendar: want at most {MAX_TIME}"
+        )
+    return seconds
 
 
 def _parse_member(row: tuple[Any, ...]) -> Member:
@@ -242,7 +254,7 @@ def _parse_member(row: tuple[Any, ...]) -> Member:
             _address(operator),
             _address(recovery),
             None if pending == _NO_ADDRESS else _address(pending),
-            rotation_at or None,
+            _check_time(rotation_at) or None,
             since,
         )
     except ValueError:

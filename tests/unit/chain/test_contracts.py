@@ -138,3 +138,20 @@ def test_a_malformed_member(row):
 def test_a_malformed_code(code):
     with raises_code(InvalidInput, "member-code"):
         encode_code(MemberCode(code))
+
+
+@pytest.mark.parametrize("code", [b"\x07" * 18, b"\xff" * 18, bytes(18), b"11520100008000013 "])
+def test_a_member_code_is_letters_and_digits(code):
+    from node.chain.contracts import _parse_code
+
+    with raises_code(Unavailable, "chain-answer"):
+        _parse_code(code)
+
+
+def test_a_time_lies_in_the_calendar():
+    from node.chain.contracts import _check_time
+    from node.core.clock import MAX_TIME
+
+    assert _check_time(MAX_TIME) == MAX_TIME
+    with raises_code(Unavailable, "chain-answer"):
+        _check_time(MAX_TIME + 1)
