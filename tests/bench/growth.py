@@ -20,8 +20,9 @@ from node.storage.heads import DiskHeadFiles
 from node.storage.leveldb import LevelDatabase
 from node.storage.segments import Streams
 from tests.bench.engine import draw, milliseconds, seconds_of
-from tests.bench.homes import ITEM, MEMBER, make_home, running_node, store_penalties
-from tests.bench.processes import MIB, disk_bytes, measured
+from tests.bench.homes import MEMBER, make_home, running_node, store_penalties
+from tests.bench.imports import time_import
+from tests.bench.processes import MIB, disk_bytes
 from tests.bench.restart import measure_starts
 
 ROWS_A_FILE = 100_000
@@ -103,22 +104,7 @@ class _Template:
 
 
 def _import(node, file, first, count):
-    importer = node.services.importer
-    job_id = importer.new_job_id()
-    with file.open("rb") as source:
-        upload = node.uploads.store(job_id, source)
-    importer.order(
-        job_id=job_id,
-        item=ITEM.key,
-        file_name=file.name,
-        file_digest=upload.digest,
-        file_bytes=upload.size_bytes,
-        officer="bench",
-        corrections=False,
-    )
-    with measured() as usage:
-        job = importer.run_job(job_id)
-    assert (job.state, job.accepted) == ("done", count), job
+    job_id, usage = time_import(node, file, count)
     node.uploads.remove(job_id)
     return {
         "size": first + count,

@@ -36,26 +36,32 @@ SIGNATURE_CHARACTERS = 87
 STAGE_CHUNKS = 40
 
 
+def time_import(node, file, rows):
+    """Import a file of that many good rows into an open node; the job's id, and what the import itself used."""
+    importer = node.services.importer
+    job_id = importer.new_job_id()
+    with file.open("rb") as source:
+        upload = node.uploads.store(job_id, source)
+    importer.order(
+        job_id=job_id,
+        item=ITEM.key,
+        file_name=file.name,
+        file_digest=upload.digest,
+        file_bytes=upload.size_bytes,
+        officer="bench",
+        corrections=False,
+    )
+    with measured() as usage:
+        job = importer.run_job(job_id)
+    assert (job.state, job.accepted) == ("done", rows), job
+    return job_id, usage
+
+
 def measure_import(scratch, file, rows):
     """Import a file into a new node: real store, real worker processes, everything durable and acknowledged."""
     home = make_home(scratch / f"import-{file.suffix[1:]}")
     with running_node(home) as node:
-        importer = node.services.importer
-        job_id = importer.new_job_id()
-        with file.open("rb") as source:
-            upload = node.uploads.store(job_id, source)
-        importer.order(
-            job_id=job_id,
-            item=ITEM.key,
-            file_name=file.name,
-            file_digest=upload.digest,
-            file_bytes=upload.size_bytes,
-            officer="bench",
-            corrections=False,
-        )
-        with measured() as usage:
-            job = importer.run_job(job_id)
-        assert (job.state, job.accepted) == ("done", rows), job
+        _, usage = time_import(node, file, rows)
         stored = disk_bytes(home / "data" / "store")
     return {
         "rows": rows,

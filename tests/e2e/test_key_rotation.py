@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.support.own_chain import OwnChain
 from tests.support.penalty_files import store_penalties
-from tests.support.real_node import check_against_chain, check_clean, ironcage, real_nodes
+from tests.support.real_node import check_against_chain, check_clean, ironcage, real_nodes, wait_until
 
 DAY_SECONDS = 86_400
 LOOK = {"purpose": "own-records", "basis": None, "case": None}
@@ -41,11 +42,11 @@ def cancel_rotation(node, chain, recovery, gas):
     from node.chain.transport import HttpTransport
 
     network = parse_network((node.home / "network.json").read_bytes())
-    evm = EvmChain(Rpc(HttpTransport(chain.url)), network.settings(), recovery)
-    data = evm._registry.abi.encode_call("cancelRotation", encode_code(node.code))
-    evm.send(evm._account.sign(evm._registry.address, data, gas=gas, nonce=evm.next_nonce()).raw)
-    assert evm.member(node.code).pending_operator is None
-    evm.close()
+    with closing(EvmChain(Rpc(HttpTransport(chain.url)), network.settings(), recovery)) as evm:
+        data = evm._registry.abi.encode_call("cancelRotation", encode_code(node.code))
+        evm.send(evm._account.sign(evm._registry.address, data, gas=gas, nonce=evm.next_nonce()).raw)
+        # A chain answers once it has taken a transaction in, not once it is in a block.
+        wait_until(lambda: evm.member(node.code).pending_operator is None, "the rotation is cancelled")
 
 
 def import_and_anchor(node, folder, numbers):
