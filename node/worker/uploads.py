@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COPY_BYTES: Final = 1 << 20
+SYNC_BYTES: Final = 8 << 20
+"""Bytes of an upload that may wait for the disk at once: a commit that syncs meanwhile has to wait for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class Uploads:
                         raise InvalidInput("upload-size", f"file is larger than {self._max_bytes} bytes")
                     digest.update(chunk)
                     target.write(chunk)
+                    if size % SYNC_BYTES < len(chunk):
+                        target.flush()
+                        os.fdatasync(target.fileno())
                 target.flush()
                 os.fsync(target.fileno())
             _sync_directory(self._directory)
