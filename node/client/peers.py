@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carries envelopes to other members' nodes: one loop, a few connections a peer, and an end to every wait.
 
-Trust: nothing that a peer sends. Who it is, its certificate says before a byte of a message leaves, and only that
+Trust: nothing that a peer sends. Who it is, its TLS key says before a byte of a message leaves, and only that
 which the chain names is taken; what it answers is a sealed envelope that others check.
 
     what happens                              what is done
@@ -9,7 +9,7 @@ which the chain names is taken; what it answers is a sealed envelope that others
                                               request it has seen with the answer it gave
     429 or 503                                again after Retry-After, if there is time left
     nothing for too long                      given up; so is an answer that comes byte by byte
-    another certificate                       given up at once, nothing was sent
+    another TLS key                           given up at once, nothing was sent
     an answer too large, or no HTTP           given up at once, the connection is closed
     too much waits for one peer               refused at once; other peers notice nothing
 
@@ -186,7 +186,7 @@ class PeerPost:
             return _Target(str(address.member), host, port or _HTTP_PORT, None)
         raise InvalidInput(
             "peer-address",
-            f"address of {address.member} cannot be used: want https and the digest of its certificate; "
+            f"address of {address.member} cannot be used: want https and the digest of its key; "
             "plain HTTP is spoken on this machine alone, where plain_peers is set",
         )
 
@@ -324,7 +324,7 @@ class _Peer:
         except ssl.SSLCertVerificationError:
             raise AccessDenied(
                 "peer-certificate",
-                f"{target.member} shows another certificate than the chain names: nothing was sent",
+                f"{target.member} shows another TLS key than the chain names: nothing was sent",
             ) from None
         except (OSError, TimeoutError) as error:
             reason = type(error).__name__
@@ -442,20 +442,19 @@ class _Peer:
 
 
 class _PinnedObject(ssl.SSLObject):
-    """One TLS connection to the server whose certificate or key has the pinned digest, and to no other."""
+    """One TLS connection to the server that holds the pinned key, and to no other."""
 
     pin: bytes
 
     def do_handshake(self) -> None:
         """Shake hands, and compare before anything is sent."""
         super().do_handshake()
-        shown = self.getpeercert(binary_form=True) or b""
-        if self.pin not in {hashlib.sha256(shown).digest(), _key_digest(shown)}:
-            raise ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED: not the pinned one")
+        if _key_digest(self.getpeercert(binary_form=True) or b"") != self.pin:
+            raise ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED: not the pinned key")
 
 
 def _key_digest(certificate: bytes) -> bytes:
-    """Compute SHA-256 of the SubjectPublicKeyInfo of a certificate; of one that cannot be read, of nothing."""
+    """Compute SHA-256 of the SubjectPublicKeyInfo of a certificate; nothing for one that cannot be read."""
     try:
         key = x509.load_der_x509_certificate(certificate).public_key()
     except Exception:  # noqa: BLE001 - whatever it is, it is not the pinned one

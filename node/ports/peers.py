@@ -19,8 +19,7 @@ class PeerAddress:
     Attributes:
         member: Whose node it is.
         url: ``https://host[:port]``; ``http://`` only for one on this machine, where the settings allow it.
-        pin: SHA-256 of the server's certificate in DER, or of its public key (SubjectPublicKeyInfo), 32 bytes; None
-            for plain HTTP alone.
+        pin: SHA-256 of the SubjectPublicKeyInfo (DER) of the server's TLS certificate; None for plain HTTP alone.
     """
 
     member: MemberCode
@@ -44,7 +43,7 @@ class Peers(Protocol):
             Done at the latest when the whole time of a message is over. It raises
 
             Unavailable: ``peer-away``, ``peer-slow``, ``peer-busy``, ``peer-answer``, ``stopping``.
-            AccessDenied: ``peer-certificate``: it shows another certificate than the chain names; nothing was sent.
+            AccessDenied: ``peer-certificate``: it shows another TLS key than the chain names; nothing was sent.
             InvalidInput: ``peer-address``.
             Conflict: ``peer-refused``: it took no notice of the message; the code that it gave is in the text.
         """

@@ -119,11 +119,6 @@ def peer_server(script=echo, files=None):
         server.close()
 
 
-def certificate_pin(files):
-    """SHA-256 of a certificate in DER."""
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(files.certificate.read_text())).digest()
-
-
 def key_pin(files):
     """SHA-256 of the SubjectPublicKeyInfo of a certificate."""
     key = x509.load_pem_x509_certificate(files.certificate.read_bytes()).public_key()

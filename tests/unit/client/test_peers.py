@@ -13,7 +13,7 @@ from node.client.peers import PeerLimits, PeerPost
 from node.errors import AccessDenied, Conflict, InvalidInput, Unavailable
 from node.ports.peers import PeerAddress
 from tests.support.certificates import Authority
-from tests.support.peer_server import certificate_pin, echo, key_pin, peer_server
+from tests.support.peer_server import echo, key_pin, peer_server
 from tests.support.rows import ISSUER
 
 GUARD_SECONDS = 20
@@ -69,18 +69,17 @@ def test_many_at_once_have_connections_of_their_own_up_to_the_limit(post):
         assert server.connections <= 4
 
 
-@pytest.mark.parametrize("pin", [certificate_pin, key_pin])
-def test_the_pinned_certificate_or_key_is_taken_whatever_name_it_has(tmp_path, post, pin):
+def test_the_pinned_key_is_taken_whatever_name_its_certificate_has(tmp_path, post):
     files = Authority(tmp_path).issue("elsewhere", hosts=("10.9.8.7",))
     with peer_server(files=files) as server:
-        assert post().send(secure(server, pin(files)), b"ask").result(GUARD_SECONDS) == b"ASK"
+        assert post().send(secure(server, key_pin(files)), b"ask").result(GUARD_SECONDS) == b"ASK"
 
 
-def test_another_certificate_is_told_nothing_and_asked_once(tmp_path, post):
+def test_another_key_is_told_nothing_and_asked_once(tmp_path, post):
     authority = Authority(tmp_path)
     ours, theirs = authority.issue("ours"), authority.issue("theirs")
     with peer_server(files=theirs) as server:
-        fails(post().send(secure(server, certificate_pin(ours)), b"ask"), "peer-certificate", AccessDenied)
+        fails(post().send(secure(server, key_pin(ours)), b"ask"), "peer-certificate", AccessDenied)
         assert server.requests == []
         assert server.connections == 1
 
@@ -142,7 +141,7 @@ def test_a_peer_that_never_shakes_hands_is_given_up(tmp_path, post):
     files = Authority(tmp_path).issue("node")
     with peer_server(lambda talk: talk.wait()) as server:
         limits = PeerLimits(connect_seconds=0.2, whole_seconds=15, attempts=1)
-        fails(post(limits).send(secure(server, certificate_pin(files)), b"ask"), "peer-away")
+        fails(post(limits).send(secure(server, key_pin(files)), b"ask"), "peer-away")
 
 
 def test_nobody_at_the_address(post):
