@@ -25,7 +25,7 @@ from node.service.importing import Importer, ImportTools
 from node.service.joining import Joiner
 from node.service.keycheck import KeyChecks, build_key_check, check_own_keys
 from node.service.layout import LogKind
-from node.service.looking import AccessLog, Vault
+from node.service.looking import AccessLog
 from node.service.publishing import Publisher, build_vkeys
 from node.service.reading import LogReader, Logs
 from node.service.records import Records
@@ -35,6 +35,7 @@ from node.service.services import PublicKeys, Services
 from node.service.startup import check_heads, create_heads
 from node.service.status import StatusAllocator, StatusPublisher
 from node.service.succession import take_over
+from node.service.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -47,10 +47,11 @@ if TYPE_CHECKING:
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import Reads, Store
     from node.service.layout import Row
-    from node.service.looking import AccessLog, Look, Purpose, Vault
+    from node.service.looking import AccessLog, Look, Purpose
     from node.service.reading import Logs
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
+    from node.service.vault import Vault
 
 KIND: Final = "erase"
 _COARSE_BYTES: Final = 3
@@ -304,15 +305,16 @@ class Eraser:
         vct = parse_record(jwt).claims.vct
         self._logs.wrapped_secret(place)
         about = Release(place, encode_b64u(sha256(jwt).digest()), vct, MappingProxyType({}))
-        look = self._access.log_look(KIND, why, [about], rule=OWN_DEPARTMENT)
+        logged = self._access.log_look(KIND, why, [about], rule=OWN_DEPARTMENT)
         leaf = self._logs.leaf(place)
-        identities, subject = self._index_keys(look, place)
+        identities, subject = self._index_keys(logged.look, place)
         versions = self._find_versions(place, row, identities, subject)
         if not self._are_complete(identities, place, versions):
             identities = self._search_identities(place)
         if self._store.get(subject) is None:
             subject = self._search_subject(place) or subject
-        return _Order(place, row, leaf, ground, identities, subject, look.index, versions), look.receipt
+        order = _Order(place, row, leaf, ground, identities, subject, logged.index, versions)
+        return order, logged.receipt
 
     def _find_versions(
         self, place: EntryIndex, row: Row, identities: Sequence[bytes], subject: bytes

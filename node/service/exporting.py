@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from node.core.types import EntryIndex
     from node.service.layout import Row
-    from node.service.looking import AccessLog, Purpose, Release, Vault
+    from node.service.looking import AccessLog, Purpose, Release
     from node.service.reading import LogReader, Logs, StoredAnchor
     from node.service.status import StatusPublisher
+    from node.service.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +79,15 @@ class EvidenceExporter:
         release = self._vault.plan_release(place, names)
         rule = self._deciding_rule(release, why)
         # Whatever can be refused has been by now: a look in the log is one that was had.
-        look = self._access.log_look("export", why, [release], rule=rule)
-        opened = self._vault.open(look, place)
+        logged = self._access.log_look("export", why, [release], rule=rule)
+        opened = self._vault.open(logged.look, place)
         evidence = build_evidence(
             record=opened.presentation,
             inclusion=inclusion,
             anchor=self._reference(reader, anchor) if anchor else None,
             status=status,
         )
-        return Exported(evidence.name, evidence.data, look.receipt, reader.stage(index))
+        return Exported(evidence.name, evidence.data, logged.receipt, reader.stage(index))
 
     def _deciding_rule(self, release: Release, why: Purpose) -> str:
         guarded = self._vault.guarded_fields(release)

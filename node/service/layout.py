@@ -31,8 +31,12 @@ follow each other by succession: eight bytes that count within a log hold the lo
        d digest(32)                    token text
        H seq(8)                        msgpack [place in the records logs, number of lists]
        G seq(8)                        empty: numbers of heads before it were passed over, a lost store may have used them
-    receipts: A member(18)             pair(8): number of the last receipt
+    receipts: A member(18)             pair(8): number of the last receipt for that member
+              B                        pair(8) behind which the receipts for a member that has none yet begin
               P                        pairs(8) that were passed over, because a lost store may have used them
+              R place(8)               member(18) pair(8) seconds(8): receipt of an event, as it was signed
+    gossip: g log id(32)               msgpack of the newest checkpoint of another member's log, and of those to check
+            F log id(32)               msgpack of the proof that it forked
     jobs: j id(16) · J id(16) row(8) · chain: q · keys: K what tells wrapping and index key from others
     secrets database: L place(8)       wrapped secret, 60 bytes
 """
@@ -49,6 +53,7 @@ ROW_BYTES: Final = ROW.size
 _U32: Final = struct.Struct(">I")
 _U64: Final = struct.Struct(">Q")
 _KIND: Final = struct.Struct(">H")
+MEMBER_BYTES: Final = 18
 NO_LIST: Final = 0xFFFFFFFF
 NUMBER_SHIFT: Final = 48
 INDEX_MASK: Final = (1 << NUMBER_SHIFT) - 1
@@ -280,6 +285,31 @@ def status_head_key(seq: int) -> bytes:
     return b"H" + _U64.pack(seq)
 
 
+def receipt_key(place: int) -> bytes:
+    """Key of what the receipt of an event says beside the event."""
+    return b"R" + _U64.pack(place)
+
+
+def encode_receipt(aud: str, pair: int, iat: int) -> bytes:
+    """Encode whom a receipt is for, its number, and the second at which it was signed."""
+    return aud.encode("ascii") + _U64.pack(pair) + _U64.pack(iat)
+
+
+def parse_receipt(data: bytes) -> tuple[str, int, int]:
+    """Decode what ``encode_receipt`` gave."""
+    return data[:MEMBER_BYTES].decode("ascii"), parse_u64(data[MEMBER_BYTES:-8]), parse_u64(data[-8:])
+
+
+def gossip_key(log_id: bytes) -> bytes:
+    """Key of what is kept of another member's log."""
+    return b"g" + log_id
+
+
+def fork_key(log_id: bytes) -> bytes:
+    """Key of the proof that another member's log forked."""
+    return b"F" + log_id
+
+
 def job_key(job_id: bytes) -> bytes:
     """Key of an import job."""
     return b"j" + job_id
@@ -303,6 +333,7 @@ def u32(data: bytes) -> int:
 PENDING_TRANSACTION_KEY: Final = b"q"
 KEY_CHECK_KEY: Final = b"K"
 PAIR_KEY: Final = b"A"
+PAIR_BASE_KEY: Final = b"B"
 PASSED_PAIRS_KEY: Final = b"P"
 
 

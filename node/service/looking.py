@@ -1,72 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one path to plaintext: first the look is in the log, durably; then, and only with its receipt, a record opens.
+"""The access log: whatever is looked at stands in it, durably, before anything is opened or leaves (docs/protocol/access-log.md).
 
-    look    = AccessLog.log_look(...)       event appended, committed, head file durable, receipt signed
-    opened  = Vault.open(look, index)         the only function that unwraps a record's secret to show its values
+    logged = AccessLog.log(draft, also)
 
-``Vault.open`` takes a :class:`Look`, which only ``AccessLog`` makes, and gives out nothing that the event's
-``released`` does not name. What will be released is named by digest before anything is decrypted: the place of
-each field's digest in the record's ``_sd`` is stored beside its sealed values.
+    1. the event is built and its ten values are sealed                 what does not say what it must is refused
+    2. one commit: whatever ``also`` writes, the event, its secret      refused, or failed: nothing may be shown
+       and the number of its receipt; the head file follows
+    3. the receipt is signed, and the :class:`Look` made                 the only key to ``node.service.vault``
+
+Calls of many threads share commits (node.service.sequencer). Receipts for one other side are numbered without gaps.
 """
 
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from hashlib import sha256
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgpack
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from node.access.event import (
-    SALTED_NAMES,
-    build_event,
-    build_openings,
-    event_salts,
-    parse_event,
-    verify_openings,
-)
+from node.access.event import RID_BYTES, SALTED_NAMES, SECRET_BYTES, build_event, event_salts
 from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
-from node.crypto.wrap import unwrap_secret, wrap_secret
-from node.errors import AccessDenied, Fatal, InvalidInput, NotFound, Unavailable, Verification
-from node.records.disclosure import digest_of
-from node.records.identity import find_identities, identity_digest
-from node.records.profile import ABSENT
-from node.records.record import SUBJECT, parse_record, present_record, released_digests
-from node.records.sealed import open_values
+from node.core.types import EntryIndex
+from node.crypto.wrap import wrap_secret
+from node.errors import AccessDenied, InvalidInput, Unavailable
 from node.records.secret import values_key
 from node.service import layout
-from node.service.issuing import subject_digest
 from node.service.layout import LogKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from concurrent.futures import Future
 
+    from node.access.event import Event
     from node.core.clock import Clock
-    from node.core.types import EntryIndex, LeafHash
+    from node.core.types import LeafHash
     from node.crypto.ed25519 import Ed25519Signer
-    from node.records.catalogue import CatalogueItem
-    from node.records.record import RecordClaims
-    from node.records.sealed import Subject
-    from node.service.reading import LogReader, Logs
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
 
-OPEN: Final = "open"
 OWN_DEPARTMENT: Final = "own-department"
 """Rule: own staff may look, with a purpose."""
 OWN_DEPARTMENT_WITH_BASIS: Final = "own-department-with-basis"
 """Rule: what is not open leaves the department only on a legal basis."""
+TWO_SIDED: Final = frozenset({"ask", "grant", "deny", "receive", "sealed", "bulk"})
+"""Kinds of event that another member is told of: the receipt is for it."""
 _NONCE_BYTES: Final = 12
 _MINT: Final = object()
+
+Also: TypeAlias = "Callable[[Transaction, EntryIndex], None]"
+"""Writes what has to become durable together with an event, which will have that index.
+
+Runs in the writer's thread, before the event is appended; it may read, and refuse by raising before its first write:
+then there is no event either.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """Why someone looks.
+    """Why someone of this department looks.
 
     Attributes:
         officer: Account name of the person.
@@ -82,6 +76,25 @@ class Purpose:
 
 
 @dataclass(frozen=True, slots=True)
+class Officer:
+    """Who looks.
+
+    Attributes:
+        id: Account name.
+        idp: Who attests the account; None for a local one.
+        auth: b64u SHA-256 of the token or assertion whose nonce is the event's ``rid``; None for a local account.
+    """
+
+    id: str
+    idp: str | None = None
+    auth: str | None = None
+
+    def to_json(self) -> dict[str, str | None]:
+        """Give the value that stands in an event."""
+        return {"id": self.id, "idp": self.idp, "auth": self.auth}
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """What a look may show of one record: its entry, digest and the fields with their digests."""
 
@@ -91,20 +104,90 @@ class Release:
     fields: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDraft:
+    """What an event says, before it is logged. Of the ten salted values whatever is None is absent.
+
+    Attributes:
+        kind: One of ``node.access.event.KINDS``.
+        peer: USCC of the other side; the receipt is for it where the kind is one of ``TWO_SIDED``.
+        subject: {type, id}.
+        officer: Who looks.
+        purpose: Why.
+        basis: Legal basis.
+        case: Case number.
+        items: [{vct, fields}], as the request has it; by default taken from ``releases``.
+        consent: b64u digest of the consent.
+        rule: The rule that decided.
+        released: [[digest of JWT, [digests of disclosures]]] as another member released it; what this node releases is
+            taken from ``releases``.
+        releases: What the look will be allowed to open here.
+        n: Records or lines; by default the number of ``releases``, at least 1.
+        rid: 16 bytes of the request that it belongs to; fresh ones by default.
+        req: SHA-256 of the request; grant, deny and receive have one.
+        set_root: Root over the lines of a bulk event.
+        box: SHA-256 of a sealed event's ciphertext.
+        open_by: Second by which a sealed event must be opened.
+        warrant: SHA-256 of its warrant.
+    """
+
+    kind: str
+    peer: str | None = None
+    subject: Mapping[str, str] | None = None
+    officer: Officer | None = None
+    purpose: str | None = None
+    basis: str | None = None
+    case: str | None = None
+    items: Sequence[Mapping[str, Any]] | None = None
+    consent: str | None = None
+    rule: str | None = None
+    released: Sequence[Sequence[Any]] | None = None
+    releases: Sequence[Release] = ()
+    n: int | None = None
+    rid: bytes | None = None
+    req: bytes | None = None
+    set_root: bytes | None = None
+    box: bytes | None = None
+    open_by: int | None = None
+    warrant: bytes | None = None
+
+    def salted(self) -> dict[str, Any]:
+        """Give the ten values, None where absent.
+
+        Raises:
+            InvalidInput: ``event-released``: both ``released`` and ``releases`` are given.
+        """
+        items, released = self.items, self.released
+        if self.releases and released is not None:
+            raise InvalidInput("event-released", "what this node releases is named by its releases alone")
+        if self.releases:
+            items = _items(self.releases) if items is None else items
+            if self.set_root is None:
+                released = [[each.jwt_digest, sorted(each.fields.values())] for each in self.releases]
+        return {
+            "peer": self.peer,
+            "subject": None if self.subject is None else dict(self.subject),
+            "officer": None if self.officer is None else self.officer.to_json(),
+            "purpose": self.purpose,
+            "basis": self.basis,
+            "case": self.case,
+            "items": None if items is None else [dict(item) for item in items],
+            "consent": self.consent,
+            "rule": self.rule,
+            "released": None if released is None else [list(pair) for pair in released],
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """Proof that a look is durable in the access log. Only ``AccessLog`` makes one, and nothing changes it.
 
     Attributes:
         index: Its event in the access log.
-        receipt: The signed statement that it was logged.
-        openings: Disclosures of the event's ten values.
         releases: What it may show, by entry of the records log.
     """
 
     index: EntryIndex
-    receipt: str
-    openings: tuple[str, ...]
     releases: Mapping[EntryIndex, Release]
     mint: InitVar[object]
 
@@ -114,8 +197,55 @@ class Look:
             raise AccessDenied("look-forged", "a look is made by the access log alone")
 
 
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event that is durable in the access log.
+
+    Attributes:
+        index: Its entry.
+        rid: Its 16 bytes.
+        event: The entry's bytes.
+        openings: The disclosures of its ten values, in the order of ``SALTED_NAMES``.
+        receipt: The signed statement that it was logged.
+        look: What opens the records that it names.
+    """
+
+    index: EntryIndex
+    rid: bytes
+    event: bytes
+    openings: tuple[str, ...]
+    receipt: str
+    look: Look
+
+    def openings_for(self, *without: str) -> list[str]:
+        """Give the openings but those of some names: what the other side may know is all but ``officer``."""
+        return [text for name, text in zip(SALTED_NAMES, self.openings, strict=True) if name not in without]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An event that is built, with what belongs to it."""
+
+    draft: EventDraft
+    rid: bytes
+    event: Event
+    sealed: bytes
+    wrapped: bytes
+    aud: str
+    iat: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Where a commit put an event."""
+
+    index: EntryIndex
+    leaf: LeafHash
+    pair: int
+
+
 class AccessLog:
-    """Logs local looks and gives receipts for them."""
+    """Logs events and gives receipts for them."""
 
     def __init__(
         self,
@@ -142,64 +272,129 @@ class AccessLog:
 
     def log_look(
         self, kind: str, why: Purpose, releases: Sequence[Release], *, rule: str = OWN_DEPARTMENT
-    ) -> Look:
-        """Append a ``read``, ``export`` or ``erase`` event for own staff and wait until it is durable.
+    ) -> Logged:
+        """Log what own staff does with own records: ``read``, ``export``, ``erase`` or ``audit``.
 
         Args:
-            kind: ``read``, ``export`` or ``erase``.
+            kind: Kind of the event.
             why: Officer, purpose, basis and case.
             releases: What will be shown; one event covers all of them. Of a record to erase, nothing.
             rule: The rule that allows it.
 
         Raises:
+            NodeError: As for ``log``; nothing may be shown.
+        """
+        return self.log(
+            EventDraft(
+                kind=kind,
+                officer=Officer(why.officer),
+                purpose=why.purpose,
+                basis=why.basis,
+                case=why.case,
+                items=_items(releases),
+                rule=rule,
+                released=None if releases else [],
+                releases=releases,
+            )
+        )
+
+    def log(self, draft: EventDraft, also: Also | None = None) -> Logged:
+        """Log one event and wait until it is durable.
+
+        Args:
+            draft: What it says.
+            also: Writes what has to be durable together with it.
+
+        Raises:
+            InvalidInput: ``event-…`` and ``opening-…``: the draft does not say what its kind must; nothing was logged.
             Unavailable: ``anchor-limit`` when the log's last anchor is older than the network allows (protocol
                 section 2: past it a node gives no receipt); or the log did not take the event.
             Conflict, Fatal: The log did not take the event; nothing may be shown.
+            NodeError: Whatever ``also`` refused with; nothing was logged.
+        """
+        return self.log_all([(draft, also)])[0]
+
+    def log_all(self, drafts: Collection[tuple[EventDraft, Also | None]]) -> list[Logged]:
+        """Log several events, each by itself, in as few commits as possible, and wait for all of them.
+
+        Where one is refused the others stand in the log, and its error is raised.
+
+        Raises:
+            NodeError: As for ``log``.
         """
         self._require_young_anchor()
-        rid = self._random(16)
-        secret = self._random(32)
-        salted: dict[str, Any] = dict.fromkeys(SALTED_NAMES)
-        salted |= {
-            "officer": {"id": why.officer, "idp": None, "auth": None},
-            "purpose": why.purpose,
-            "basis": why.basis,
-            "case": why.case,
-            "items": _items(releases),
-            "rule": rule,
-            "released": [[r.jwt_digest, sorted(r.fields.values())] for r in releases],
-        }
+        waiting: list[tuple[_Prepared, Future[_Placed]]] = []
+        for prepared, also in [(self._prepare(draft), also) for draft, also in drafts]:
+            waiting.append((prepared, self._sequencer.submit(self._append(prepared, also))))
+        return [self._give(prepared, placed.result()) for prepared, placed in waiting]
+
+    def _prepare(self, draft: EventDraft) -> _Prepared:
+        now_ms = self._clock.now_ms()
+        rid = self._random(RID_BYTES) if draft.rid is None else draft.rid
+        secret = self._random(SECRET_BYTES)
+        salted = draft.salted()
+        n = max(1, len(draft.releases)) if draft.n is None else draft.n
         event = build_event(
-            kind, self._clock.now_ms(), rid, max(1, len(releases)), None, salted, event_salts(secret)
+            draft.kind,
+            now_ms,
+            rid,
+            n,
+            draft.req,
+            salted,
+            event_salts(secret),
+            set_root=draft.set_root,
+            box=draft.box,
+            open_by=draft.open_by,
+            warrant=draft.warrant,
         )
         rid_text = encode_b64u(rid)
-        sealed = _seal_event(secret, rid_text, salted)
-        wrapped = wrap_secret(self._wrapping_key, secret, rid_text, self._random(_NONCE_BYTES))
+        aud = draft.peer if draft.kind in TWO_SIDED and draft.peer is not None else self._member
+        return _Prepared(
+            draft,
+            rid,
+            event,
+            _seal_event(secret, rid_text, salted),
+            wrap_secret(self._wrapping_key, secret, rid_text, self._random(_NONCE_BYTES)),
+            aud,
+            self._clock.now_seconds(),
+        )
 
-        def append(transaction: Transaction) -> tuple[EntryIndex, LeafHash, int]:
-            index = transaction.append(LogKind.ACCESS, event.entry, key=rid, values=sealed)
+    @staticmethod
+    def _append(prepared: _Prepared, also: Also | None) -> Callable[[Transaction], _Placed]:
+        def append(transaction: Transaction) -> _Placed:
+            if also is not None:
+                also(transaction, EntryIndex(transaction.size(LogKind.ACCESS)))
+            index = transaction.append(
+                LogKind.ACCESS, prepared.event.entry, key=prepared.rid, values=prepared.sealed
+            )
             place = transaction.place(LogKind.ACCESS, index)
-            transaction.put_secret(layout.secret_key(LogKind.ACCESS, place), wrapped)
-            pair_key = layout.PAIR_KEY + self._member.encode()
-            pair = layout.parse_u64(transaction.get(pair_key) or bytes(8)) + 1
-            transaction.put(pair_key, layout.u64(pair))
-            return index, transaction.leaf(LogKind.ACCESS, index), pair
+            transaction.put_secret(layout.secret_key(LogKind.ACCESS, place), prepared.wrapped)
+            pair = _next_pair(transaction, prepared.aud)
+            transaction.put(
+                layout.receipt_key(place), layout.encode_receipt(prepared.aud, pair, prepared.iat)
+            )
+            return _Placed(index, transaction.leaf(LogKind.ACCESS, index), pair)
 
-        index, leaf, pair = self._sequencer.run(append)
+        return append
+
+    def _give(self, prepared: _Prepared, placed: _Placed) -> Logged:
+        """Sign the receipt of an event that is durable, and make what opens the records that it names."""
         receipt = build_receipt(
             signer=self._node_key,
             iss=self._member,
-            aud=self._member,
+            aud=prepared.aud,
             log=self._origin,
-            idx=index,
-            leaf=leaf,
-            rid=rid,
-            pair=pair,
-            iat=self._clock.now_seconds(),
+            idx=placed.index,
+            leaf=placed.leaf,
+            rid=prepared.rid,
+            pair=placed.pair,
+            iat=prepared.iat,
             anchor_limit_seconds=self._anchor_limit_seconds,
         )
-        covered = MappingProxyType({release.index: release for release in releases})
-        return Look(index, receipt, tuple(event.disclosures), covered, _MINT)
+        covered = MappingProxyType({release.index: release for release in prepared.draft.releases})
+        look = Look(placed.index, covered, _MINT)
+        event = prepared.event
+        return Logged(placed.index, prepared.rid, event.entry, tuple(event.disclosures), receipt, look)
 
     def _require_young_anchor(self) -> None:
         anchored_at = self._find_anchored_at()
@@ -213,45 +408,25 @@ class AccessLog:
             )
 
 
+def _next_pair(transaction: Transaction, aud: str) -> int:
+    """Count the receipt of an event in this commit; a member that has none yet begins behind what a lost store may have used."""
+    key = layout.PAIR_KEY + aud.encode("ascii")
+    last = transaction.get(key)
+    if last is None:
+        last = transaction.get(layout.PAIR_BASE_KEY) or bytes(8)
+        base = layout.parse_u64(last)
+        if base:
+            passed = layout.parse_u64(transaction.get(layout.PASSED_PAIRS_KEY) or bytes(8))
+            transaction.put(layout.PASSED_PAIRS_KEY, layout.u64(passed + base))
+    pair = layout.parse_u64(last) + 1
+    transaction.put(key, layout.u64(pair))
+    return pair
+
+
 def _seal_event(secret: bytes, rid_text: str, salted: Mapping[str, Any]) -> bytes:
     """Encrypt the ten values of an event as those of a record are, bound to its rid; the openings are re-made."""
     plain: bytes = msgpack.packb([salted[name] for name in SALTED_NAMES])
     return AESGCM(values_key(secret)).encrypt(bytes(_NONCE_BYTES), plain, rid_text.encode("ascii"))
-
-
-def open_event(reader: LogReader, index: int, wrapping_key: bytes) -> list[str]:
-    """Re-make the ten openings of an own event, byte for byte, from what is stored beside it.
-
-    For the service alone: whoever calls it answers for it that the one it tells may know.
-
-    Args:
-        reader: The access log.
-        index: Its entry.
-        wrapping_key: Of this node, 32 bytes.
-
-    Returns:
-        The disclosures in the order of ``SALTED_NAMES``; each stands under its digest in the event.
-
-    Raises:
-        InvalidInput: ``event-kind``: the entry is a heartbeat or padding.
-        NotFound: There is no such entry, or its secret was erased.
-        Verification: What is stored is not what was logged.
-    """
-    row = reader.row(index)
-    event = parse_event(reader.entry(row))
-    rid_text = encode_b64u(event.rid)
-    secret = unwrap_secret(wrapping_key, reader.wrapped_secret(index), rid_text)
-    try:
-        nonce, key = bytes(_NONCE_BYTES), AESGCM(values_key(secret))
-        plain = key.decrypt(nonce, reader.values(row), rid_text.encode("ascii"))
-    except InvalidTag:
-        raise Verification("values-seal", f"values of event {index} do not open under its secret") from None
-    values = msgpack.unpackb(plain)
-    if type(values) is not list or len(values) != len(SALTED_NAMES):
-        raise Verification("values-form", f"values of event {index} are not ten")
-    openings = build_openings(dict(zip(SALTED_NAMES, values, strict=True)), event_salts(secret))
-    verify_openings(event, openings)
-    return openings
 
 
 def _items(releases: Sequence[Release]) -> list[dict[str, Any]]:
@@ -259,136 +434,3 @@ def _items(releases: Sequence[Release]) -> list[dict[str, Any]]:
     for release in releases:
         by_item.setdefault(release.vct, set()).update(release.fields)
     return [{"vct": vct, "fields": sorted(fields)} for vct, fields in sorted(by_item.items())]
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What a look shows of one record."""
-
-    index: EntryIndex
-    jwt: bytes
-    vct: str
-    subject: Subject | None
-    values: Mapping[str, str]
-    presentation: str
-
-
-class Vault:
-    """Holds the way to the records' values."""
-
-    def __init__(self, reader: Logs, items: Mapping[str, CatalogueItem], wrapping_key: bytes) -> None:
-        self._reader = reader
-        self._items = items
-        self._wrapping_key = wrapping_key
-
-    def plan_release(self, index: EntryIndex, names: Collection[str] | None) -> Release:
-        """Name, by digest, what showing some fields of a record releases. Decrypts nothing.
-
-        Args:
-            index: Entry of the record.
-            names: Field codes and ``subject``; None for all that are there.
-
-        Raises:
-            InvalidInput: A name is not a field of this kind of record or is empty in this one.
-            NotFound: The entry is no record, its secret was erased, or this node has not its catalogue item.
-        """
-        row = self._reader.row(index)
-        self._reader.wrapped_secret(index)
-        jwt = self._reader.entry(row)
-        vct = parse_record(jwt).claims.vct
-        codes = self._codes(vct)
-        known = (SUBJECT, *codes)
-        positions = self._positions(row)
-        present = {name for name, at in zip(known, positions, strict=False) if at != ABSENT}
-        wanted = present if names is None else set(names)
-        if missing := wanted - present:
-            # A name that is no field of the item is the caller's own text and is not repeated.
-            ours = sorted(name if name in known else "(no field of this kind of record)" for name in missing)
-            raise InvalidInput("field-absent", f"record has no field {', '.join(ours)}")
-        digests = released_digests(jwt, positions, codes, wanted)
-        fields = dict(zip((name for name in known if name in wanted), digests, strict=True))
-        return Release(index, encode_b64u(sha256(jwt).digest()), vct, MappingProxyType(fields))
-
-    def guarded_fields(self, release: Release) -> list[str]:
-        """Name the fields of a release that are not open to all: of a record that is not, all of them.
-
-        A natural person's record is never open, so that its subject needs no look of its own.
-        """
-        item = self._items[release.vct]
-        row = self._reader.row(release.index)
-        narrow = {field.code for field in item.fields if field.disclosure != OPEN}
-        is_open = layout.DISCLOSURES[row.disclosure] == OPEN
-        return [name for name in release.fields if not is_open or name in narrow]
-
-    def open(self, look: Look, index: EntryIndex) -> Opened:
-        """Open a record as far as a logged look covers it.
-
-        Raises:
-            AccessDenied: The look is not one of the access log's, or does not cover this record.
-            NotFound: The record's secret was erased.
-            Verification, Fatal: What is stored is not what was signed, or not what the look names; nothing is shown.
-        """
-        release, jwt, claims, secret, subject, values = self._unseal(look, index)
-        codes = self._codes(claims.vct)
-        shown = release.fields.keys()
-        presentation = present_record(jwt, secret, subject, values, codes, disclose=shown)
-        if {digest_of(text) for text in presentation.split("~")[1:-1]} != set(release.fields.values()):
-            raise Fatal("release-differs", f"record at index {index} holds other fields than its look names")
-        return Opened(
-            index,
-            jwt,
-            claims.vct,
-            subject if SUBJECT in shown else None,
-            {code: v for code, v in zip(codes, values, strict=True) if code in shown and v is not None},
-            presentation,
-        )
-
-    def index_digests(self, look: Look, index: EntryIndex, index_key: bytes) -> tuple[list[bytes], bytes]:
-        """Compute again, for its erasure, the keyed digests under which a record is found; its values go nowhere.
-
-        Args:
-            look: The event of the erasure; it names no field.
-            index: Entry of the record.
-            index_key: Keys the digests, 32 bytes.
-
-        Returns:
-            Digests of every identity that the record can have, and that of its subject.
-
-        Raises:
-            As ``open``.
-        """
-        _, _, claims, _, subject, values = self._unseal(look, index)
-        item, disclosure = self._items[claims.vct], layout.DISCLOSURES[self._reader.row(index).disclosure]
-        found = find_identities(item, claims.iss, subject, values, disclosure)
-        identities = [identity_digest(index_key, identity) for identity in found]
-        return identities, subject_digest(index_key, *subject)
-
-    def _unseal(
-        self, look: Look, index: EntryIndex
-    ) -> tuple[Release, bytes, RecordClaims, bytes, Subject, list[str | None]]:
-        """Decrypt a record that a logged look covers: the one place where this is done."""
-        release = look.releases.get(index) if isinstance(look, Look) else None
-        if release is None:
-            raise AccessDenied("look-does-not-cover", f"no logged look covers the record at index {index}")
-        row = self._reader.row(index)
-        jwt = self._reader.entry(row)
-        if encode_b64u(sha256(jwt).digest()) != release.jwt_digest:
-            raise AccessDenied(
-                "look-does-not-cover", f"the logged look covers another record than index {index}"
-            )
-        claims = parse_record(jwt).claims
-        self._codes(claims.vct)
-        secret = unwrap_secret(self._wrapping_key, self._reader.wrapped_secret(index), claims.jti)
-        sealed = self._reader.values(row)[1 + len(self._positions(row)) :]
-        subject, values = open_values(secret, claims.jti, sealed)
-        return release, jwt, claims, secret, subject, values
-
-    def _codes(self, vct: str) -> Sequence[str]:
-        item = self._items.get(vct)
-        if item is None:
-            raise NotFound("item-unknown", f"this node has no catalogue item {vct}")
-        return item.field_codes
-
-    def _positions(self, row: layout.Row) -> bytes:
-        stored = self._reader.values(row)
-        return stored[1 : 1 + stored[0]]

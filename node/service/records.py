@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from node.ports import Reads
     from node.service.grounds import GroundSealer
     from node.service.layout import Row
-    from node.service.looking import AccessLog, Opened, Purpose, Vault
+    from node.service.looking import AccessLog, Purpose
     from node.service.reading import Logs
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
+    from node.service.vault import Opened, Vault
 
 STATUS_WORDS: Final = {VALID: "valid", INVALID: "invalid", SUSPENDED: "suspended", REPAIRED: "repaired"}
 ERASED: Final = "erased"
@@ -136,10 +137,10 @@ class Records:
         index = self._reader.index_of(leaf)
         line = self._line(index, self._record_row(index))
         release = self._vault.plan_release(index, None)
-        look = self._access.log_look("read", why, [release])
+        logged = self._access.log_look("read", why, [release])
         stored = parse_history(self._reads.get(layout.history_key(index)))
-        opened = self._vault.open(look, index)
-        return ShownRecord(line, opened, self._sealer.open(index, stored), look.receipt)
+        opened = self._vault.open(logged.look, index)
+        return ShownRecord(line, opened, self._sealer.open(index, stored), logged.receipt)
 
     def withdraw(self, leaf: bytes, *, officer: str, ground: str) -> RecordLine:
         """Withdraw a record: its status becomes invalid from the next status head on. Final.

@@ -292,9 +292,7 @@ def _begin_all(department: Department, stages: Sequence[Stage], account: Account
     try:
         for beginning in beginnings:
             kind = beginning.stage.kind
-            step = partial(
-                begin, store=department.store, old=old[kind], member=department.member, beginning=beginning
-            )
+            step = partial(begin, store=department.store, old=old[kind], beginning=beginning)
             sequencer.run(step)
         taken = take_over(department.store, sequencer, department.open_logs())
     finally:

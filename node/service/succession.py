@@ -255,16 +255,13 @@ def build_entry(
     )
 
 
-def begin(
-    transaction: Transaction, store: Store, old: LogReader, member: MemberCode, beginning: Beginning
-) -> None:
+def begin(transaction: Transaction, store: Store, old: LogReader, beginning: Beginning) -> None:
     """Make the successor the open log, in one commit; the sequencer is one of the new number.
 
     Args:
         transaction: The commit.
         store: The store.
         old: The log that the store took for the open one.
-        member: This member.
         beginning: What the successor begins with.
     """
     stage, kind = beginning.stage, beginning.stage.kind
@@ -285,9 +282,17 @@ def begin(
         open_fresh_list(transaction, store, lists)
         pass_over_heads(transaction, store, passed)
     else:
-        key = layout.PAIR_KEY + member.encode()
-        for at in (key, layout.PASSED_PAIRS_KEY):
-            transaction.put(at, layout.u64(layout.parse_u64(transaction.get(at) or bytes(8)) + passed))
+        _pass_over_pairs(transaction, store, passed)
+
+
+def _pass_over_pairs(transaction: Transaction, store: Store, passed: int) -> None:
+    """Number receipts on behind those that a lost store may have given, to members that it knew and to others."""
+    known = [key for key, _ in store.scan(layout.PAIR_KEY, layout.stop_of(layout.PAIR_KEY))]
+    steps = {layout.PASSED_PAIRS_KEY: passed * len(known)} | dict.fromkeys(
+        [layout.PAIR_BASE_KEY, *known], passed
+    )
+    for key, step in steps.items():
+        transaction.put(key, layout.u64(layout.parse_u64(transaction.get(key) or bytes(8)) + step))
 
 
 def create_head(heads: HeadFiles, origin: str) -> None:

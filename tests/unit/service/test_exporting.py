@@ -12,7 +12,7 @@ from node.core.types import LeafHash
 from node.errors import InvalidInput, NodeError, NotFound, Unavailable
 from node.evidence.format import file_name, parse_evidence
 from node.evidence.policy import Level
-from node.service.looking import open_event
+from node.service.vault import open_event
 from tests.support.errors import raises_code
 from tests.support.node_world import WHY, NodeWorld, penalty
 from tests.support.rows import COMPANY, PERSON, RESIDENT_ID

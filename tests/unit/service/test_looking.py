@@ -26,7 +26,8 @@ from node.log.merkle import leaf_hash
 from node.records.record import open_presentation, parse_presentation
 from node.service import layout
 from node.service.layout import LogKind
-from node.service.looking import _MINT, Look, Purpose, open_event
+from node.service.looking import _MINT, Look, Purpose
+from node.service.vault import open_event
 from tests.support.errorcodes import ROOT
 from tests.support.errors import raises_code
 from tests.support.node_world import WHY, NodeWorld, penalty
@@ -52,9 +53,9 @@ def access(world):
     return world.services.access
 
 
-def event_of(world, look):
+def event_of(world, logged):
     reader = world.access
-    return reader.entry(reader.row(look.index))
+    return reader.entry(reader.row(logged.index))
 
 
 # ---- what a look says
@@ -62,10 +63,10 @@ def event_of(world, look):
 
 def test_a_look_is_in_the_log_with_all_that_it_shows(world, vault, access):
     releases = [vault.plan_release(index, SHOWN) for index in (0, 2)]
-    look = access.log_look("export", WHY, releases)
-    event = parse_event(event_of(world, look))
+    logged = access.log_look("export", WHY, releases)
+    event = parse_event(event_of(world, logged))
     assert (event.kind, event.n, event.t_ms) == ("export", 2, world.clock.now_ms())
-    values = verify_openings(event, look.openings)
+    values = verify_openings(event, logged.openings)
     assert values == {
         "peer": None,
         "subject": None,
@@ -83,8 +84,8 @@ def test_a_look_is_in_the_log_with_all_that_it_shows(world, vault, access):
 def test_what_was_named_before_decryption_is_what_is_disclosed(world, vault, access):
     for names in (SHOWN, ("CF_JDRQ",), (), None):
         release = vault.plan_release(1, names)
-        look = access.log_look("read", WHY, [release])
-        opened = vault.open(look, 1)
+        logged = access.log_look("read", WHY, [release])
+        opened = vault.open(logged.look, 1)
         disclosures = opened.presentation.split("~")[1:-1]
         digests = {encode_b64u(sha256(text.encode()).digest()) for text in disclosures}
         assert digests == set(release.fields.values())
@@ -92,7 +93,7 @@ def test_what_was_named_before_decryption_is_what_is_disclosed(world, vault, acc
         assert verified.disclosed.keys() == release.fields.keys()
         assert {n: v for n, v in verified.disclosed.items() if n != "subject"} == opened.values
         assert (opened.subject is not None) == ("subject" in release.fields)
-        assert set(look.releases[1].fields.values()) == digests
+        assert set(logged.look.releases[1].fields.values()) == digests
 
 
 def test_planning_decrypts_nothing(world, vault):
@@ -102,18 +103,18 @@ def test_planning_decrypts_nothing(world, vault):
 
 
 def test_the_receipt_verifies_and_names_the_event(world, vault, access):
-    look = access.log_look("read", WHY, [vault.plan_release(0, None)])
+    logged = access.log_look("read", WHY, [vault.plan_release(0, None)])
     receipt = verify_receipt(
-        look.receipt,
+        logged.receipt,
         public=world.keys.node.public,
-        entry=event_of(world, look),
+        entry=event_of(world, logged),
         iss=world.identity.member,
         aud=world.identity.member,
         log=world.access.origin,
         anchor_limit_seconds=4 * 3600,
     )
-    assert receipt.idx == look.index
-    assert receipt.leaf == world.access.leaf(look.index)
+    assert receipt.idx == logged.index
+    assert receipt.leaf == world.access.leaf(logged.index)
 
 
 def test_receipts_of_one_pair_are_numbered_without_gaps(world, vault, access):
@@ -147,12 +148,12 @@ def test_a_look_that_was_refused_takes_no_number(world, vault, access):
 
 def test_the_event_can_be_opened_again_from_what_is_stored(world, vault, access):
     """Openings are shown later, to auditors and to the subject, so secret and values stay with the event."""
-    look = access.log_look("read", WHY, [vault.plan_release(0, SHOWN)])
-    row = world.access.row(look.index)
-    event = parse_event(event_of(world, look))
+    logged = access.log_look("read", WHY, [vault.plan_release(0, SHOWN)])
+    row = world.access.row(logged.index)
+    event = parse_event(event_of(world, logged))
     assert row.key == event.rid
     assert row.values_length > 0
-    assert world.store.get_secret(layout.secret_key(LogKind.ACCESS, look.index)) is not None
+    assert world.store.get_secret(layout.secret_key(LogKind.ACCESS, logged.index)) is not None
 
 
 # ---- what is not shown
@@ -160,10 +161,10 @@ def test_the_event_can_be_opened_again_from_what_is_stored(world, vault, access)
 
 def test_a_look_cannot_be_forged(world, vault, access):
     release = vault.plan_release(0, SHOWN)
-    look = access.log_look("read", WHY, [release])
+    look = access.log_look("read", WHY, [release]).look
     for mint in (None, object(), "mint"):
         with raises_code(AccessDenied, "look-forged"):
-            Look(look.index, look.receipt, look.openings, {0: release}, mint)
+            Look(look.index, {0: release}, mint)
     with pytest.raises((ValueError, TypeError, NodeError)):
         dataclasses.replace(look, releases={1: release})
     with pytest.raises(AttributeError):
@@ -188,12 +189,12 @@ class Lookalike:
     """Has all that a look has, and was never logged."""
 
     def __init__(self, releases):
-        self.releases, self.index, self.receipt, self.openings = releases, 0, "", ()
+        self.releases, self.index = releases, 0
 
 
 def test_the_vault_opens_nothing_without_a_covering_look(world, vault, access):
     release = vault.plan_release(0, SHOWN)
-    look = access.log_look("read", WHY, [release])
+    look = access.log_look("read", WHY, [release]).look
     for other in (None, Lookalike({0: release, 1: release}), {"releases": {0: release}}):
         with raises_code(AccessDenied, "look-does-not-cover"):
             vault.open(other, 0)
@@ -206,7 +207,7 @@ def test_a_look_at_one_record_does_not_open_another_in_its_place(world, vault):
     """The release names the record by digest, so an index alone proves nothing."""
     release = vault.plan_release(1, SHOWN)
     with raises_code(AccessDenied, "look-does-not-cover"):
-        vault.open(Look(0, "", (), {0: release}, _MINT), 0)
+        vault.open(Look(0, {0: release}, _MINT), 0)
 
 
 def test_positions_that_point_elsewhere_show_nothing(world, vault, access):
@@ -219,25 +220,25 @@ def test_positions_that_point_elsewhere_show_nothing(world, vault, access):
     data[here], data[there] = data[there], data[here]
     swapped = vault.plan_release(0, ["CF_WSH"])
     assert swapped.fields["CF_WSH"] != release.fields["CF_WSH"]
-    look = access.log_look("read", WHY, [swapped])
+    logged = access.log_look("read", WHY, [swapped])
     with raises_code(Fatal, "release-differs"):
-        vault.open(look, 0)
+        vault.open(logged.look, 0)
 
 
 def test_values_of_another_record_are_not_shown(world, vault, access):
-    look = access.log_look("read", WHY, [vault.plan_release(0, SHOWN)])
+    logged = access.log_look("read", WHY, [vault.plan_release(0, SHOWN)])
     secret = world.store.get_secret(layout.secret_key(LogKind.RECORDS, 1))
     world.store.damage_secret(layout.secret_key(LogKind.RECORDS, 0), secret)
     with pytest.raises(NodeError):
-        vault.open(look, 0)
+        vault.open(logged.look, 0)
 
 
 def test_changed_values_are_not_shown(world, vault, access):
-    look = access.log_look("read", WHY, [vault.plan_release(0, SHOWN)])
+    logged = access.log_look("read", WHY, [vault.plan_release(0, SHOWN)])
     row = world.records.row(0)
     world.store.damage_stream("records.0/values", row.values_offset + row.values_length - 1)
     with raises_code(Verification, "values-seal"):
-        vault.open(look, 0)
+        vault.open(logged.look, 0)
 
 
 def test_an_erased_record_is_refused_before_anything_is_logged(world, vault):
@@ -395,9 +396,9 @@ def test_one_function_of_the_node_opens_records():
         # Seals the ground of a status change under the record's secret, and opens it for a look that is logged.
         ("node/service/grounds.py", "GroundSealer", "_key", "unwrap_secret"),
         # The values of an event, not of a record; who may call it is tested below.
-        ("node/service/looking.py", None, "open_event", "unwrap_secret"),
-        ("node/service/looking.py", "Vault", "_unseal", "open_values"),
-        ("node/service/looking.py", "Vault", "_unseal", "unwrap_secret"),
+        ("node/service/vault.py", None, "open_event", "unwrap_secret"),
+        ("node/service/vault.py", "Vault", "_unseal", "open_values"),
+        ("node/service/vault.py", "Vault", "_unseal", "unwrap_secret"),
     ]
 
 
@@ -409,17 +410,17 @@ def test_the_service_alone_opens_events():
         if "open_event" in path.read_text()
     ]
     assert [name for name in naming if not name.startswith("node/service/")] == []
-    assert "node/service/looking.py" in naming
+    assert "node/service/vault.py" in naming
 
 
 @pytest.mark.parametrize("names", [SHOWN, (), None])
 def test_the_openings_of_an_event_are_made_again_byte_for_byte(world, vault, access, names):
     access.log_look("read", WHY, [vault.plan_release(1, ["CF_WSH"])])
-    look = access.log_look("export", Purpose("li", "own-records"), [vault.plan_release(0, names)])
+    logged = access.log_look("export", Purpose("li", "own-records"), [vault.plan_release(0, names)])
     world.restart()
-    opened = open_event(world.access, look.index, vault._wrapping_key)
-    assert opened == list(look.openings)
-    values = verify_openings(parse_event(event_of(world, look)), opened)
+    opened = open_event(world.access, logged.index, vault._wrapping_key)
+    assert opened == list(logged.openings)
+    values = verify_openings(parse_event(event_of(world, logged)), opened)
     assert (values["purpose"], values["basis"]) == ("own-records", None)
 
 
@@ -451,7 +452,7 @@ def test_no_other_module_of_the_node_names_them():
         for path in sorted((ROOT / "node").rglob("*.py"))
         if any(word in path.read_text() for word in OPENERS)
     ]
-    services = ["node/service/fsck/seals.py", "node/service/grounds.py", "node/service/looking.py"]
+    services = ["node/service/fsck/seals.py", "node/service/grounds.py", "node/service/vault.py"]
     assert sorted(naming) == sorted([*DEFINED, *services])
 
 
@@ -467,9 +468,9 @@ def words_of(function):
 
 def test_what_a_receipt_shows_to_anyone_says_nothing_of_the_look(world, vault, access):
     world.import_rows([penalty(77, **PERSON)])
-    look = access.log_look("read", WHY, [vault.plan_release(3, None)])
-    entry = event_of(world, look).decode()
-    payload = parse_b64u(look.receipt.split(".")[1]).decode()
+    logged = access.log_look("read", WHY, [vault.plan_release(3, None)])
+    entry = event_of(world, logged).decode()
+    payload = parse_b64u(logged.receipt.split(".")[1]).decode()
     for text in ("li", "own-records", "2026-17", COMPANY, "CF_WSH", PERSON["CF_XDR_MC"]):
         assert f'"{text}"' not in entry + payload
-    assert leaf_hash(entry.encode()) == world.access.leaf(look.index)
+    assert leaf_hash(entry.encode()) == world.access.leaf(logged.index)
