@@ -25,6 +25,7 @@ from node.core.ids import parse_uuid7
 from node.core.members import check_integer, check_list, check_text
 from node.core.uscc import parse_uscc
 from node.crypto.jws import verify_jws
+from node.crypto.token import parse_token
 from node.errors import InvalidInput, Verification
 from node.log.merkle import leaf_hash
 from node.records.disclosure import (
@@ -49,7 +50,6 @@ from node.records.sealed import (
 )
 from node.records.secret import SALT_CHARACTERS, salts
 from node.records.status import LIST_SIZE
-from node.records.token import parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -8,7 +8,6 @@ Lists are re-issued when they change and are no log entries; once per anchor per
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -20,10 +19,10 @@ from node.core.members import check_integer, check_text
 from node.core.types import RootHash
 from node.core.uscc import parse_uscc
 from node.crypto.jws import sign_jws, verify_jws
+from node.crypto.token import parse_token, token_digest
 from node.errors import InvalidInput
 from node.log.merkle import HASH_BYTES, leaf_hash, path_of, root_of, verify_inclusion
 from node.records.names import StatusUri, encode_status_uri, parse_status_uri
-from node.records.token import parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -179,11 +178,6 @@ class StatusHead:
 def status_uri(domain: str, member: str, k: int) -> str:
     """Name the ``k``-th status list of a member: ``urn:ironcage:status:<domain>:<USCC>:<k>``."""
     return encode_status_uri(StatusUri(domain, parse_uscc(member), k))
-
-
-def token_digest(token: str) -> bytes:
-    """Return the 32 bytes by which a status head commits to a list's token."""
-    return hashlib.sha256(token.encode("ascii")).digest()
 
 
 def encode_status_token(places: StatusList, uri: StatusUri, iat: int, signer: Ed25519Signer) -> str:

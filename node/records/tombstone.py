@@ -17,9 +17,9 @@ from node.core.members import check_integer, check_text
 from node.core.types import EntryIndex, LeafHash
 from node.core.uscc import parse_uscc
 from node.crypto.jws import sign_jws, verify_jws
+from node.crypto.token import parse_token
 from node.errors import InvalidInput
 from node.log.merkle import HASH_BYTES
-from node.records.token import parse_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable

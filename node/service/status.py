@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgpack
 
+from node.crypto.token import token_digest
 from node.errors import Conflict, NotFound
 from node.records.names import StatusUri
 from node.records.status import (
@@ -19,7 +20,6 @@ from node.records.status import (
     build_status_head,
     encode_status_token,
     status_path,
-    token_digest,
 )
 from node.service import layout
 from node.service.layout import NO_LIST, LogKind

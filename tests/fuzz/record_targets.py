@@ -36,7 +36,7 @@ from node.records.status import (
     verify_status_head,
     verify_status_token,
 )
-from node.records.token import parse_token
+from node.crypto.token import parse_token
 from tests.fuzz.case import ONE, Target, as_text
 from tests.support import sdjwt
 from tests.support.records import (
@@ -301,7 +301,7 @@ def _catalogue_seeds():
 
 
 def _chunk_seeds():
-    lines = PlainLines(",", ["a,b,1\n", ",,\n", "c,d,2\r\n"])
+    lines = PlainLines(",", "utf-8", [b"a,b,1\n", b",,\n", b"c,d,2\r\n"])
     return [
         encode_chunk(2, [["a", 1, 1.5, None], [], "row-encoding"]),
         encode_chunk(2, [lines, ["x"]]),
@@ -371,7 +371,7 @@ TARGETS = (
         _record_claims,
         ONE,
     ),
-    Target("token", "node.records.token.parse_token", _token, _record_seeds, ONE),
+    Target("token", "node.crypto.token.parse_token", _token, _record_seeds, ONE),
     Target(
         "status-list",
         "node.records.status.decompress_places",

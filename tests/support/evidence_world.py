@@ -15,6 +15,7 @@ from node.core.ids import build_uuid7
 from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.note import ED25519, MLDSA44, build_vkey
+from node.crypto.token import token_digest
 from node.errors import NodeError, NotFound
 from node.evidence.build import BuiltEvidence, build_evidence, build_reference
 from node.evidence.format import Certificate, ChainProof, SlotProof, StatusPart
@@ -26,7 +27,7 @@ from node.log.proof import TlogProof, encode_tlog_proof
 from node.records.issue import Issuer
 from node.records.names import StatusUri, Vct, encode_status_uri
 from node.records.record import Subject, present_record
-from node.records.status import StatusList, build_status_head, encode_status_token, status_path, token_digest
+from node.records.status import StatusList, build_status_head, encode_status_token, status_path
 
 START = 1_790_000_000
 DOMAIN = "city.example"

@@ -19,7 +19,7 @@ from node.log.succession import parse_succession
 from node.records.names import parse_status_uri, parse_vct
 from node.records.profile import ABSENT, RECORD_TYP
 from node.records.status import LIST_SIZE, MAX_STATUS_HEAD_BYTES, STATUS_HEAD_TYP
-from node.records.token import parse_token
+from node.crypto.token import parse_token
 from node.records.tombstone import TOMBSTONE_TYP, parse_tombstone
 from node.service import layout
 from node.service.fsck.findings import Finding, name_of

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgpack
 
 from node.core.encoding import parse_b64u
+from node.crypto.token import parse_token, token_digest
 from node.log.merkle import leaf_hash, root_of
 from node.records.status import (
     BITS,
@@ -21,9 +22,7 @@ from node.records.status import (
     VALID,
     StatusList,
     decompress_places,
-    token_digest,
 )
-from node.records.token import parse_token
 from node.service import layout
 from node.service.fsck.findings import Finding, guarded
 from node.service.status import current_status, parse_history

@@ -10,6 +10,7 @@ import pytest
 
 from node.core.canonical import encode_json
 from node.crypto.jws import sign_jws
+from node.crypto.token import token_digest
 from node.errors import InvalidInput, NotFound, Verification
 from node.log.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from node.records.names import StatusUri
@@ -29,7 +30,6 @@ from node.records.status import (
     status_at,
     status_path,
     status_uri,
-    token_digest,
     verify_status_head,
     verify_status_path,
     verify_status_token,

@@ -9,7 +9,7 @@ from node.errors import Fatal, Unavailable
 from node.log.checkpoint import verify_checkpoint
 from node.ports import Role
 from node.records.status import STATUS_HEAD_TYP
-from node.records.token import parse_token
+from node.crypto.token import parse_token
 from node.service import layout
 from node.service.layout import LogKind
 from tests.support.chain import SimulatedChain

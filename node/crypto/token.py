@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compact tokens of the records log: EdDSA, header and payload in RFC 8785 form, no second spelling."""
+"""The compact tokens of the protocol: EdDSA, header and payload in RFC 8785 form, no second spelling."""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from node.core.canonical import encode_json
@@ -35,3 +36,8 @@ def parse_token(token: str | bytes, *, typ: str, max_bytes: int) -> Jws:
             "token-not-canonical", "token is not in RFC 8785 form: header or payload differ from it"
         )
     return jws
+
+
+def token_digest(token: str) -> bytes:
+    """Compute the SHA-256 by which other tokens and events name a token, 32 bytes."""
+    return sha256(token.encode("ascii")).digest()
