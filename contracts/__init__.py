@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-NAMES: Final = ("AnchorLog", "MemberRegistry")
+NAMES: Final = ("AnchorLog", "DocumentRegistry", "MemberRegistry")
 """The contracts that are deployed."""
 
 

@@ -3,11 +3,11 @@ pragma solidity ^0.8.28;
 
 import {IMemberRegistry} from "./interfaces/IMemberRegistry.sol";
 import {IVoteTarget} from "./interfaces/IVoteTarget.sol";
-import {MemberKeys} from "./MemberKeys.sol";
+import {MemberEndpoints} from "./MemberEndpoints.sol";
 
 /// @title MemberRegistry
 /// @notice See IMemberRegistry.
-contract MemberRegistry is MemberKeys {
+contract MemberRegistry is MemberEndpoints {
     /// @notice Seconds between a member's announcement of a new operator key and its effect.
     uint64 public constant ROTATION_DELAY_SECONDS = 24 hours;
     /// @notice Seconds in which a proposal can gather its votes.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {DocumentRegistry} from "../src/DocumentRegistry.sol";
 import {IAnchorLog} from "../src/interfaces/IAnchorLog.sol";
 import {IMemberRegistry} from "../src/interfaces/IMemberRegistry.sol";
 import {Network} from "./support/Network.sol";
@@ -104,6 +105,20 @@ contract GasTest is Network {
         }
         VM.snapshotValue("other", "vote that decides, 14 of 20", VM.lastCallGas().gasTotalUsed);
         VM.assertTrue(registry.proposal(id).executed);
+    }
+
+    function test_documentsAndEndpoints() public {
+        VM.prank(_operator(1));
+        registry.setEndpoint("https://node.court.example:8620", keccak256("key"));
+        VM.snapshotValue("other", "setEndpoint, first", VM.lastCallGas().gasTotalUsed);
+        _deploy(1);
+        DocumentRegistry documents = new DocumentRegistry(registry);
+        for (uint32 version = 1; version <= 2; version++) {
+            bytes memory data = abi.encode("item", "penalty:2018", version, keccak256("document"), uint64(0));
+            _propose(1, IMemberRegistry.Action.Resolve, abi.encode(address(documents), data));
+            string memory what = version == 1 ? "first version" : "next version";
+            VM.snapshotValue("other", string.concat("document, ", what, ", sole member"), VM.lastCallGas().gasTotalUsed);
+        }
     }
 
     // ------------------------------------------------------------------------------------------ inside

@@ -27,7 +27,7 @@ interface IMemberRegistry {
         SetAddresses, // 5: bytes18 code, address operator, address recovery; at once, for a lost or stolen key
         DeclareCompromised, // 6: bytes18 code, uint8 kind, bytes32 key, uint64 fromBlock
         CancelRotation, // 7: bytes18 code
-        Resolve // 8: address target, bytes data; calls IVoteTarget(target).onVote(id, data). See IAnchorLog.onVote
+        Resolve // 8: address target, bytes data; calls IVoteTarget(target).onVote(id, data): IAnchorLog, IDocumentRegistry
     }
 
     /// @notice A member at deployment.
@@ -91,6 +91,16 @@ interface IMemberRegistry {
         uint64 toBlock;
     }
 
+    /// @notice Where a member's node is reached by the others.
+    /// @param url `https://host[:port]`, or `http://` with a loopback host and a port; empty when it is not said.
+    /// @param tlsKey SHA-256 of the SubjectPublicKeyInfo (DER) of the node's TLS certificate; zero for plain HTTP.
+    /// @param sinceBlock Block in which it was set; 0 when it is not said.
+    struct Endpoint {
+        string url;
+        bytes32 tlsKey;
+        uint64 sinceBlock;
+    }
+
     /// @notice A proposal as it stands.
     /// @param action What is proposed.
     /// @param executed Whether it passed and was carried out.
@@ -134,6 +144,8 @@ interface IMemberRegistry {
     event KeyEnded(bytes18 indexed code, uint8 indexed kind, bytes32 indexed key, uint64 toBlock);
     /// @notice The others declared a key compromised from `fromBlock` on. Changes no history.
     event KeyCompromised(bytes18 indexed code, uint8 indexed kind, bytes32 indexed key, uint64 fromBlock);
+    /// @notice A member said where its node is reached, or with an empty url that it is reached nowhere.
+    event EndpointSet(bytes18 indexed code, string url, bytes32 tlsKey);
     /// @notice A governing member proposed something; its own vote is cast with it.
     event Proposed(uint64 indexed id, bytes18 indexed proposer, Action action, bytes payload, uint64 expiresAt);
     /// @notice A governing member voted for a proposal.
@@ -168,6 +180,9 @@ interface IMemberRegistry {
     error WrongBlock(uint64 blockNumber);
     /// @notice The member has no such key (in force).
     error UnknownKey();
+    /// @notice The endpoint is neither `https://` with a key nor `http://` with a loopback host, a port and no key; or has a
+    /// path, a user or more than 255 bytes.
+    error MalformedEndpoint();
     /// @notice A rotation is under way already.
     error RotationPending();
     /// @notice No rotation is under way.
@@ -206,6 +221,15 @@ interface IMemberRegistry {
     /// @param code Member whose recovery key it is.
     /// @param newRecovery Its successor.
     function changeRecovery(bytes18 code, address newRecovery) external;
+
+    // ------------------------------------------------------------------------------------------------- own endpoint
+
+    /// @notice Say where own node is reached, in place of what was said before. Caller: operator key of an active member.
+    /// @dev Whether the host exists is not known here; a client parses it again before it connects.
+    /// @param url `https://host[:port]`, or `http://127.0.0.1:port`, `http://[::1]:port` or `http://localhost:port` for nodes
+    /// on one machine; at most 255 bytes, no path, small letters. Empty, with a zero key, takes it back.
+    /// @param tlsKey As in Endpoint; zero for `http`, not zero for `https`.
+    function setEndpoint(string calldata url, bytes32 tlsKey) external;
 
     // ------------------------------------------------------------------------------------------------- votes
 
@@ -270,6 +294,9 @@ interface IMemberRegistry {
     /// @param key The key.
     /// @return fromBlock The block, or 0 when it was never declared.
     function compromisedFrom(bytes18 code, uint8 kind, bytes32 key) external view returns (uint64 fromBlock);
+
+    /// @notice Where a member's node is reached, whatever the member's status. Reverts with UnknownMember.
+    function endpointOf(bytes18 code) external view returns (Endpoint memory);
 
     /// @notice A proposal by its id. Reverts with UnknownProposal.
     function proposal(uint64 id) external view returns (Proposal memory);
