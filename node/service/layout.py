@@ -34,7 +34,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
     receipts: A member(18)             pair(8): number of the last receipt for that member
               B                        pair(8) behind which the receipts for a member that has none yet begin
               P                        pairs(8) that were passed over, because a lost store may have used them
-              R place(8)               member(18) pair(8) seconds(8): receipt of an event, as it was signed
+              R place(8)               member(18) pair(8): whom the receipt of an event is for, and its number
     gossip: g log id(32)               msgpack of the newest checkpoint of another member's log, and of those to check
             F log id(32)               msgpack of the proof that it forked
     jobs: j id(16) · J id(16) row(8) · chain: q · keys: K what tells wrapping and index key from others
@@ -290,14 +290,14 @@ def receipt_key(place: int) -> bytes:
     return b"R" + _U64.pack(place)
 
 
-def encode_receipt(aud: str, pair: int, iat: int) -> bytes:
-    """Encode whom a receipt is for, its number, and the second at which it was signed."""
-    return aud.encode("ascii") + _U64.pack(pair) + _U64.pack(iat)
+def encode_receipt(aud: str, pair: int) -> bytes:
+    """Encode whom a receipt is for, and its number; the rest of it stands in its event."""
+    return aud.encode("ascii") + _U64.pack(pair)
 
 
-def parse_receipt(data: bytes) -> tuple[str, int, int]:
+def parse_receipt(data: bytes) -> tuple[str, int]:
     """Decode what ``encode_receipt`` gave."""
-    return data[:MEMBER_BYTES].decode("ascii"), parse_u64(data[MEMBER_BYTES:-8]), parse_u64(data[-8:])
+    return data[:MEMBER_BYTES].decode("ascii"), parse_u64(data[MEMBER_BYTES:])
 
 
 def gossip_key(log_id: bytes) -> bytes:

@@ -356,7 +356,7 @@ class AccessLog:
             _seal_event(secret, rid_text, salted),
             wrap_secret(self._wrapping_key, secret, rid_text, self._random(_NONCE_BYTES)),
             aud,
-            self._clock.now_seconds(),
+            now_ms // 1_000,
         )
 
     @staticmethod
@@ -370,9 +370,7 @@ class AccessLog:
             place = transaction.place(LogKind.ACCESS, index)
             transaction.put_secret(layout.secret_key(LogKind.ACCESS, place), prepared.wrapped)
             pair = _next_pair(transaction, prepared.aud)
-            transaction.put(
-                layout.receipt_key(place), layout.encode_receipt(prepared.aud, pair, prepared.iat)
-            )
+            transaction.put(layout.receipt_key(place), layout.encode_receipt(prepared.aud, pair))
             return _Placed(index, transaction.leaf(LogKind.ACCESS, index), pair)
 
         return append

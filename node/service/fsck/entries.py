@@ -13,13 +13,13 @@ from node.access.event import ParsedEvent, parse_entry
 from node.core.encoding import parse_b64u
 from node.core.ids import parse_uuid7
 from node.core.types import EntryIndex
+from node.crypto.token import parse_token
 from node.errors import InvalidInput
 from node.log.merkle import leaf_hash
 from node.log.succession import parse_succession
 from node.records.names import parse_status_uri, parse_vct
 from node.records.profile import ABSENT, RECORD_TYP
 from node.records.status import LIST_SIZE, MAX_STATUS_HEAD_BYTES, STATUS_HEAD_TYP
-from node.crypto.token import parse_token
 from node.records.tombstone import TOMBSTONE_TYP, parse_tombstone
 from node.service import layout
 from node.service.fsck.findings import Finding, name_of
@@ -103,8 +103,23 @@ class EntryCheck:
         self._tally.looks += 1
         if row.key != event.rid or not row.values_length or _is_record(row):
             yield Finding("fsck-row", place, "row does not fit the event")
+        yield from self._check_receipt(reader.place(index), place)
         reader.values(row)
         reader.wrapped_secret(index)
+
+    def _check_receipt(self, place: int, name: str) -> Iterator[Finding]:
+        """Receipts for one member are numbered one after the other, but where numbers were passed over."""
+        tally, stored = self._tally, self._reads.get(layout.receipt_key(place))
+        if stored is None:
+            tally.unnumbered += 1
+            if tally.pairs:
+                yield Finding("fsck-pairs", name, "it is not known whom its receipt is for")
+            return
+        aud, pair = layout.parse_receipt(stored)
+        first, last = tally.pairs.get(aud, (pair, pair - 1))
+        tally.pairs[aud] = first, pair
+        if pair != last + 1 and (pair <= last or self._reads.get(layout.PAIR_BASE_KEY) is None):
+            yield Finding("fsck-pairs", name, f"its receipt has number {pair}, want {last + 1}")
 
     def _check_record(
         self, reader: LogReader, index: EntryIndex, row: Row, entry: bytes

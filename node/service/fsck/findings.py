@@ -91,6 +91,8 @@ class Tally:
         heads: Entries of the records log that are status heads.
         tombstones: Place of the tombstone of each erased record, by the record's leaf hash.
         looks: Number of events in the access log.
+        unnumbered: Those of them that an older program logged, without a note of their receipts.
+        pairs: First and last number of the receipts that were given to each member.
     """
 
     records: Marks
@@ -99,6 +101,8 @@ class Tally:
     heads: list[EntryIndex] = field(default_factory=list)
     tombstones: dict[bytes, int] = field(default_factory=dict)
     looks: int = 0
+    unnumbered: int = 0
+    pairs: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def name_of(reader: LogReader) -> str:

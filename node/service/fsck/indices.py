@@ -160,12 +160,23 @@ class IndexCheck:
                 yield Finding("fsck-import", place, "refused rows belong to no import, or to another place")
 
     def _check_pairs(self) -> Iterator[Finding]:
-        pairs = self._reads.scan(layout.PAIR_KEY, layout.stop_of(layout.PAIR_KEY))
-        count = sum(layout.parse_u64(value) for _, value in pairs)
-        passed = layout.parse_u64(self._reads.get(layout.PASSED_PAIRS_KEY) or bytes(8))
-        if count - passed != self._tally.looks:
-            found = count - passed
-            yield Finding("fsck-pairs", "receipts", f"{found} receipts are counted, want {self._tally.looks}")
+        tally = self._tally
+        scanned = self._reads.scan(layout.PAIR_KEY, layout.stop_of(layout.PAIR_KEY))
+        counted = {key[1:].decode("ascii"): layout.parse_u64(value) for key, value in scanned}
+        passed, base = (
+            layout.parse_u64(self._reads.get(key) or bytes(8))
+            for key in (layout.PASSED_PAIRS_KEY, layout.PAIR_BASE_KEY)
+        )
+        found = sum(counted.values()) - passed
+        if found != tally.looks:
+            yield Finding("fsck-pairs", "receipts", f"{found} receipts are counted, want {tally.looks}")
+        for aud, (first, last) in tally.pairs.items():
+            given = counted.get(aud, 0)
+            if given < last or (not base and (given != last or first > 1 + tally.unnumbered)):
+                yield Finding("fsck-pairs", f"receipts for {aud}", f"{given} are counted, want {last}")
+        noted = sum(1 for _ in self._reads.scan(b"R", layout.stop_of(b"R")))
+        if noted != tally.looks - tally.unnumbered:
+            yield Finding("fsck-pairs", "receipts", f"{noted} receipts are noted beside {tally.looks} events")
 
     def _check_pending(self) -> Iterator[Finding]:
         stored = self._reads.get(layout.PENDING_TRANSACTION_KEY)

@@ -102,12 +102,15 @@ def test_a_running_node_can_be_checked_under_a_snapshot(sample):
 
 # What nothing in the store contradicts, by the first byte of its key. A check has no keys and asks no chain; what was
 # changed in these shows when a record is opened, when the chain is asked, or to people.
+OLDEST_LOOK = 17
+"""Entry of the first event in the access log of the sample."""
 SILENT = {
     b"a": "the newest anchor gone; what only the chain knows: where the first began, where the newest lies, and gas",
     b"i": "keyed digest of the content",
     b"J": "rules of refused rows, or all of them",
     b"j": "texts and times of a report, or a report without refusals",
     b"K": "what tells the keys from others, which only a node that has them compares",
+    b"R": "the oldest note of a receipt, as if an older program had logged its event",
     b"O": "that this store had a log opened, which its anchors say as well",
     b"o": "officer and ground of a change",
     b"v": "a catalogue item that no record is of",
@@ -137,6 +140,7 @@ def silent(key, name, value, changed):
         b"J": one_byte or name == "gone",
         b"j": one_byte or name == "gone",
         b"K": True,
+        b"R": name == "gone" and key == layout.receipt_key(OLDEST_LOOK),
         b"O": name == "gone",
         b"o": one_byte,
         b"v": value == b"permit:2018",
