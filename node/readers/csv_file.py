@@ -8,15 +8,18 @@ back: its first line becomes a refused row and reading goes on at its second lin
 
 from __future__ import annotations
 
+import codecs
 import csv
 import sys
 from collections import deque
+from contextlib import closing
+from dataclasses import replace
 from itertools import chain, islice
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from node.errors import InvalidInput
-from node.readers.encodings import TextEncoding, find_encoding
-from node.readers.table import CHUNK_CHARACTERS, FindHeader, Limits, Row, Table, pack_rows
+from node.readers.encodings import TextEncoding, find_encoding, read_blocks
+from node.readers.table import FindHeader, Limits, Row, Table, pack_rows
 from node.records.chunks import CHUNK_ROWS, MAX_LINE, Part, PlainLines
 from node.records.headers import MAX_TITLE_ROWS
 
@@ -32,8 +35,8 @@ _MOST_BROKEN_RECORDS = 1_000
 _BROKEN_RECORDS = ("row-quote", "row-cut")
 _MAX_RECORD_CHARACTERS = 2**20
 """Longest record of several lines: far more than a row of a spreadsheet holds."""
-_QUOTE = '"'
-_NEWLINES = "\r\n"
+_QUOTE = b'"'
+_NEWLINES = (b"\n", b"\r")
 _REPLACEMENT = "\ufffd"
 _FORMULA_TEXT = '="'
 
@@ -51,18 +54,14 @@ def open_csv(path: Path, *, find_header: FindHeader, limits: Limits, start_row: 
         InvalidInput: ``file-encoding``, ``file-format``, ``file-columns``, ``header-not-found``.
     """
     encoding = find_encoding(path, line_bytes=limits.line_bytes)
-    errors = "replace" if encoding.broken_lines else "strict"
-    delimiter, header, place = _find_dialect(
-        path, encoding.name, errors, find_header, most=limits.columns + 1
-    )
+    delimiter, header, place = _find_dialect(path, encoding, find_header, limits)
     if len(header) > limits.columns:
         raise InvalidInput(
             "file-columns",
             f"file has more than {limits.columns} columns: delete those that are no part of the table",
         )
-    file = path.open(encoding=encoding.name, errors=errors, newline="")
-    lines = _Lines(file, encoding)
-    parts = _read_parts(lines, delimiter, (_width_of(header), len(header)))
+    blocks = read_blocks(path, limits.line_bytes)
+    parts = _read_parts(_Lines(blocks, encoding), delimiter, (_width_of(header), len(header)))
     return Table(
         format="csv",
         encoding=encoding.name,
@@ -70,23 +69,24 @@ def open_csv(path: Path, *, find_header: FindHeader, limits: Limits, start_row: 
         header_row=place.header + 1,
         date1904=False,
         chunks=pack_rows(parts, 1, max(start_row, place.data + 1)),
-        close=file.close,
+        close=blocks.close,
     )
 
 
 def _find_dialect(
-    path: Path, encoding: str, errors: str, find_header: FindHeader, *, most: int
+    path: Path, encoding: TextEncoding, find_header: FindHeader, limits: Limits
 ) -> tuple[str, list[Cell], HeaderPlace]:
-    """Find the delimiter under which the first rows hold a header; at most so many cells of each are looked at."""
+    """Find the delimiter under which the first rows hold a header; no more cells of each are looked at than needed."""
     failure: InvalidInput | None = None
     for delimiter in _DELIMITERS:
-        with path.open(encoding=encoding, errors=errors, newline="") as file:
-            parts = _read_parts(_Lines(file, TextEncoding(encoding, frozenset())), delimiter, None)
+        with closing(read_blocks(path, limits.line_bytes)) as blocks:
+            parts = _read_parts(_Lines(blocks, replace(encoding, broken_lines=frozenset())), delimiter, None)
             rows = chain.from_iterable(
                 part.read_rows() if isinstance(part, PlainLines) else (part,) for part in parts
             )
             head: list[list[Cell]] = [
-                [] if isinstance(row, str) else list(row[:most]) for row in islice(rows, MAX_TITLE_ROWS + 1)
+                [] if isinstance(row, str) else list(row[: limits.columns + 1])
+                for row in islice(rows, MAX_TITLE_ROWS + 1)
             ]
         try:
             place = find_header(head)
@@ -105,68 +105,84 @@ def _width_of(header: list[Cell]) -> int:
 class _Lines:
     """The lines of a file for ``csv.reader``, remembering those of the record at hand so that they can go back.
 
+    Neither encoding has the bytes of a quotation mark or an end of line in any other character, so lines stay bytes
+    until somebody cuts them.
+
     Args:
-        file: The open file.
+        blocks: The file in blocks that end with a line.
         encoding: Its encoding, which knows the lines that are not text.
     """
 
-    def __init__(self, file: IO[str], encoding: TextEncoding) -> None:
-        self._file = file
+    def __init__(self, blocks: Iterator[bytes], encoding: TextEncoding) -> None:
+        self._blocks = blocks
+        self._mark = codecs.BOM_UTF8 if encoding.name == "utf-8-sig" else b""
         self._broken = encoding.broken_lines
-        self._newline = encoding.newline
+        self._newline = encoding.newline.encode()
         self._taken_characters = 0
         self._number = 0
-        self._waiting: deque[tuple[str, bool]] = deque()
-        self.taken: list[tuple[str, bool]] = []
+        self._waiting: deque[bytes] = deque()
+        self._all_plain = False
+        self.encoding = "gb18030" if encoding.name == "gb18030" else "utf-8"
+        self.taken: list[tuple[bytes, bool]] = []
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        if self._waiting:
-            line, damaged = self._waiting.popleft()
-        else:
-            line = next(self._file)
-            damaged = bool(self._broken) and (self._number in self._broken or _REPLACEMENT in line)
-            # Lines are counted by one kind of end: a lone carriage return ends none where newlines do.
-            self._number += self._newline in line[-2:]
+        if not self._waiting and not self._fill():
+            raise StopIteration
+        line = self._waiting.popleft()
+        text = line.decode(self.encoding, "replace")
         if self.taken:
-            self._taken_characters += len(line)
+            self._taken_characters += len(text)
             if self._taken_characters > _MAX_RECORD_CHARACTERS:
-                self._waiting.appendleft((line, damaged))
+                self._waiting.appendleft(line)
                 raise csv.Error("a quoted cell goes on and on")
+        damaged = bool(self._broken) and (self._number in self._broken or _REPLACEMENT in text)
+        self._number += self._ends(line)
         self.taken.append((line, damaged))
-        return line
+        return text
+
+    def _fill(self) -> bool:
+        """Take in the next block; say whether there was one."""
+        block = next(self._blocks, b"").removeprefix(self._mark)
+        self._mark = b""
+        lines = block.splitlines(keepends=True)
+        self._waiting.extend(lines)
+        self._all_plain = _is_plain(block) and max(map(len, lines)) <= MAX_LINE
+        return bool(lines)
+
+    def _ends(self, line: bytes) -> bool:
+        """Tell whether a line counts: a lone carriage return ends none where newlines do."""
+        return self._newline in line[-2:]
 
     def begin_record(self) -> None:
         """Forget the record before."""
         self.taken.clear()
         self._taken_characters = 0
 
-    def take_plain(self) -> list[str]:
+    def take_plain(self) -> list[bytes]:
         """Take lines that are whole records for sure: without quotation marks, undamaged, not too long, ended.
 
         Returns:
-            At most 500 lines, fewer when they are long; none when the next line needs care.
+            At most 500 lines of one block; none when the next line needs care.
         """
-        plain: list[str] = []
-        if self._broken:
+        waiting = self._waiting
+        plain: list[bytes] = []
+        if self._broken or not (waiting or self._fill()):
             return plain
-        characters = 0
-        while len(plain) < CHUNK_ROWS and characters < CHUNK_CHARACTERS:
-            line = self._waiting.popleft()[0] if self._waiting else next(self._file, "")
-            if not line:
-                break
-            if _QUOTE in line or line[-1] not in _NEWLINES or len(line) > MAX_LINE:
-                self._waiting.appendleft((line, False))
-                break
-            plain.append(line)
-            characters += len(line)
+        if self._all_plain:
+            return [waiting.popleft() for _ in range(min(CHUNK_ROWS, len(waiting)))]
+        while waiting and len(plain) < CHUNK_ROWS and len(waiting[0]) <= MAX_LINE and _is_plain(waiting[0]):
+            plain.append(waiting.popleft())
         return plain
 
     def put_back(self) -> None:
         """Give back all lines of the record at hand but the first."""
-        self._waiting.extendleft(reversed(self.taken[1:]))
+        lines = [line for line, _ in self.taken[1:]]
+        self._number -= sum(map(self._ends, lines))
+        self._waiting.extendleft(reversed(lines))
+        self._all_plain = False
         del self.taken[1:]
 
     @property
@@ -177,7 +193,12 @@ class _Lines:
     @property
     def ends_open(self) -> bool:
         """Tell whether the record at hand ends the file without a newline."""
-        return not self._waiting and not self.taken[-1][0].endswith(("\n", "\r"))
+        return not self._waiting and not self.taken[-1][0].endswith(_NEWLINES)
+
+
+def _is_plain(text: bytes) -> bool:
+    """Tell whether lines hold no quotation mark and end."""
+    return _QUOTE not in text and text.endswith(_NEWLINES)
 
 
 def _read_parts(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -> Iterator[Part]:
@@ -186,7 +207,7 @@ def _read_parts(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) -
     while True:
         plain = lines.take_plain()
         if plain:
-            yield PlainLines(delimiter, plain)
+            yield PlainLines(delimiter, lines.encoding, plain)
             continue
         found = _read_record(lines, delimiter, widths)
         if found is None:
@@ -219,7 +240,7 @@ def _read_record(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) 
         return "row-encoding"
     if row and len(row) < least and lines.ends_open:
         return "row-cut"
-    if any(_FORMULA_TEXT in line for line, _ in lines.taken):
+    if any(_FORMULA_TEXT.encode() in line for line, _ in lines.taken):
         row = [_unwrap(cell) for cell in row]
     return row if "".join(row).strip() else []
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
 _BLOCK_BYTES = 2**20
@@ -86,7 +86,7 @@ def find_encoding(path: Path, *, line_bytes: int) -> TextEncoding:
     marked = False
     newline = b"\n"
     offset = 0
-    for block in _read_blocks(path, line_bytes):
+    for block in read_blocks(path, line_bytes):
         if offset == 0:
             _check_mark(block)
             marked = block.startswith(codecs.BOM_UTF8)
@@ -168,8 +168,19 @@ def _is_valid(data: bytes, encoding: str) -> bool:
     return True
 
 
-def _read_blocks(path: Path, line_bytes: int) -> Iterator[bytes]:
-    """Read a file in blocks that end with a line."""
+def read_blocks(path: Path, line_bytes: int) -> Generator[bytes]:
+    """Read a text file in blocks that end with a line.
+
+    Args:
+        path: The file.
+        line_bytes: Longest line accepted.
+
+    Yields:
+        Blocks of a mebibyte and one line at most; the last one may end without an end of line.
+
+    Raises:
+        InvalidInput: ``file-format`` when it is no text.
+    """
     rest = b""
     offset = 0
     with path.open("rb") as file:

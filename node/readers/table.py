@@ -104,9 +104,7 @@ def pack_rows(parts: Iterable[Part], first_row: int, start_row: int) -> Iterator
             if not held:
                 held_from = number + begin
             end = min(count, begin + CHUNK_ROWS - size)
-            piece = (
-                PlainLines(part.delimiter, part.lines[begin:end]) if isinstance(part, PlainLines) else part
-            )
+            piece = part._replace(lines=part.lines[begin:end]) if isinstance(part, PlainLines) else part
             held.append(piece)
             filled = filled or _is_filled(piece)
             size += end - begin
@@ -122,7 +120,7 @@ def pack_rows(parts: Iterable[Part], first_row: int, start_row: int) -> Iterator
 
 
 def _weight_of(piece: Part) -> int:
-    """Return about how many characters a piece holds, so that long rows do not fill memory by hundreds."""
+    """Return about how many characters a piece holds, or bytes, so that long rows do not fill memory by hundreds."""
     if isinstance(piece, PlainLines):
         return sum(map(len, piece.lines))
     return len(piece) + sum(len(cell) for cell in piece if type(cell) is str)
@@ -130,5 +128,5 @@ def _weight_of(piece: Part) -> int:
 
 def _is_filled(part: Part) -> bool:
     if isinstance(part, PlainLines):
-        return any(line.replace(part.delimiter, "").strip() for line in part.lines)
+        return any(line.decode(part.encoding).replace(part.delimiter, "").strip() for line in part.lines)
     return bool(part)

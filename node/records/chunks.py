@@ -26,8 +26,9 @@ CHUNK_ROWS = 500
 """Most rows of one chunk."""
 
 MAX_LINE = 131_072
-"""Longest plain line: what csv takes for one field."""
+"""Bytes of the longest plain line: csv takes as many characters for one field."""
 
+_ENCODINGS = frozenset({"utf-8", "gb18030"})
 _PART_TYPES = {list, str, bytes}
 CELL_TYPES = frozenset({str, int, float, NoneType})
 """What a cell can be."""
@@ -38,15 +39,21 @@ class PlainLines(NamedTuple):
 
     Args:
         delimiter: What parts the cells.
-        lines: At most MAX_LINE characters each, without quotation marks, ended by a newline.
+        encoding: ``utf-8`` or ``gb18030``.
+        lines: Text in that encoding, at most MAX_LINE bytes each, without quotation marks, ended by a newline.
     """
 
     delimiter: str
-    lines: list[str]
+    encoding: str
+    lines: list[bytes]
 
     def read_rows(self) -> list[list[Cell]]:
-        """Cut the lines into cells; a blank row is empty."""
-        return _cut(self.delimiter, self.lines)
+        """Cut the lines into cells; a blank row is empty, and what is no text is replaced."""
+        return _cut(self.delimiter, b"".join(self.lines).decode(self.encoding, "replace"))
+
+    def encode(self) -> bytes:
+        """Put a line that says how to read them in front of the lines."""
+        return b"".join([f"{self.encoding} {self.delimiter}\n".encode(), *self.lines])
 
 
 class RowChunk(NamedTuple):
@@ -69,13 +76,7 @@ Part: TypeAlias = "Sequence[Cell] | str | PlainLines"
 def encode_chunk(first_row: int, parts: Sequence[Part]) -> bytes:
     """Encode a chunk; cells are text, numbers or None. Lines go as they are: whoever parses the chunk cuts them."""
     packed: bytes = msgpack.packb(
-        (
-            first_row,
-            [
-                f"{part.delimiter}{''.join(part.lines)}".encode() if isinstance(part, PlainLines) else part
-                for part in parts
-            ],
-        )
+        (first_row, [part.encode() if isinstance(part, PlainLines) else part for part in parts])
     )
     return packed
 
@@ -101,8 +102,7 @@ def parse_chunk(data: bytes) -> RowChunk:
         rows: list[list[Cell] | str] = []
         for part in parts:
             if isinstance(part, bytes):
-                text = part.decode()
-                rows.extend(_cut(text[0], io.StringIO(text[1:], newline="")))
+                rows.extend(_parse_lines(part))
             else:
                 rows += _check_cells([part])
         return RowChunk(first_row, rows)
@@ -119,6 +119,15 @@ def _check_cells(rows: list[list[Cell] | str]) -> list[list[Cell] | str]:
     return rows
 
 
-def _cut(delimiter: str, lines: Iterable[str]) -> list[list[Cell]]:
+def _parse_lines(part: bytes) -> list[list[Cell]]:
+    head, _, lines = part.partition(b"\n")
+    encoding, _, delimiter = head.decode().partition(" ")
+    if encoding not in _ENCODINGS:
+        raise ValueError
+    return _cut(delimiter, lines.decode(encoding))
+
+
+def _cut(delimiter: str, text: str) -> list[list[Cell]]:
+    lines = io.StringIO(text, newline="")
     rows: Iterable[list[Any]] = csv.reader(lines, delimiter=delimiter, strict=True)
     return [row if row and (row[0].strip() or "".join(row).strip()) else [] for row in rows]
