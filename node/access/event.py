@@ -60,10 +60,21 @@ _DIGEST_BYTES: Final = 32
 _MAX_DEPTH: Final = 4
 _ANSWERS: Final = frozenset({"grant", "deny", "receive"})
 _SEALED_MEMBERS: Final = ("box", "open_by", "warrant")
-# What a local look must say, or nobody can later ask why it was taken; it has no other side.
-_LOCAL_LOOKS: Final = frozenset({"read", "export"})
-_LOCAL_REQUIRED: Final = ("officer", "purpose", "items", "rule", "released")
-_LOCAL_ABSENT: Final = ("peer",)
+_LOCAL: Final = (("officer", "purpose", "items", "rule", "released"), ("peer",))
+_SAYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "ask": (("peer", "subject", "officer", "purpose", "items"), ("released",)),
+    "grant": (("peer", "subject", "purpose", "items", "rule", "released"), ("officer",)),
+    "deny": (("peer", "rule"), ("released",)),
+    "receive": (("peer",), ()),
+    "read": _LOCAL,
+    "export": _LOCAL,
+    "consent": (("subject", "officer", "purpose", "consent"), ("released",)),
+    "revoke": (("officer", "consent"), ("released",)),
+    "erase": _LOCAL,
+    "audit": (("officer", "purpose"), ("peer",)),
+    "sealed": (("peer", "purpose", "items"), ()),
+    "bulk": (("peer", "purpose", "items"), ("subject", "released")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,27 @@ def build_openings(salted: Mapping[str, Any], salts: Sequence[str]) -> list[str]
     return disclosures
 
 
+def check_said(kind: str, salted: Mapping[str, Any]) -> None:
+    """Refuse to log an event that does not say what its kind must, or says what it must not.
+
+    A look must say who looked, why and at what, or nobody can later ask about it.
+
+    Args:
+        kind: One of ``KINDS``.
+        salted: The value of each of ``SALTED_NAMES``, None where absent.
+
+    Raises:
+        InvalidInput: ``event-look``.
+    """
+    must, must_not = _SAYS.get(kind, ((), ()))
+    lacks = [name for name in must if salted[name] is None]
+    surplus = [name for name in must_not if salted[name] is not None]
+    if lacks or surplus:
+        raise InvalidInput(
+            "event-look", f"{kind} event does not say what it must: lacks {lacks}, must not have {surplus}"
+        )
+
+
 def build_event(
     kind: str,
     t_ms: int,
@@ -182,8 +214,6 @@ def build_event(
         members["open_by"] = open_by
     disclosures = build_openings(salted, salts)
     members["_sd"] = sorted(digest_of(text) for text in disclosures)
-    if kind in _LOCAL_LOOKS:
-        _check_local_look(salted)
     entry = encode_json(members)
     parse_entry(entry)
     return Event(entry, disclosures)
@@ -320,12 +350,3 @@ def _find_digest(members: dict[str, Any], name: str) -> bytes | None:
     if name not in members:
         return None
     return parse_b64u(check_text(members[name], name), length=_DIGEST_BYTES)
-
-
-def _check_local_look(salted: Mapping[str, Any]) -> None:
-    missing = [name for name in _LOCAL_REQUIRED if salted[name] is None]
-    surplus = [name for name in _LOCAL_ABSENT if salted[name] is not None]
-    if missing or surplus:
-        raise InvalidInput(
-            "event-look", f"a local look does not say what it must: lacks {missing}, must not have {surplus}"
-        )

@@ -13,6 +13,7 @@ Calls of many threads share commits (node.service.sequencer). Receipts for one o
 
 from __future__ import annotations
 
+from concurrent.futures import wait
 from dataclasses import InitVar, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgpack
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from node.access.event import RID_BYTES, SALTED_NAMES, SECRET_BYTES, build_event, event_salts
+from node.access.event import RID_BYTES, SALTED_NAMES, SECRET_BYTES, build_event, check_said, event_salts
+from node.access.logged import LoggedEvent, select_openings
 from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
 from node.core.types import EntryIndex
@@ -217,9 +219,9 @@ class Logged:
     receipt: str
     look: Look
 
-    def openings_for(self, *without: str) -> list[str]:
-        """Give the openings but those of some names: what the other side may know is all but ``officer``."""
-        return [text for name, text in zip(SALTED_NAMES, self.openings, strict=True) if name not in without]
+    def to_show(self) -> LoggedEvent:
+        """Give what the other side is shown: all but who the officer was."""
+        return LoggedEvent(self.event, select_openings(self.openings), self.receipt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +328,7 @@ class AccessLog:
         waiting: list[tuple[_Prepared, Future[_Placed]]] = []
         for prepared, also in [(self._prepare(draft), also) for draft, also in drafts]:
             waiting.append((prepared, self._sequencer.submit(self._append(prepared, also))))
+        wait([placed for _, placed in waiting])
         return [self._give(prepared, placed.result()) for prepared, placed in waiting]
 
     def _prepare(self, draft: EventDraft) -> _Prepared:
@@ -333,6 +336,7 @@ class AccessLog:
         rid = self._random(RID_BYTES) if draft.rid is None else draft.rid
         secret = self._random(SECRET_BYTES)
         salted = draft.salted()
+        check_said(draft.kind, salted)
         n = max(1, len(draft.releases)) if draft.n is None else draft.n
         event = build_event(
             draft.kind,

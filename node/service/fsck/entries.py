@@ -54,6 +54,8 @@ class EntryCheck:
         self._taken = taken
         self._kinds = kinds
         self._tally = tally
+        passed = (layout.PASSED_PAIRS_KEY, layout.PAIR_BASE_KEY)
+        self._passed = any(reads.get(key) is not None for key in passed)
 
     def check(self, reader: LogReader, index: EntryIndex, row: Row) -> Iterator[Finding]:
         """Check one entry whose row lies where it must."""
@@ -118,7 +120,7 @@ class EntryCheck:
         aud, pair = layout.parse_receipt(stored)
         first, last = tally.pairs.get(aud, (pair, pair - 1))
         tally.pairs[aud] = first, pair
-        if pair != last + 1 and (pair <= last or self._reads.get(layout.PAIR_BASE_KEY) is None):
+        if pair != last + 1 and (pair <= last or not self._passed):
             yield Finding("fsck-pairs", name, f"its receipt has number {pair}, want {last + 1}")
 
     def _check_record(

@@ -19,6 +19,7 @@ from node.access.event import (
     build_heartbeat,
     build_openings,
     build_pad,
+    check_said,
     event_salts,
     parse_entry,
     parse_event,
@@ -136,14 +137,15 @@ def test_members_that_a_kind_needs_must_be_there(kind, name):
 @pytest.mark.parametrize("kind", ["read", "export"])
 @pytest.mark.parametrize("name", ["officer", "purpose", "items", "rule", "released"])
 def test_a_local_look_says_who_why_and_what(kind, name):
+    check_said(kind, dict.fromkeys(SALTED_NAMES) | LOOK)
     with pytest.raises(InvalidInput) as caught:
-        build(kind, LOOK | {name: None})
+        check_said(kind, dict.fromkeys(SALTED_NAMES) | LOOK | {name: None})
     assert caught.value.code == "event-look"
 
 
 def test_a_local_look_has_no_peer():
     with pytest.raises(InvalidInput) as caught:
-        build("read", LOOK | {"peer": USCC})
+        check_said("read", dict.fromkeys(SALTED_NAMES) | LOOK | {"peer": USCC})
     assert caught.value.code == "event-look"
 
 
