@@ -42,6 +42,13 @@ def build_content(subject_type: str, subject_id: str, values: Sequence[str | Non
     return pack_values(subject_type, subject_id, values)
 
 
+def build_contents(
+    subject_types: Sequence[str], subject_ids: Sequence[str], columns: Sequence[Sequence[str | None]]
+) -> list[bytes]:
+    """Build the contents of many rows, each as ``build_content`` does."""
+    return list(map(_pack, zip(subject_types, subject_ids, *columns, strict=True)))
+
+
 def build_identity(
     item_key: str,
     issuer: str,

@@ -17,6 +17,7 @@ from __future__ import annotations
 from binascii import b2a_base64
 from hashlib import sha256
 from itertools import compress, repeat
+from operator import add
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -108,7 +109,6 @@ class Issuer:
         self._domain = vct.domain
         self._names = (SUBJECT, *map(check_field_code, field_codes))
         self._split_salts = Struct(f"{SALT_CHARACTERS}s" * len(self._names)).unpack
-        self._split_heads = Struct(f"{_HEAD_CHARACTERS}s" * len(self._names)).unpack
         self._shapes: dict[tuple[bool, ...], _Shape] = {}
         if len(set(self._names)) != len(self._names) or len(self._names) > MAX_DISCLOSURES:
             raise InvalidInput(
@@ -171,21 +171,19 @@ class Issuer:
         for shape, tails, secret, open_claims in zip(
             self._find_shapes(columns), zip(*columns, strict=True), drafts.secrets, claims, strict=True
         ):
-            digests = [
-                sha256(head + tail).digest()
-                for head, tail in zip(self._encode_heads(secret), tails, strict=True)
-                if tail
-            ]
+            disclosures = map(add, self._encode_heads(secret, shape), shape.pick(tails))
+            digests = [sha256(disclosure).digest() for disclosure in disclosures]
             digests += raw_decoys(secret, shape.decoys)
             digests.append(b"")
             texts = shape.split_texts(_encode_b64u(b"\x00".join(digests)))
-            ordered = sorted(texts)
-            payload = b'{"_sd":["%b"],"_sd_alg":"sha-256",%b' % (b'","'.join(ordered), open_claims)
+            order = sorted(range(len(texts)), key=texts.__getitem__)
+            ordered = b'","'.join(map(texts.__getitem__, order))
+            payload = b'{"_sd":["%b"],"_sd_alg":"sha-256",%b' % (ordered, open_claims)
             signed = self._header + _encode_b64u(payload).rstrip(b"=")
             signature = _encode_b64u(self._sign(signed)).rstrip(b"=")
-            place_of = dict(zip(ordered, range(len(ordered)), strict=True))
-            places = [*map(place_of.__getitem__, texts), ABSENT]
-            issued.append(Issued(b"%b.%b" % (signed, signature), bytes(shape.pick_positions(places))))
+            # A table from the number of a digest to its place, which leaves ABSENT as it is.
+            places = bytes.maketrans(bytes(order), shape.places)
+            issued.append(Issued(b"%b.%b" % (signed, signature), shape.numbers.translate(places)))
         return issued
 
     def check_record(self, subject: Subject, values: Sequence[str | None]) -> None:
@@ -257,11 +255,10 @@ class Issuer:
                 self._shapes[present] = shape
         return shape
 
-    def _encode_heads(self, secret: bytes) -> tuple[bytes, ...]:
-        """Encode the heads of all possible disclosures of a record."""
+    def _encode_heads(self, secret: bytes, shape: _Shape) -> tuple[bytes, ...]:
+        """Encode the heads of the disclosures that a record has."""
         salts = self._split_salts(_encode_b64u(raw_salts(secret, len(self._names))))
-        heads: tuple[bytes, ...] = self._split_heads(_encode_b64u(b'["%b"' % b'"["'.join(salts)))
-        return heads
+        return shape.split_heads(_encode_b64u(b'["%b"' % b'"["'.join(shape.pick(salts))))
 
     def _encode_claims(self, iat: int, drafts: Drafts) -> list[bytes]:
         """Encode the open claims behind ``_sd_alg`` in order of name; each is checked to need no escaping."""
@@ -298,22 +295,34 @@ class _Shape(NamedTuple):
     """What follows from which disclosures a record has.
 
     Attributes:
+        pick: Picks what belongs to these from what belongs to all possible ones.
+        split_heads: Splits the base64 of their heads.
         decoys: Number of decoy digests.
         split_texts: Splits the digests' base64.
-        pick_positions: Gives ``positions`` from the places of disclosures and decoys in ``_sd`` and ABSENT.
+        numbers: One byte per possible disclosure: the number of its digest, decoys behind; ABSENT where it has none.
+        places: Numbers of all digests, ascending.
     """
 
+    pick: Callable[[Sequence[bytes]], tuple[bytes, ...]]
+    split_heads: Callable[[bytes], tuple[bytes, ...]]
     decoys: int
     split_texts: Callable[[bytes], tuple[bytes, ...]]
-    pick_positions: Callable[[list[int]], tuple[int, ...]]
+    numbers: bytes
+    places: bytes
 
 
 def _build_shape(present: Sequence[bool]) -> _Shape:
-    shown = sum(present)
-    decoys = -shown % DIGEST_STEP
-    numbers = iter(range(shown))
-    picked = [next(numbers) if here else shown + decoys for here in present]
-    return _Shape(decoys, _TEXTS[shown + decoys], build_picker(picked))
+    shown = list(compress(range(len(present)), present))
+    decoys = -len(shown) % DIGEST_STEP
+    numbers = iter(range(len(shown)))
+    return _Shape(
+        build_picker(shown),
+        Struct(f"{_HEAD_CHARACTERS}s" * len(shown)).unpack,
+        decoys,
+        _TEXTS[len(shown) + decoys],
+        bytes(next(numbers) if here else ABSENT for here in present),
+        bytes(range(len(shown) + decoys)),
+    )
 
 
 def _encode_column(name: str, values: Sequence[str | None]) -> list[bytes]:

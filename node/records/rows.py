@@ -18,7 +18,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from node.records.conditions import Conditions, build_picker
-from node.records.identity import build_content, build_identities
+from node.records.identity import build_contents, build_identities
 from node.records.rules import Refusal, describe_value
 from node.records.shifts import Columns
 from node.records.subjects import SubjectRule
@@ -213,17 +213,17 @@ class RowValidator:
         subjects: Sequence[tuple[str, str]],
         classes: Sequence[str],
     ) -> dict[int, ValidRow]:
-        rows = list(map(list, zip(*columns, strict=True)))
-        packed = [build_content(*subject, values) for subject, values in zip(subjects, rows, strict=True)]
+        kinds, ids = zip(*subjects, strict=True) if subjects else ((), ())
+        packed = build_contents(kinds, ids, columns)
         contents = packed
         if self._class_position is not None:
             # The class is not among the values, yet a row with another class is another row.
             contents = [content + name.encode() for content, name in zip(packed, classes, strict=True)]
-        nothing = [None] * len(rows)
+        nothing = [None] * len(packed)
         numbers = nothing if self._number is None else columns[self._number]
         dates = nothing if self._date is None else columns[self._date]
         identities = build_identities(self._item_key, self._issuer, numbers, dates, subjects, contents)
-        kinds, ids = zip(*subjects, strict=True) if subjects else ((), ())
+        rows = map(list, zip(*columns, strict=True))
         numbered = [number is not None for number in numbers]
         members = zip(kinds, ids, rows, packed, identities, contents, classes, numbered, strict=True)
         return dict(zip(places, map(ValidRow._make, members), strict=True))
