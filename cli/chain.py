@@ -86,7 +86,7 @@ def deploy(
         bool, typer.Option("--force", help=say("覆盖已有的输出文件", "overwrite a file that is there"))
     ] = False,
 ) -> None:
-    """Deploy both contracts with their founders."""
+    """Deploy the contracts with their founders."""
     from cli.home import read_passphrase
     from consortium.deploy import ChainChoice
     from consortium.network import store_network
@@ -113,7 +113,7 @@ def deploy(
 def deploy_consortium(
     choice: ChainChoice, deployer: OperatorKey, founders: list[Founder], *, domain: str
 ) -> Network:
-    """Deploy both contracts through the chain node that the choice names, and give the network file's content."""
+    """Deploy the contracts through the chain node that the choice names, and give the network file's content."""
     from consortium.deploy import deploy_network
     from node.chain.rpc import Rpc
     from node.chain.transport import HttpTransport

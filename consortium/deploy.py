@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put the two contracts on a chain and write down where they are: the network file.
+"""Put the three contracts on a chain and write down where they are: the network file.
 
 1. check that the chain answers with the id that is wanted
-2. MemberRegistry with its founders                     the deployer keeps no right of its own in either contract
+2. MemberRegistry with its founders                     the deployer keeps no right of its own in any of them
 3. AnchorLog with the domain and the registry's address
-4. take the block of the second as the trusted block of the network
+4. DocumentRegistry with the registry's address
+5. take the block of the last as the trusted block of the network
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def deploy_network(
     anchor_limit_seconds: int = DEFAULT_ANCHOR_LIMIT_SECONDS,
     timeout_seconds: float = DEPLOY_TIMEOUT_SECONDS,
 ) -> Network:
-    """Deploy both contracts, wait until they are final, and build the network file's content.
+    """Deploy the contracts, wait until they are final, and build the network file's content.
 
     Args:
         rpc: A chain node.
@@ -140,7 +141,8 @@ def deploy_network(
         return settled.receipt.contract, settled
 
     registry, _ = deploy("MemberRegistry", [_founder_values(founder) for founder in founders])
-    anchor_log, settled = deploy("AnchorLog", registry, domain)
+    anchor_log, _ = deploy("AnchorLog", registry, domain)
+    document_registry, settled = deploy("DocumentRegistry", registry)
     return Network(
         domain=domain,
         chain_id=choice.chain_id,
@@ -151,6 +153,7 @@ def deploy_network(
         depth_blocks=choice.depth_blocks,
         member_registry=registry,
         anchor_log=anchor_log,
+        document_registry=document_registry,
         deployed_block=settled.receipt.block,
         deployed_block_hash=settled.receipt.block_hash,
         anchor_limit_seconds=anchor_limit_seconds,

@@ -42,6 +42,14 @@ _MEANINGS: Final = {
     "WrongSuccession": "number and predecessor do not continue the member's logs of this kind",
     "PredecessorOpen": "the log before is still open",
     "UnknownLog": "no such log is open on this chain",
+    "MalformedEndpoint": "want https with a key, or http with a loopback host, a port and no key; no path",
+    "MalformedKind": "want 1 to 32 characters of a-z, 0-9 and hyphen",
+    "MalformedName": "want 1 to 64 characters of a-z, 0-9, dot, colon and hyphen",
+    "WrongVersion": "the document has another last version; another vote overtook this one",
+    "NothingToWithdraw": "there is no such document to withdraw",
+    "UnknownProposal": "no such proposal",
+    "ProposalClosed": "the proposal was carried out or has expired",
+    "AlreadyVoted": "this member has voted for it already",
     "KeyInUse": "this key is registered already: one key, one purpose, one member",
 }
 
@@ -222,6 +230,15 @@ def encode_values(types: tuple[str, ...], *values: Any) -> bytes:
         InvalidInput: ``chain-call``.
     """
     return _encode("values", types, values)
+
+
+def decode_values(types: tuple[str, ...], data: bytes) -> tuple[Any, ...]:
+    """Decode what :func:`encode_values` encoded.
+
+    Raises:
+        Unavailable: ``chain-answer`` when it is something else.
+    """
+    return _decode("payload", types, data)
 
 
 def _encode(what: str, types: tuple[str, ...], values: Sequence[Any]) -> bytes:

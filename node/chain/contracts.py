@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the two contracts say, in our own values: the functions that are read and the events that are kept."""
+"""What AnchorLog and MemberRegistry say, in our own values: the functions that are read and the events that are kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from contracts import load_artifact
-from node.chain.abi import ContractAbi
+from node.chain.abi import WORD_BYTES, ContractAbi
+from node.chain.rpc import printable
 from node.core.clock import MAX_TIME
 from node.core.types import LogId, MemberCode, RootHash
 from node.crypto.secp256k1 import encode_address, parse_address
 from node.errors import InvalidInput, Unavailable
 from node.log.anchor import Anchor
-from node.ports import AnchorHead, KeyPeriod, LogInfo, Member, MemberStatus, Role
+from node.ports import AnchorHead, Endpoint, KeyPeriod, LogInfo, Member, MemberStatus, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,6 +162,39 @@ class MemberRegistry:
             KeyPeriod(key, from_block, None if to_block == NO_END else to_block)
             for key, from_block, to_block in rows
         ]
+
+    def endpoint(self, code: MemberCode) -> Endpoint | None:
+        """Give where a member's node is reached, by its own word; None while it says nothing.
+
+        Raises:
+            CallReverted: No such member.
+        """
+        ((url, tls_key, _),) = self.read("endpointOf", encode_code(code))
+        return Endpoint(printable(url), None if tls_key == NO_ID else tls_key) if url else None
+
+    def key_data(
+        self, code: MemberCode, kind: KeyKind, key: bytes, from_block: int, to_block: int
+    ) -> bytes | None:
+        """Find the public key that a digest was registered with, in blocks from_block … to_block, newest first.
+
+        Raises:
+            Unavailable: ``chain-answer`` when it is not what the digest says.
+        """
+        topics = (
+            self.abi.topic("KeyRegistered"),
+            encode_code(code).ljust(WORD_BYTES, b"\x00"),
+            int(kind).to_bytes(WORD_BYTES, "big"),
+            key,
+        )
+        while to_block >= from_block:
+            first = max(from_block, to_block - WINDOW_BLOCKS + 1)
+            for event in self.rpc.events(self.address, topics, from_block=first, to_block=to_block):
+                data: bytes = self.abi.decode_event("KeyRegistered", event.topics, event.data)["data"]
+                if sha256(data).digest() != key:
+                    raise Unavailable("chain-answer", "chain node gives another key than its digest says")
+                return data
+            to_block = first - 1
+        return None
 
 
 def load_abi(name: str) -> ContractAbi:

@@ -16,10 +16,11 @@ from node.chain.contracts import (
     find_log_id,
     load_abi,
 )
+from node.chain.documents import RESOLVE, DocumentRegistry, find_open, read_proposal
 from node.chain.probe import Capabilities, probe_capabilities, probe_chain
 from node.chain.rpc import CallReverted
 from node.crypto.secp256k1 import encode_address
-from node.errors import InvalidInput
+from node.errors import Conflict, InvalidInput
 from node.ports import TransactionOutcome
 
 if TYPE_CHECKING:
@@ -34,11 +35,15 @@ if TYPE_CHECKING:
         AnchorHead,
         AnchorRequest,
         ChainStatus,
+        DocumentDraft,
+        DocumentVersion,
+        Endpoint,
         KeyKind,
         KeyPeriod,
         KeyRegistration,
         LogInfo,
         Member,
+        Proposal,
         SignedTransaction,
     )
 
@@ -51,8 +56,9 @@ OPEN_LOG_GAS: Final = 600_000
 CLOSE_LOG_GAS: Final = 150_000
 ROTATE_GAS: Final = 200_000
 PROPOSE_GAS: Final = 1_000_000
-RESOLVE: Final = 8
-"""Number of IMemberRegistry.Action.Resolve."""
+VOTE_GAS: Final = 1_000_000
+"""The deciding vote carries the proposal out."""
+ENDPOINT_GAS: Final = 400_000
 VOTE_CLOSE: Final = 1
 """AnchorLog.onVote: close a log."""
 REGISTER_GAS: Final = 100_000
@@ -80,6 +86,11 @@ class EvmChain:
         self._account = ChainAccount(rpc, settings.chain_id, settings.profile, operator)
         self._logs = AnchorLog(rpc, settings.anchor_log, load_abi("AnchorLog"))
         self._registry = MemberRegistry(rpc, settings.member_registry, load_abi("MemberRegistry"))
+        self._documents = (
+            DocumentRegistry(rpc, settings.document_registry, load_abi("DocumentRegistry"))
+            if settings.document_registry is not None
+            else None
+        )
 
     def close(self) -> None:
         """Release the connections."""
@@ -87,7 +98,9 @@ class EvmChain:
 
     def probe(self, known: Mapping[LogId, Anchor] | None = None) -> ChainStatus:
         """Say how the chain stands."""
-        return probe_chain(self._rpc, self._settings, self._logs, self._registry, known or {})
+        return probe_chain(
+            self._rpc, self._settings, self._logs, self._registry, known or {}, self._documents
+        )
 
     def capabilities(self) -> Capabilities:
         """Say what the chain node offers beyond the portable calls."""
@@ -220,10 +233,66 @@ class EvmChain:
         blocks = self._unless("UnknownMember", lambda: self._registry.read("compromisedFrom", *values))
         return (blocks[0] or None) if blocks else None
 
+    def key_data(self, member: MemberCode, kind: KeyKind, key: bytes) -> bytes | None:
+        """Find the public key that a digest was registered with."""
+        for period in self.keys(member, kind):
+            # It was registered in the first block in which it is valid, or before.
+            if period.key == key:
+                last = min(period.from_block, self._rpc.newest_block().number)
+                return self._registry.key_data(member, kind, key, 0, last)
+        return None
+
+    def endpoint(self, member: MemberCode) -> Endpoint | None:
+        """Find where a member's node is reached."""
+        if self._documents is None:
+            return None
+        return self._unless("UnknownMember", lambda: self._registry.endpoint(member))
+
+    def sign_set_endpoint(self, endpoint: Endpoint | None, nonce: int) -> SignedTransaction:
+        """Sign own word of where this node is reached."""
+        self._require_documents()
+        url, tls_key = ("", None) if endpoint is None else (endpoint.url, endpoint.tls_key)
+        data = self._registry.abi.encode_call("setEndpoint", url, tls_key or NO_ID)
+        return self._account.sign(self._registry.address, data, gas=ENDPOINT_GAS, nonce=nonce)
+
+    def document_versions(self) -> list[DocumentVersion]:
+        """List all versions of all documents."""
+        return self._require_documents().versions()
+
+    def open_proposals(self) -> list[Proposal]:
+        """List the proposals that can still be voted on."""
+        return find_open(self._registry, self._require_documents(), self._rpc.newest_block().time)
+
+    def find_proposal(self, proposal: int) -> Proposal | None:
+        """Find a proposal, whatever became of it."""
+        documents = self._require_documents()
+        return self._unless("UnknownProposal", lambda: read_proposal(self._registry, documents, proposal))
+
+    def sign_propose_document(self, draft: DocumentDraft, nonce: int) -> SignedTransaction:
+        """Sign a proposal, with own vote, to put a version of a document."""
+        payload = self._require_documents().encode_resolution(draft)
+        data = self._registry.abi.encode_call("propose", RESOLVE, payload)
+        return self._account.sign(self._registry.address, data, gas=PROPOSE_GAS, nonce=nonce)
+
+    def sign_vote(self, proposal: int, nonce: int) -> SignedTransaction:
+        """Sign own vote for a proposal."""
+        data = self._registry.abi.encode_call("vote", proposal)
+        return self._account.sign(self._registry.address, data, gas=VOTE_GAS, nonce=nonce)
+
     def describe_reason(self, data: bytes) -> str:
-        """Put a contract's reason into words; AnchorLog passes on reasons of the registry."""
-        contract = self._logs if self._logs.abi.find_error(data) else self._registry
-        return contract.abi.describe_reason(data)
+        """Put a contract's reason into words; contracts pass on each other's reasons."""
+        contracts = (self._logs, self._registry, self._documents or self._registry)
+        found = next((each for each in contracts if each.abi.find_error(data)), self._registry)
+        return found.abi.describe_reason(data)
+
+    def _require_documents(self) -> DocumentRegistry:
+        if self._documents is None:
+            raise Conflict(
+                "contracts-older",
+                "this network was deployed by an older release: its contracts keep neither shared documents nor the "
+                "addresses of nodes. A network file with document_registry is wanted",
+            )
+        return self._documents
 
     def _unless(self, error: str, read: Callable[[], _Read]) -> _Read | None:
         """Read, and give None when a contract refuses with this error of its own."""

@@ -49,6 +49,7 @@ class ChainSettings:
         anchor_log: Address, 20 bytes.
         trusted_block: Height of the block that tells this chain from others.
         trusted_block_hash: Its hash, 32 bytes.
+        document_registry: Address, 20 bytes; None for contracts of a release that had none, nor members' endpoints.
     """
 
     chain_id: int
@@ -58,6 +59,7 @@ class ChainSettings:
     anchor_log: bytes
     trusted_block: int
     trusted_block_hash: bytes
+    document_registry: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,11 @@ class Network:
         depth_blocks: Blocks on top that settle a block of engine other, or None.
         member_registry: Address, 20 bytes.
         anchor_log: Address, 20 bytes.
-        deployed_block: Height of the block in which the later of the contracts was deployed.
+        deployed_block: Height of the block in which the last of the contracts was deployed.
         deployed_block_hash: Its hash, 32 bytes.
         anchor_limit_seconds: Age of an anchor past which nothing is released to others.
         members: The founders.
+        document_registry: Address, 20 bytes; None when the network was deployed by a release that had none.
     """
 
     domain: str
@@ -110,6 +113,7 @@ class Network:
     deployed_block_hash: bytes
     anchor_limit_seconds: int
     members: tuple[NetworkMember, ...]
+    document_registry: bytes | None = None
 
     def settings(self) -> ChainSettings:
         """Give what the chain client needs."""
@@ -127,6 +131,7 @@ class Network:
             self.anchor_log,
             self.deployed_block,
             self.deployed_block_hash,
+            self.document_registry,
         )
 
 
@@ -139,14 +144,18 @@ def encode_network(network: Network) -> bytes:
         "depth": network.depth_blocks,
     }
     chain.update({name: value for name, value in optional.items() if value is not None})
+    addresses = {
+        "member_registry": network.member_registry,
+        "anchor_log": network.anchor_log,
+        "document_registry": network.document_registry,
+    }
     return encode_json(
         {
             "v": _VERSION,
             "domain": network.domain,
             "chain": chain,
             "contracts": {
-                "member_registry": encode_hex(network.member_registry),
-                "anchor_log": encode_hex(network.anchor_log),
+                name: encode_hex(address) for name, address in addresses.items() if address is not None
             },
             "deployed_block": network.deployed_block,
             "deployed_block_hash": encode_hex(network.deployed_block_hash),
@@ -194,7 +203,12 @@ def parse_network(data: bytes) -> Network:
     domain = _text(root["domain"], "domain")
     if not _DOMAIN.fullmatch(domain):
         raise InvalidInput("network-file", "domain is malformed: want 1 to 63 of a-z, 0-9, dot and hyphen")
-    contracts = check_members(root["contracts"], "contracts", required=("member_registry", "anchor_log"))
+    contracts = check_members(
+        root["contracts"],
+        "contracts",
+        required=("member_registry", "anchor_log"),
+        optional=("document_registry",),
+    )
     chain = check_members(
         root["chain"], "chain", required=("id", "engine", "rpc"), optional=("gas_price", "signers", "depth")
     )
@@ -208,6 +222,7 @@ def parse_network(data: bytes) -> Network:
         depth_blocks=_optional_number(chain, "depth"),
         member_registry=_address(contracts["member_registry"], "member_registry"),
         anchor_log=_address(contracts["anchor_log"], "anchor_log"),
+        document_registry=_optional_address(contracts, "document_registry"),
         deployed_block=_number(root["deployed_block"], "deployed_block"),
         deployed_block_hash=parse_hex(
             _text(root["deployed_block_hash"], "deployed_block_hash"), length=_HASH_BYTES
@@ -274,6 +289,10 @@ def _parse_urls(value: Any) -> tuple[str, ...]:
 
 def _address(value: Any, name: str) -> bytes:
     return parse_hex(_text(value, name), length=_ADDRESS_BYTES)
+
+
+def _optional_address(contracts: dict[str, Any], name: str) -> bytes | None:
+    return _address(contracts[name], name) if name in contracts else None
 
 
 def _text(value: Any, name: str) -> str:

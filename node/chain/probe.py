@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from node.chain.contracts import AnchorLog, MemberRegistry
+    from node.chain.documents import DocumentRegistry
     from node.chain.network import ChainSettings
     from node.chain.rpc import Block, Rpc
     from node.core.types import LogId
@@ -71,6 +72,7 @@ def probe_chain(
     logs: AnchorLog,
     registry: MemberRegistry,
     known: Mapping[LogId, Anchor],
+    documents: DocumentRegistry | None = None,
 ) -> ChainStatus:
     """Say how the chain stands; raises nothing that a chain node can cause.
 
@@ -80,6 +82,7 @@ def probe_chain(
         logs: The anchoring contract there.
         registry: The member registry there.
         known: The last final anchor of each log that the caller keeps.
+        documents: The document registry there, where the network has one.
     """
     try:
         chain_id = rpc.chain_id()
@@ -89,7 +92,7 @@ def probe_chain(
         newest = rpc.newest_block()
         fault = (
             _history_fault(rpc, settings)
-            or _contracts_fault(rpc, settings, logs, registry)
+            or _contracts_fault(rpc, settings, logs, registry, documents)
             or _known_fault(logs, newest, known)
             or _syncing_fault(rpc)
         )
@@ -117,14 +120,29 @@ def _history_fault(rpc: Rpc, settings: ChainSettings) -> _Fault:
     return "wrong-chain", f"block {number} has another hash than in the network file: another chain"
 
 
-def _contracts_fault(rpc: Rpc, settings: ChainSettings, logs: AnchorLog, registry: MemberRegistry) -> _Fault:
-    for name, address in (("AnchorLog", settings.anchor_log), ("MemberRegistry", settings.member_registry)):
-        if not rpc.code(address):
+def _contracts_fault(
+    rpc: Rpc,
+    settings: ChainSettings,
+    logs: AnchorLog,
+    registry: MemberRegistry,
+    documents: DocumentRegistry | None,
+) -> _Fault:
+    contracts = {
+        "AnchorLog": settings.anchor_log,
+        "MemberRegistry": settings.member_registry,
+        "DocumentRegistry": settings.document_registry,
+    }
+    for name, address in contracts.items():
+        if address is not None and not rpc.code(address):
             return "empty", f"there is no {name} at its address on this chain"
     (domain,) = logs.read("domain")
     (registry_address,) = logs.read("registry")
     if domain != settings.domain or bytes.fromhex(registry_address[2:]) != registry.address:
         return "wrong-chain", "the contracts belong to another domain or member registry"
+    if documents is not None:
+        (registry_address,) = documents.read("registry")
+        if bytes.fromhex(registry_address[2:]) != registry.address:
+            return "wrong-chain", "the document registry belongs to another member registry"
     return None
 
 

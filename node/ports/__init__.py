@@ -16,9 +16,11 @@ from node.ports.chain import (
     SignedTransaction,
     TransactionOutcome,
 )
+from node.ports.documents import DocumentChain, DocumentDraft, DocumentSource, DocumentVersion, Proposal
 from node.ports.heads import HeadFiles
-from node.ports.members import KeyKind, KeyPeriod, KeyRegistration, Member, MemberStatus, Role
+from node.ports.members import Endpoint, KeyKind, KeyPeriod, KeyRegistration, Member, MemberStatus, Role
 from node.ports.readers import Rows
+from node.ports.secrets import SecretKeeper
 from node.ports.store import Batch, Reads, Snapshot, Store
 
 __all__ = [
@@ -28,6 +30,11 @@ __all__ = [
     "Batch",
     "ChainState",
     "ChainStatus",
+    "DocumentChain",
+    "DocumentDraft",
+    "DocumentSource",
+    "DocumentVersion",
+    "Endpoint",
     "HeadFiles",
     "KeyKind",
     "KeyPeriod",
@@ -35,9 +42,11 @@ __all__ = [
     "LogInfo",
     "Member",
     "MemberStatus",
+    "Proposal",
     "Reads",
     "Role",
     "Rows",
+    "SecretKeeper",
     "SignedTransaction",
     "Snapshot",
     "Store",

@@ -6,12 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from node.ports.documents import DocumentChain
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from node.core.types import LogId, MemberCode, RootHash
     from node.log.anchor import Anchor
-    from node.ports.members import KeyKind, KeyPeriod, KeyRegistration, Member
+    from node.ports.members import Endpoint, KeyKind, KeyPeriod, KeyRegistration, Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class ChainStatus:
     detail: str
 
 
-class AnchorChain(Protocol):
+class AnchorChain(DocumentChain, Protocol):
     """The chain as one member's node sees and uses it; safe to use from several threads. Signing sends and asks nothing.
 
     Raises (every method, unless it says otherwise):
@@ -238,6 +240,22 @@ class AnchorChain(Protocol):
 
     def keys(self, member: MemberCode, kind: KeyKind) -> list[KeyPeriod]:
         """List all keys of a kind that a member registered, oldest first; empty for an unknown member."""
+        ...
+
+    def key_data(self, member: MemberCode, kind: KeyKind, key: bytes) -> bytes | None:
+        """Find the public key that a digest was registered with (kinds 7 and 8); None when it never was."""
+        ...
+
+    def endpoint(self, member: MemberCode) -> Endpoint | None:
+        """Find where a member's node is reached; None while it says nothing, or was not heard of."""
+        ...
+
+    def sign_set_endpoint(self, endpoint: Endpoint | None, nonce: int) -> SignedTransaction:
+        """Sign own word of where this node is reached; None takes it back.
+
+        Raises:
+            Conflict: ``contracts-older``.
+        """
         ...
 
     def compromised_from(self, member: MemberCode, kind: KeyKind, key: bytes) -> int | None:

@@ -95,3 +95,16 @@ class KeyPeriod:
     key: bytes
     from_block: int
     to_block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a member's node is reached, by its own word.
+
+    Attributes:
+        url: ``https://host[:port]``, or ``http://`` with a loopback host and a port.
+        tls_key: SHA-256 of the SubjectPublicKeyInfo (DER) of its TLS certificate, 32 bytes; None for plain HTTP.
+    """
+
+    url: str
+    tls_key: bytes | None

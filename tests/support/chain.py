@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A chain in memory: blocks, reorganisations and outages, and both contracts' rules as far as a node can meet them.
+"""A chain in memory: blocks, reorganisations and outages, and the contracts' rules as far as a node can meet them.
 
 ``SimulatedChain`` is the chain that all share; ``client`` gives what one node sees of it, an ``AnchorChain``. It passes
 tests/conformance/test_chain.py like the real client on anvil does. A test bends it with ``away``, ``lost_answers``,
@@ -10,65 +10,26 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from node.core.canonical import encode_json, parse_json
-from node.core.encoding import encode_hex, parse_hex
+from node.core.encoding import encode_hex
 from node.crypto.keccak import keccak256
 from node.crypto.secp256k1 import encode_address
-from node.errors import Conflict, InvalidInput, Unavailable, Verification
+from node.errors import Conflict, InvalidInput, Unavailable
 from node.log.anchor import Anchor, anchor_commitment
-from node.log.merkle import verify_consistency
 from node.ports import (
     AnchorHead,
     ChainStatus,
-    KeyKind,
-    KeyPeriod,
-    LogInfo,
     Member,
     MemberStatus,
     SignedTransaction,
     TransactionOutcome,
 )
+from tests.support.chain_contracts import NO_ID, Contracts, State, key_at, last_log
+from tests.support.chain_votes import RevertError, VotingClient
 
-NO_ID = bytes(32)
 MAX_TX_BYTES = 1 << 20
-CLOSE_DELAY_SECONDS = 86_400
-KIND_WORDS = {1: "records", 2: "access"}
-LOG_KEYS = {
-    1: (KeyKind.RECORDS_LOG_ED25519, KeyKind.RECORDS_LOG_ML_DSA_44),
-    2: (KeyKind.ACCESS_LOG_ED25519, KeyKind.ACCESS_LOG_ML_DSA_44),
-}
-DATA_BYTES = {KeyKind.EXCHANGE: 1216, KeyKind.CERTIFICATE: 144}
-REASONS = {
-    "consistency-old-root": "OldRootMismatch()",
-    "consistency-new-root": "NewRootMismatch()",
-    "consistency-length": "WrongProofLength()",
-}
-
-
-class RevertError(Exception):
-    """What a contract says when it refuses."""
-
-
-@dataclass
-class LogState:
-    info: LogInfo
-    opened_time: int
-    anchors: list[tuple[Anchor, bytes]] = field(default_factory=list)
-
-    def closed_at(self, time):
-        return self.info.closed or (self.info.closes_at is not None and time >= self.info.closes_at)
-
-
-@dataclass
-class State:
-    """What the contracts keep; copied for every block so that blocks can go away again."""
-
-    members: dict[str, Member] = field(default_factory=dict)
-    keys: dict[tuple[str, int], list[KeyPeriod]] = field(default_factory=dict)
-    logs: dict[bytes, LogState] = field(default_factory=dict)
-    nonces: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -231,128 +192,6 @@ def _founder(code, number, operator, roles):
     return Member(code, number, MemberStatus.ACTIVE, roles, True, operator, recovery, None, None, 0)
 
 
-class Contracts:
-    """Both contracts while one transaction of one account runs."""
-
-    def __init__(self, state, block, tx_hash, domain, sender):
-        self.state = state
-        self.block = block
-        self.tx_hash = tx_hash
-        self.domain = domain
-        self.anchors = []
-        self.code = next((m.code for m in state.members.values() if m.operator == sender), None)
-        self.sender = sender
-
-    def run(self, call, args):
-        if self.code is None:
-            raise RevertError(f"NotAuthorised(caller={self.sender})")
-        single = {"openLog": self.open_log, "closeLog": self.close_log, "closeByVote": self.close_by_vote}
-        if call in single:
-            single[call](*args)
-            return
-        for arguments in args:
-            if call == "registerKeys":
-                self.register_key(*arguments)
-            else:
-                self.anchor(*arguments)
-
-    def register_key(self, kind_number, key_hex, data_hex, from_block):
-        kind, key, data = KeyKind(kind_number), bytes.fromhex(key_hex), bytes.fromhex(data_hex)
-        wrong_digest = bool(data) and hashlib.sha256(data).digest() != key
-        if key == NO_ID or len(data) != DATA_BYTES.get(kind, 0) or wrong_digest:
-            raise RevertError(f"MalformedKey(kind={kind_number})")
-        now = self.block.number
-        start = from_block or now
-        periods = self.state.keys.setdefault((self.code, kind), [])
-        if periods and periods[-1].from_block > now:
-            periods.pop()
-        if start < now or (periods and start <= periods[-1].from_block):
-            raise RevertError(f"WrongBlock(blockNumber={start})")
-        if any(period.key == key for others in self.state.keys.values() for period in others):
-            raise RevertError(f"KeyInUse(key={encode_hex(key)})")
-        if periods:
-            periods[-1] = replace(periods[-1], to_block=start)
-        periods.append(KeyPeriod(key, start, None))
-
-    def close_log(self, log_id_hex):
-        log_id = parse_hex(log_id_hex, length=32)
-        log = self.state.logs.get(log_id)
-        if log is None:
-            raise RevertError(f"UnknownLog(logId={log_id_hex})")
-        if log.info.member != self.code:
-            raise RevertError(f"NotAuthorised(caller={self.sender})")
-        if log.closed_at(self.block.time):
-            raise RevertError(f"LogIsClosed(logId={log_id_hex})")
-        if log.info.closes_at:
-            raise RevertError(f"AlreadyClosing(logId={log_id_hex})")
-        log.info = replace(log.info, closes_at=self.block.time + CLOSE_DELAY_SECONDS)
-
-    def close_by_vote(self, log_id_hex):
-        """A vote of the only governing member is carried out with its proposal; of several it waits for the others."""
-        log = self.state.logs.get(parse_hex(log_id_hex, length=32))
-        if log is None:
-            raise RevertError(f"UnknownLog(logId={log_id_hex})")
-        if len(self.state.members) == 1 and not log.closed_at(self.block.time):
-            log.info = replace(log.info, closes_at=self.block.time)
-
-    def open_log(self, kind, n, predecessor):
-        if kind not in KIND_WORDS:
-            raise RevertError(f"UnknownLogKind(kind={kind})")
-        last = _last_log(self.state, self.code, kind)
-        log_id = hashlib.sha256(f"{self.domain}/{self.code}/{KIND_WORDS[kind]}/{n}".encode()).digest()
-        want_n = self.state.logs[last].info.n + 1 if last else 0
-        if parse_hex(predecessor, length=32) != (last or NO_ID) or n != want_n:
-            raise RevertError("WrongSuccession()")
-        if last:
-            before = self.state.logs[last]
-            if not before.closed_at(self.block.time):
-                raise RevertError(f"PredecessorOpen(logId={encode_hex(last)})")
-            before.info = replace(before.info, successor=log_id)
-        now = self.block.number
-        ed25519, ml_dsa_44 = (_key_at(self.state, self.code, key_kind, now) for key_kind in LOG_KEYS[kind])
-        if not ed25519 or not ml_dsa_44:
-            raise RevertError("LogKeysMissing()")
-        info = LogInfo(self.code, kind, n, last, None, now, None, False, None, ed25519, ml_dsa_44)
-        self.state.logs[log_id] = LogState(info, self.block.time)
-
-    def anchor(self, log_id_hex, size, root_hex, proof_hex):
-        log_id, root = parse_hex(log_id_hex, length=32), parse_hex(root_hex, length=32)
-        log = self.state.logs.get(log_id)
-        if log is None:
-            raise RevertError(f"UnknownLog(logId={log_id_hex})")
-        if log.info.member != self.code:
-            raise RevertError(f"NotAuthorised(caller={self.sender})")
-        if log.closed_at(self.block.time):
-            raise RevertError(f"LogIsClosed(logId={log_id_hex})")
-        last = log.anchors[-1][0] if log.anchors else None
-        self._check_growth(last, size, root, [bytes.fromhex(node) for node in proof_hex])
-        anchor = Anchor(
-            i=last.i + 1 if last else 1,
-            prev_size=last.size if last else 0,
-            prev_block=last.block if last else log.info.opened_block,
-            prev_time=last.time if last else log.opened_time,
-            size=size,
-            root=root,
-            block=self.block.number,
-            time=self.block.time,
-        )
-        log.anchors.append((anchor, self.tx_hash))
-        self.anchors.append((log_id, anchor))
-
-    def _check_growth(self, last, size, root, proof):
-        old_size = last.size if last else 0
-        if size <= old_size:
-            raise RevertError(f"SizeNotGrown(oldSize={old_size}, newSize={size})")
-        if last is None:
-            if proof:
-                raise RevertError("WrongProofLength()")
-            return
-        try:
-            verify_consistency(last.size, size, last.root, root, proof)
-        except Verification as error:
-            raise RevertError(REASONS[error.code]) from None
-
-
 def _run(block, tx_hash, fields, domain):
     """Run a transaction on a copy of the state, which replaces the state unless the contract refuses."""
     block.state.nonces[fields["from"]] = fields["nonce"] + 1
@@ -365,23 +204,7 @@ def _run(block, tx_hash, fields, domain):
     return Mined(block.number, 1, contracts.anchors, None)
 
 
-def _key_at(state, code, kind, block):
-    for period in state.keys.get((code, kind), []):
-        if period.from_block <= block and (period.to_block is None or block < period.to_block):
-            return period.key
-    return None
-
-
-def _last_log(state, code, kind):
-    logs = [
-        (entry.info.n, log_id)
-        for log_id, entry in state.logs.items()
-        if (entry.info.member, entry.info.kind) == (code, kind)
-    ]
-    return max(logs)[1] if logs else None
-
-
-class SimulatedClient:
+class SimulatedClient(VotingClient):
     """What one node sees of a simulated chain; implements ``node.ports.AnchorChain``."""
 
     def __init__(self, chain, operator):
@@ -431,7 +254,7 @@ class SimulatedClient:
         return replace(log.info, closed=log.closed_at(self.chain.head.time)) if log else None
 
     def last_log(self, member, kind):
-        return _last_log(self._state(), member, kind)
+        return last_log(self._state(), member, kind)
 
     def commitment(self, log_id, i):
         return next((anchor_commitment(a) for a, _ in self.fetch_anchors(log_id, i) if a.i == i), NO_ID)
@@ -506,10 +329,14 @@ class SimulatedClient:
         return self._state().members.get(code)
 
     def key_at(self, member, kind, block):
-        return _key_at(self._state(), member, kind, block)
+        return key_at(self._state(), member, kind, block)
 
     def keys(self, member, kind):
         return list(self._state().keys.get((member, kind), []))
+
+    def key_data(self, member, kind, key):
+        known = any(period.key == key for period in self.keys(member, kind))
+        return self._state().key_data[key] if known else None
 
     def compromised_from(self, member, kind, key):
         self.chain.check_answer()

@@ -24,7 +24,7 @@ from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
 from node.errors import Conflict, Unavailable
 from node.log.anchor import anchor_commitment
-from node.ports import KeyKind, KeyRegistration
+from node.ports import DocumentDraft, KeyKind, KeyRegistration
 from tests.support.errors import raises_code
 from tests.support.labs import (
     ACCESS,
@@ -167,15 +167,35 @@ def test_the_contracts_must_be_those_of_the_network(lab, anvil, network):
         replace(network, member_registry=other.member_registry),
         replace(network, domain="other.example"),
         replace(network, anchor_log=network.member_registry),
+        replace(network, document_registry=other.document_registry),
     ):
         stranger = evm_lab(mixed, anvil.url)
         assert stranger.client.probe().state == "wrong-chain"
         for client in stranger.clients:
             client.close()
-    nothing = evm_lab(replace(network, member_registry=bytes(20)), anvil.url)
-    assert nothing.client.probe().state == "empty"
-    for client in nothing.clients:
-        client.close()
+    for missing in ("member_registry", "document_registry"):
+        nothing = evm_lab(replace(network, **{missing: bytes(20)}), anvil.url)
+        assert nothing.client.probe().state == "empty"
+        for client in nothing.clients:
+            client.close()
+
+
+def test_a_network_of_an_older_release_works_but_for_what_it_has_not(anvil, network):
+    older = evm_lab(replace(network, document_registry=None), anvil.url)
+    client = older.client
+    assert client.probe().state == "ready"
+    assert client.endpoint(FOUNDERS[0].code) is None
+    for refused in (
+        client.document_versions,
+        client.open_proposals,
+        lambda: client.find_proposal(1),
+        lambda: client.sign_propose_document(DocumentDraft("purposes", "exchange", 1, bytes(32)), 0),
+        lambda: client.sign_set_endpoint(None, 0),
+    ):
+        with raises_code(Conflict, "contracts-older"):
+            refused()
+    for each in older.clients:
+        each.close()
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,16 @@ NETWORK = Network(
         build_network_member(MEMBER, "市场监督管理局", b"\x04" * 20, ["issuer", "consumer"]),
         build_network_member(OTHER_MEMBER, "法院", b"\x05" * 20, []),
     ),
+    document_registry=b"\x06" * 20,
 )
+
+
+def test_a_network_of_an_older_release_has_no_document_registry():
+    older = replace(NETWORK, document_registry=None)
+    data = encode_network(older)
+    assert sorted(json.loads(data)["contracts"]) == ["anchor_log", "member_registry"]
+    assert parse_network(data) == older
+    assert older.settings().document_registry is None
 
 
 def test_it_is_read_as_it_was_written():
@@ -97,6 +106,8 @@ def changed(path, value):
         (("chain", "rpc"), ["http://host"] * 17, "network-file"),
         (("contracts", "anchor_log"), "0x" + "2" * 39, "hex"),
         (("contracts", "anchor_log"), "0x" + "A" * 40, "hex"),
+        (("contracts", "document_registry"), "0x", "hex"),
+        (("contracts", "document_registry"), 5, "network-file"),
         (("deployed_block",), -1, "network-file"),
         (("deployed_block",), True, "network-file"),
         (("deployed_block_hash",), "0x", "hex"),
