@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records of an answer, and their status: what an asker checks before it shows one (protocol §8).
+
+``verify_answer`` showed that the provider stands by the answer and that its event names exactly these disclosures. Here
+is shown that they are records of the provider about what was asked, and which status each of them has. That nothing was
+held back no asker can see: ``as_of`` convicts a provider that had more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.errors import Verification
+from node.records.names import SUBJECT, encode_status_uri
+from node.records.record import verify_record
+from node.records.status import verify_status_head, verify_status_path, verify_status_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from node.access.answer import Answer, StatusProof
+    from node.access.request import Request
+    from node.core.types import MemberCode
+    from node.records.record import VerifiedRecord
+    from node.records.status import StatusHead, StatusToken
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRecord:
+    """A record that was given, with its status.
+
+    Attributes:
+        record: Claims and disclosed values.
+        status: 0 valid, 1 invalid, 2 suspended, 3 repaired.
+        head: The status head that says so; its place in the log is not part of an answer.
+    """
+
+    record: VerifiedRecord
+    status: int
+    head: StatusHead
+
+
+def verify_answered(
+    answer: Answer, *, request: Request, find_key: Callable[[str, MemberCode], bytes]
+) -> list[AnsweredRecord]:
+    """Verify the records of an answer, each by its issuer's signature, and read their status.
+
+    Args:
+        answer: From ``verify_answer``.
+        request: The request that it answers.
+        find_key: Returns the record key (32 bytes) that the registry names for a ``kid`` and member, or raises.
+
+    Returns:
+        The records in the order of the answer.
+
+    Raises:
+        InvalidInput: A record, list or head is malformed.
+        Verification: A signature, digest or path does not hold; ``answered-issuer`` for a record of another member,
+            ``answered-item`` and ``answered-field`` for what was not asked for, ``answered-subject`` for a record about
+            somebody else, ``answered-status`` when a record has no status or a status no record; or what ``find_key``
+            raises.
+    """
+    fields = {item.vct: set(item.fields) for item in request.items}
+    states = {}
+    for proof in answer.status:
+        token, head = _verify_status(proof, find_key)
+        states[encode_status_uri(token.uri)] = token, head
+    answered = []
+    for text in answer.records:
+        record = verify_record(text, find_key)
+        claims = record.claims
+        if claims.iss != answer.iss:
+            raise Verification(
+                "answered-issuer", f"record is by another member: got {claims.iss}, want {answer.iss}"
+            )
+        if claims.vct not in fields:
+            raise Verification("answered-item", "record is of a kind that was not asked for")
+        surplus = record.disclosed.keys() - fields[claims.vct]
+        if surplus:
+            raise Verification(
+                "answered-field", f"record discloses {len(surplus)} fields that were not asked for"
+            )
+        _check_subject(record, request)
+        if claims.status_uri not in states:
+            raise Verification("answered-status", "answer holds no status of a record")
+        token, head = states[claims.status_uri]
+        answered.append(AnsweredRecord(record, token.places.get(claims.status_idx), head))
+    if states.keys() - {one.record.claims.status_uri for one in answered} or len(states) < len(answer.status):
+        raise Verification("answered-status", "answer holds a status list of no record, or one twice")
+    return answered
+
+
+def _verify_status(
+    proof: StatusProof, find_key: Callable[[str, MemberCode], bytes]
+) -> tuple[StatusToken, StatusHead]:
+    token, head = verify_status_token(proof.list, find_key), verify_status_head(proof.head, find_key)
+    if proof.index != token.uri.k:
+        raise Verification(
+            "answered-status",
+            f"answer gives a status list another number: got {proof.index}, want {token.uri.k}",
+        )
+    verify_status_path(head, token, proof.path)
+    return token, head
+
+
+def _check_subject(record: VerifiedRecord, request: Request) -> None:
+    """Refuse a record about somebody else; one that is known by an identifier of another type cannot be compared."""
+    subject = record.disclosed.get(SUBJECT)
+    if (
+        subject is not None
+        and subject["type"] == request.subject.type
+        and subject["id"] != request.subject.id
+    ):
+        raise Verification("answered-subject", "record is about another subject than the one asked about")
