@@ -61,14 +61,15 @@ def export(
     )
 
 
-@app.command(help=say("验证证据文件", "verify evidence files"))
+@app.command(help=say("验证证据文件、分叉证明与回执", "verify evidence files, fork proofs and receipts"))
 def verify(
     places: Annotated[
         list[Path],
         typer.Argument(
             metavar="PLACE...",
             help=say(
-                "证据文件，或存放 *.evidence.json 的文件夹", "evidence files, or folders of *.evidence.json"
+                "*.evidence.json、*.fork.json、*.receipt.json 文件，或存放它们的文件夹",
+                "files *.evidence.json, *.fork.json or *.receipt.json, or folders of them",
             ),
         ),
     ],
@@ -79,5 +80,5 @@ def verify(
         bool, typer.Option("--brief", help=say("每个文件只输出一行", "one line a file"))
     ] = False,
 ) -> None:
-    """Verify evidence files under a policy; needs no node and no store."""
+    """Verify evidence files, fork proofs and receipts under a policy; needs no node and no store."""
     raise SystemExit(verify_files(Wanted(places, policy, as_json, brief)))

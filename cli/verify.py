@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verify evidence files under a policy: what ``ironcage evidence verify`` does, without the rest of the command line.
+"""Verify evidence files, fork proofs and receipts under a policy: ``ironcage evidence verify`` by itself.
 
 Whoever verifies a thousand files in a loop pays the start of the program a thousand times. Therefore ``cli.main``
 comes here before it loads Typer, for command lines that :func:`parse_plain` understands; all others, those with a
@@ -8,7 +8,7 @@ mistake in them among them, go the usual way and get the usual help. Many files 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 
     from node.evidence.chain import ChainReader
     from node.evidence.policy import Policy
+    from node.evidence.promises import ReceiptChain
     from node.evidence.report import Language, Report
+    from node.evidence.ruling import Ruling
 
-SUFFIX: Final = ".evidence.json"
+FORK_SUFFIX: Final = ".fork.json"
+RECEIPT_SUFFIXES: Final = (".receipt.json", ".receipt")
+SUFFIXES: Final = (".evidence.json", FORK_SUFFIX, *RECEIPT_SUFFIXES)
+"""What files are named that a folder is searched for; by its name a file is taken for a fork proof or a receipt."""
+
 _WRONG: Final = 2
 _MANY: Final = 64
 """From so many files on it pays to start other processes."""
@@ -93,44 +99,68 @@ def verify_files(wanted: Wanted) -> int:
 class Verifier:
     """Verifies one file after another under one policy."""
 
-    def __init__(self, policy: Policy, chain: ChainReader | None, wanted: Wanted) -> None:
-        """Verify under a policy, with the reader of its chain if it names one."""
+    def __init__(self, policy: Policy, wanted: Wanted, stack: ExitStack) -> None:
+        """Verify under a policy; connections to its chain are closed with the stack."""
         self._policy = policy
-        self._chain = chain
         self._wanted = wanted
+        self._stack = stack
+        self._chain: ChainReader | None = None
+        self._promises: ReceiptChain | None = None
 
     def answer(self, file: Path) -> Answer:
         """Verify one file. One that cannot be read has its own answer, and the next has its turn."""
         from node.core.clock import SystemClock
         from node.evidence.format import MAX_EVIDENCE_BYTES
-        from node.evidence.verify import verify_evidence
 
         try:
             # One byte too many is enough for a report that says so.
             data = require_start(file, max_bytes=MAX_EVIDENCE_BYTES + 1)
         except NodeError as error:
             return Answer(describe_error(error, as_json=self._wanted.as_json), _WRONG)
-        report = verify_evidence(
-            data, self._policy, now_seconds=SystemClock().now_seconds(), chain=self._chain
-        )
+        report = self._verify(file.name, data, SystemClock().now_seconds())
         return Answer(_describe(file, report, self._wanted), report.verdict.exit_code)
+
+    def _verify(self, name: str, data: bytes, now_seconds: int) -> Report | Ruling:
+        if name.endswith(FORK_SUFFIX):
+            from node.evidence.forks import verify_fork_file
+
+            return verify_fork_file(data, self._policy, now_seconds=now_seconds)
+        if name.endswith(RECEIPT_SUFFIXES):
+            from node.evidence.receipts import verify_receipt_file
+
+            promises = self._ask_about_promises()
+            return verify_receipt_file(data, self._policy, now_seconds=now_seconds, chain=promises)
+        from node.evidence.verify import verify_evidence
+
+        return verify_evidence(data, self._policy, now_seconds=now_seconds, chain=self._ask())
+
+    def _ask(self) -> ChainReader | None:
+        """Connect to the chain that the policy names, if it names one, when it is first asked."""
+        rpc = self._policy.chain.rpc
+        if rpc is not None and self._chain is None:
+            from node.chain.reader import RpcChainReader
+
+            self._chain = self._stack.enter_context(RpcChainReader(rpc))
+        return self._chain
+
+    def _ask_about_promises(self) -> ReceiptChain | None:
+        rpc = self._policy.chain.rpc
+        if rpc is not None and self._promises is None:
+            from node.chain.promises import RpcReceiptReader
+
+            self._promises = self._stack.enter_context(RpcReceiptReader(rpc))
+        return self._promises
 
 
 @contextmanager
 def open_verifier(policy: Policy, wanted: Wanted) -> Iterator[Verifier]:
-    """Connect to the chain that the policy names, if it names one, and verify."""
-    rpc = policy.chain.rpc
-    if rpc is None:
-        yield Verifier(policy, None, wanted)
-        return
-    from node.chain.reader import RpcChainReader
-
-    with RpcChainReader(rpc) as reader:
-        yield Verifier(policy, reader, wanted)
+    """Verify under a policy until the context ends."""
+    with ExitStack() as stack:
+        yield Verifier(policy, wanted, stack)
 
 
 def _find_files(places: Sequence[Path]) -> Iterator[Path]:
-    """List files as named, and of each folder all evidence files in it and below.
+    """List files as named, and of each folder all evidence files, fork proofs and receipts in it and below.
 
     Raises:
         NotFound: ``file-missing``, a folder without any.
@@ -139,9 +169,10 @@ def _find_files(places: Sequence[Path]) -> Iterator[Path]:
         if not place.is_dir():
             yield place
             continue
-        inside = sorted(path for path in place.rglob("*" + SUFFIX) if path.is_file())
+        inside = sorted(path for path in place.rglob("*") if path.name.endswith(SUFFIXES) and path.is_file())
         if not inside:
-            raise NotFound("file-missing", f"{place}: no file in this folder is named *{SUFFIX}")
+            names = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+            raise NotFound("file-missing", f"{place}: no file in this folder is named {names}")
         yield from inside
 
 
@@ -159,14 +190,16 @@ def _print_answers(answers: Iterable[Answer], wanted: Wanted) -> int:
     return max((code for code, count in counts.items() if count), key=list(counts).index, default=0)
 
 
-def _describe(file: Path, report: Report, wanted: Wanted) -> str:
-    from node.evidence.report import build_report_object
+def _describe(file: Path, report: Report | Ruling, wanted: Wanted) -> str:
+    from node.evidence.report import Report
 
     if wanted.as_json:
-        return encode_json({"file": str(file), **build_report_object(report)}).decode() + "\n"
+        return encode_json({"file": str(file), **report.build_object()}).decode() + "\n"
     language: Language = "zh" if LANGUAGE == "zh" else "en"
     if wanted.brief:
         return f"{file}  {report.render_verdict(language)}\n"
+    if not isinstance(report, Report):
+        return f"{file}\n{report.render(language)}\n"
     labels: dict[str, str] = {}
     if report.record is not None and LANGUAGE == "zh":
         from node.records.catalogue import load_builtin_items

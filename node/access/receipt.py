@@ -115,7 +115,7 @@ def parse_receipt(token: str) -> Receipt:
         InvalidInput: ``jws-…``, ``json-…``, ``base64…`` codes, and ``receipt-log`` for a log that is not an
             access log of iss, ``receipt-anchor-by`` for a time before iat.
     """
-    return _parse(token)[1]
+    return read_receipt(token)[1]
 
 
 def verify_receipt(
@@ -144,7 +144,7 @@ def verify_receipt(
         Verification: ``jws-key``, ``ed25519-signature``, ``receipt-iss``, ``receipt-aud``, ``receipt-log``,
             ``receipt-leaf``, ``receipt-rid``, ``receipt-anchor-by``.
     """
-    jws, receipt = _parse(token)
+    jws, receipt = read_receipt(token)
     verify_jws(jws, public)
     if receipt.iss != iss:
         raise Verification("receipt-iss", f"receipt is by another member: got {receipt.iss}, want {iss}")
@@ -169,7 +169,12 @@ def verify_receipt(
     return receipt
 
 
-def _parse(token: str) -> tuple[Jws, Receipt]:
+def read_receipt(token: str) -> tuple[Jws, Receipt]:
+    """Parse a receipt together with its signature, for one who has still to find the key.
+
+    Raises:
+        InvalidInput: As ``parse_receipt``.
+    """
     jws = parse_jws(token, typ=TYP, max_bytes=MAX_RECEIPT_BYTES)
     claims = check_members(
         jws.payload,

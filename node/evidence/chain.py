@@ -48,6 +48,11 @@ class AskedChain:
         self._reader = reader
         self._head_block = head_block
 
+    @property
+    def final_block(self) -> int:
+        """Number of the newest block that its engine can no longer take back."""
+        return max(0, self._head_block - self._trusted.depth_blocks)
+
     def check_commitment(self, reference: AnchorReference) -> Found[Interval]:
         """Ask whether the contract holds the commitment to exactly this anchor, in a final block.
 

@@ -120,7 +120,7 @@ def parse_evidence(data: bytes) -> Evidence:
     return Evidence(
         record=check_text(members["record"], "record", max_chars=MAX_RECORD_CHARS),
         inclusion=check_text(members["inclusion"], "inclusion", max_chars=MAX_PROOF_CHARS),
-        anchor=_parse_anchor(members["anchor"], "anchor") if "anchor" in members else None,
+        anchor=parse_reference(members["anchor"], "anchor") if "anchor" in members else None,
         status=_parse_status(members["status"]) if "status" in members else None,
         chain_proof=_parse_chain_proof(members["chain_proof"]) if "chain_proof" in members else None,
         certificate=_parse_certificate(members["certificate"]) if "certificate" in members else None,
@@ -131,7 +131,7 @@ def encode_evidence(evidence: Evidence) -> bytes:
     """Encode an evidence file as canonical JSON; absent parts are left out, never null."""
     members: dict[str, Any] = {"v": 1, "record": evidence.record, "inclusion": evidence.inclusion}
     if evidence.anchor is not None:
-        members["anchor"] = _encode_anchor(evidence.anchor)
+        members["anchor"] = encode_reference(evidence.anchor)
     if (status := evidence.status) is not None:
         members["status"] = {
             "list": status.token,
@@ -139,7 +139,7 @@ def encode_evidence(evidence: Evidence) -> bytes:
             "path": [encode_b64(item) for item in status.path],
             "head": status.head,
             "inclusion": status.inclusion,
-            "anchor": _encode_anchor(status.anchor),
+            "anchor": encode_reference(status.anchor),
         }
     if (proof := evidence.chain_proof) is not None:
         members["chain_proof"] = {
@@ -167,7 +167,12 @@ def file_name(leaf: LeafHash) -> str:
     return leaf.hex()[:16] + FILE_SUFFIX
 
 
-def _parse_anchor(value: Any, what: str) -> AnchorReference:
+def parse_reference(value: Any, what: str) -> AnchorReference:
+    """Parse where an anchor is said to stand, a member of this and other files.
+
+    Raises:
+        InvalidInput: ``json-…``, ``hex`` and ``anchor-form`` codes.
+    """
     numbers = ("i", "prev_size", "prev_block", "prev_time", "size", "block", "time")
     members = check_members(value, what, required=("chain_id", "contract", "log_id", "root", "tx", *numbers))
     most = {"time": MAX_TIME, "prev_time": MAX_TIME, "size": _MAX_TREE_SIZE}
@@ -194,7 +199,8 @@ def _parse_anchor(value: Any, what: str) -> AnchorReference:
     )
 
 
-def _encode_anchor(reference: AnchorReference) -> dict[str, Any]:
+def encode_reference(reference: AnchorReference) -> dict[str, Any]:
+    """Build the JSON form of a reference to an anchor."""
     anchor = reference.anchor
     return {
         "chain_id": reference.chain_id,
@@ -222,7 +228,7 @@ def _parse_status(value: Any) -> StatusPart:
         path=_parse_path(members["path"], "status.path"),
         head=check_text(members["head"], "status.head", max_chars=MAX_HEAD_CHARS),
         inclusion=check_text(members["inclusion"], "status.inclusion", max_chars=MAX_PROOF_CHARS),
-        anchor=_parse_anchor(members["anchor"], "status.anchor"),
+        anchor=parse_reference(members["anchor"], "status.anchor"),
     )
 
 

@@ -14,7 +14,7 @@ from node.core.encoding import encode_b64u
 from node.evidence.steps import Outcome, Step, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from node.core.types import EntryIndex, LeafHash, MemberCode, TreeSize
     from node.evidence.policy import Demand, Level
@@ -115,7 +115,11 @@ class Report(NamedTuple):
 
     def encode(self) -> bytes:
         """Encode as canonical JSON whose members are always all there (docs/evidence.md)."""
-        return encode_json(build_report_object(self))
+        return encode_json(self.build_object())
+
+    def build_object(self) -> dict[str, Any]:
+        """Build the JSON form."""
+        return _build_object(self)
 
     def render(self, language: Language, labels: Mapping[str, str] | None = None) -> str:
         """Render for a person.
@@ -138,8 +142,7 @@ def iso_time(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def build_report_object(report: Report) -> dict[str, Any]:
-    """Build the JSON form of a report."""
+def _build_object(report: Report) -> dict[str, Any]:
     demand = report.demand
     return {
         "v": 1,
@@ -158,20 +161,22 @@ def build_report_object(report: Report) -> dict[str, Any]:
         "entry": _entry_object(report.entry),
         "interval": _interval_object(report.interval),
         "status": _status_object(report.status),
-        "steps": [
-            {
-                "n": step.number,
-                "name": step.kind.name,
-                "outcome": step.outcome.value,
-                "advisory": step.kind.advisory,
-                "code": step.code,
-                "zh": step.reason.zh,
-                "en": step.reason.en,
-            }
-            for step in report.steps
-        ],
+        "steps": [build_step_object(step) for step in report.steps],
         "unmet": [words._asdict() for words in report.unmet],
         "notes": [words._asdict() for words in report.notes],
+    }
+
+
+def build_step_object(step: Step) -> dict[str, Any]:
+    """Build the JSON form of a step."""
+    return {
+        "n": step.number,
+        "name": step.kind.name,
+        "outcome": step.outcome.value,
+        "advisory": step.kind.advisory,
+        "code": step.code,
+        "zh": step.reason.zh,
+        "en": step.reason.en,
     }
 
 
@@ -285,17 +290,23 @@ def _render(report: Report, language: Language, labels: Mapping[str, str]) -> st
     lines += [say("  未满足：", "  not met: ") + word(reason) for reason in report.unmet]
     lines += _render_record(report, say, labels)
     lines += _render_times(report, say)
-    lines.append(say("步骤：", "Steps:"))
-    for step in report.steps:
-        advisory = say("（仅提示）", " (advisory)") if step.kind.advisory else ""
-        title = word(step.kind.title)
-        lines.append(
-            f"  {step.number:>2} {word(_OUTCOMES[step.outcome])}{advisory}  {title}"
-            + say("：", ": ")
-            + word(step.reason)
-        )
-    lines += [say("说明：", "Note: ") + word(note) for note in report.notes]
+    lines += render_steps(report.steps, report.notes, language)
     return "\n".join(lines) + "\n"
+
+
+def render_steps(steps: Sequence[Step], notes: Sequence[Words], language: Language) -> list[str]:
+    """Render steps and notes, one a line."""
+
+    def say(zh: str, en: str) -> str:
+        return zh if language == "zh" else en
+
+    lines = [say("步骤：", "Steps:")]
+    for step in steps:
+        advisory = say("（仅提示）", " (advisory)") if step.kind.advisory else ""
+        outcome = say(*_OUTCOMES[step.outcome])
+        title, reason = say(*step.kind.title), say(*step.reason)
+        lines.append(f"  {step.number:>2} {outcome}{advisory}  {title}{say('：', ': ')}{reason}")
+    return lines + [say("说明：", "Note: ") + say(*note) for note in notes]
 
 
 def _describe_verdict(report: Report) -> Words:

@@ -16,7 +16,7 @@ from node.errors import NodeError, Unavailable, Verification
 from node.evidence.policy import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 
@@ -64,8 +64,6 @@ STEPS: Final = (
 )
 """All steps in order; a step's number is its place here, from 1."""
 
-_NUMBER: Final = {kind.name: number for number, kind in enumerate(STEPS, 1)}
-
 
 class Outcome(StrEnum):
     """What became of a step."""
@@ -76,17 +74,13 @@ class Outcome(StrEnum):
 
 
 class Step(NamedTuple):
-    """A step that was carried out or left out, and why it ended as it did."""
+    """A step that was carried out or left out, its number from 1, and why it ended as it did."""
 
+    number: int
     kind: Kind
     outcome: Outcome
     reason: Words
     code: str | None = None
-
-    @property
-    def number(self) -> int:
-        """The step's number, from 1."""
-        return _NUMBER[self.kind.name]
 
 
 class Found(NamedTuple, Generic[T]):
@@ -156,9 +150,14 @@ class Result(Generic[T]):
 
 
 class Steps:
-    """The record of one verification."""
+    """The record of one verification.
 
-    def __init__(self) -> None:
+    Args:
+        kinds: The steps in order; those of an evidence file unless another kind of file is verified.
+    """
+
+    def __init__(self, kinds: Sequence[Kind] = STEPS) -> None:
+        self._kinds = kinds
         self.done: list[Step] = []
         self.retry = False
 
@@ -166,35 +165,34 @@ class Steps:
         """Carry out the next step and record what became of it.
 
         Args:
-            name: The step's name; steps are carried out in the order of ``STEPS``, each once.
+            name: The step's name; steps are carried out in their order, each once.
             body: The check. Our own errors fail the step, ``Unavailable`` and ``NotChecked`` leave it open;
                 anything else is a fault of this program and is not caught.
         """
         number = len(self.done) + 1
-        kind = STEPS[number - 1]
+        kind = self._kinds[number - 1]
         assert kind.name == name, f"step {number} is {kind.name}, not {name}"
         try:
             found = body()
         except NotChecked as open_:
             self.retry = self.retry or open_.retry
-            self.done.append(Step(kind, Outcome.NOT_CHECKED, Words(open_.zh, open_.en), open_.code))
+            self.done.append(Step(number, kind, Outcome.NOT_CHECKED, Words(open_.zh, open_.en), open_.code))
         except Unavailable as error:
             self.retry = True
             reason = Words(
                 f"链没有应答：{title_of(error.code, 'zh')}", f"the chain did not answer: {error.message}"
             )
-            self.done.append(Step(kind, Outcome.NOT_CHECKED, reason, error.code))
+            self.done.append(Step(number, kind, Outcome.NOT_CHECKED, reason, error.code))
         except NodeError as error:
-            self.done.append(Step(kind, Outcome.FAILED, _reason_of(kind, error), error.code))
+            self.done.append(Step(number, kind, Outcome.FAILED, _reason_of(kind, error), error.code))
         else:
-            self.done.append(Step(kind, Outcome.PASSED, Words(found.zh, found.en)))
+            self.done.append(Step(number, kind, Outcome.PASSED, Words(found.zh, found.en)))
             return Result(number, found)
         return Result(number, None)
 
     def passed(self, name: str) -> bool:
         """Tell whether a step was carried out and passed."""
-        number = _NUMBER[name]
-        return len(self.done) >= number and self.done[number - 1].outcome is Outcome.PASSED
+        return any(step.kind.name == name and step.outcome is Outcome.PASSED for step in self.done)
 
     def failures(self) -> list[Step]:
         """List the steps that failed, advisory ones left out."""
@@ -207,7 +205,7 @@ class Steps:
         """
         reached = Level.NONE
         for level in (Level.SIGNED, Level.LOGGED, Level.ANCHORED):
-            if not all(self.passed(kind.name) for kind in STEPS if kind.level is level):
+            if not all(self.passed(kind.name) for kind in self._kinds if kind.level is level):
                 break
             reached = level
         return reached
