@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lay the events of one request side by side: ask and receive on one log, grant or deny on the other (docs/audit.md).
+
+What is missing is only named once it is certain that it would be there: after the event that demands it, the log that
+lacks it has two later heartbeats. Its entries are in the order in which they were logged, so what was logged before those
+heartbeats was read. A node that was down says nothing meanwhile, and has two heartbeats only after it came back.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from node.cage.findings import Place
+from node.cage.opened import AGREED, MARK_BYTES, NO_MARK
+from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, RULE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from node.cage.findings import Findings
+    from node.cage.rows import Row
+    from node.cage.walk import AuditedLog
+
+SETTLE_MS: Final = 900_000
+"""A request is valid for five minutes, and either side's clock may be wrong by as much."""
+
+_ASK, _GRANT, _DENY, _RECEIVE, _SEALED, _BULK = range(len(KINDS))
+_NO_MARKS: Final = NO_MARK * len(AGREED)
+_HEARTBEATS: Final = 2
+
+
+class Pairing:
+    """Judges requests one after the other.
+
+    ``lost`` counts, from one member to another, receipts that may not have arrived because a message did not; to the
+    member "" those that may have been for anybody.
+
+    Args:
+        logs: The logs of the audit by their numbers, walked.
+        members: Number of each member, by USCC.
+        findings: Where findings go.
+        complete: Whether the audit has the logs of every member there is, so that a side that is nowhere is missing.
+        settled: Whether everything counts as settled: for the few events of a finding's own file.
+    """
+
+    def __init__(
+        self,
+        logs: Sequence[AuditedLog],
+        members: dict[str, int],
+        findings: Findings,
+        *,
+        complete: bool,
+        settled: bool = False,
+    ) -> None:
+        self._logs = logs
+        self._findings = findings
+        self._complete = complete
+        self._settled = settled
+        self._member_of = [members[log.member] for log in logs]
+        self._names = {number: code for code, number in members.items()}
+        self.lost: Counter[tuple[str, str]] = Counter()
+        self._beats: dict[int, list[int]] = {number: [] for number in members.values()}
+        for log in logs:
+            self._beats[members[log.member]].extend(log.beats)
+        for beats in self._beats.values():
+            beats.sort()
+
+    def judge(self, rows: Sequence[Row]) -> None:
+        """Judge all events of one request id."""
+        if len(rows) == 3 and self._fits(rows):  # noqa: PLR2004 - ask, answer, receive
+            return
+        asks = [row for row in rows if row.kind == _ASK]
+        answers = [row for row in rows if row.kind in (_GRANT, _DENY)]
+        receives = [row for row in rows if row.kind == _RECEIVE]
+        others = [row for row in rows if row.kind in (_SEALED, _BULK)]
+        if others:
+            self._judge_others(others)
+        if asks or answers or receives:
+            asks, answers, receives = (self._once(kind) for kind in (asks, answers, receives))
+            answers = self._judge_reuse(asks, answers, receives)
+            self._judge_presence(asks, answers, receives)
+            self._judge_agreement(asks, answers, receives)
+
+    def _fits(self, rows: Sequence[Row]) -> bool:
+        """Tell quickly of the honest request that nothing is wrong with it; False decides nothing."""
+        by_kind = sorted(rows, key=lambda row: row.kind)
+        ask, answer, receive = by_kind
+        asker, provider = self._member_of[ask.log], self._member_of[answer.log]
+        return (
+            ask.kind == _ASK
+            and answer.kind in (_GRANT, _DENY)
+            and receive.kind == _RECEIVE
+            and ask.log == receive.log
+            and asker != provider
+            and answer.req == receive.req
+            and ask.peer == provider
+            and answer.peer == asker
+            and receive.peer == provider
+            and ask.marks == answer.marks
+            and receive.marks in (_NO_MARKS, ask.marks)
+            and receive.released == answer.released
+            and (receive.released != NO_MARK or receive.flags & RULE != 0)
+            and not (answer.end and answer.end < ask.start)
+            and not (receive.end and receive.end < answer.start)
+        )
+
+    # ---- how often
+
+    def _once(self, rows: list[Row]) -> list[Row]:
+        """Keep one event of each (member, request); what stands in one log twice is a finding."""
+        kept: dict[tuple[int, bytes], Row] = {}
+        for (log, _), count in Counter((row.log, row.req) for row in rows).items():
+            if count > 1:
+                same = [row for row in rows if row.log == log]
+                self._add("event-twice", log, same, kind=KINDS[same[0].kind], count=count)
+        for row in rows:
+            # A successor logs again what its predecessor had promised.
+            kept.setdefault((self._member_of[row.log], row.req), row)
+        return list(kept.values())
+
+    def _judge_reuse(self, asks: list[Row], answers: list[Row], receives: list[Row]) -> list[Row]:
+        """Name a request id that stands for several requests; give the answers to the one that was asked."""
+        askers = {self._member_of[row.log] for row in (*asks, *receives)}
+        providers = {self._member_of[row.log] for row in answers}
+        requests = {row.req for row in answers}
+        wanted = {row.req for row in receives}
+        if max(len(askers), len(providers), len(requests)) > 1:
+            first = (asks or receives or answers)[0]
+            self._add("rid-reused", first.log, [*asks, *answers, *receives])
+        matching = [row for row in answers if row.req in wanted]
+        return matching or answers
+
+    # ---- what is missing
+
+    def _judge_presence(self, asks: list[Row], answers: list[Row], receives: list[Row]) -> None:
+        if not asks:
+            self._judge_unasked(answers, receives)
+        elif not receives:
+            first, asker = asks[0], self._member_of[asks[0].log]
+            if self._is_settled(asker, max(row.t_ms for row in (*asks, *answers))):
+                self._add("receive-missing", first.log, [*asks, *answers], member=asker)
+            else:
+                self._remark("not-settled", first)
+        if not answers:
+            self._judge_unanswered(asks, receives)
+
+    def _judge_unasked(self, answers: list[Row], receives: list[Row]) -> None:
+        first = (receives or answers)[0]
+        asker = self._member_of[receives[0].log] if receives else answers[0].peer
+        if asker >= ELSEWHERE:
+            if asker == NOT_OPENED and self._complete:
+                self._add("ask-missing", first.log, answers, member=None)
+            else:
+                self._remark("other-side-elsewhere" if asker == ELSEWHERE else "other-side-unknown", first)
+        elif self._is_settled(asker, first.t_ms):
+            self._add("ask-missing", first.log, [*answers, *receives], member=asker)
+        else:
+            self._remark("not-settled", first)
+
+    def _judge_unanswered(self, asks: list[Row], receives: list[Row]) -> None:
+        rows = [*asks, *receives]
+        first, provider = rows[0], min(row.peer for row in rows)
+        # The receipts of the ask and of its end may never have come to the provider.
+        self.lost[self._logs[first.log].member, self._names.get(provider, "")] += 2
+        answered = [row for row in receives if row.released != NO_MARK or row.flags & RULE]
+        if provider >= ELSEWHERE and not (provider == NOT_OPENED and self._complete):
+            self._remark("other-side-elsewhere" if provider == ELSEWHERE else "other-side-unknown", first)
+        elif not answered:
+            if receives:
+                self._remark("not-answered", first)
+        elif provider == NOT_OPENED:
+            self._add("answer-missing", first.log, rows, member=None)
+        elif self._is_settled(provider, first.t_ms):
+            self._add("answer-missing", first.log, rows, member=provider)
+        else:
+            self._remark("not-settled", first)
+
+    def _judge_others(self, rows: list[Row]) -> None:
+        """A sealed or bulk event has its part in two logs, where it names a member of the audit."""
+        sides = {self._member_of[row.log] for row in rows}
+        first = rows[0]
+        if len(sides) > 1 or first.peer == NOT_OPENED:
+            return  # not opened, or without another side: a bulk look of the department's own
+        if first.peer == ELSEWHERE:
+            self._remark("other-side-elsewhere", first)
+        elif self._is_settled(first.peer, first.t_ms):
+            self._add("part-missing", first.log, rows, member=first.peer, kind=KINDS[first.kind])
+
+    # ---- what differs
+
+    def _judge_agreement(self, asks: list[Row], answers: list[Row], receives: list[Row]) -> None:
+        for ask in asks[:1]:
+            for other in (*answers, *receives):
+                self._compare_terms(ask, other)
+        for answer in answers[:1]:
+            for ask in asks[:1]:
+                self._compare_peers(ask, answer)
+                self._compare_order(ask, answer)
+            for receive in receives[:1]:
+                self._compare_received(answer, receive)
+            if not any(row.released != NO_MARK or row.flags & RULE for row in receives):
+                asker = next((self._member_of[row.log] for row in (*receives, *asks)), answer.peer)
+                self.lost[self._logs[answer.log].member, self._names.get(asker, "")] += 1
+
+    def _compare_terms(self, ask: Row, other: Row) -> None:
+        names = [
+            name
+            for place, name in enumerate(AGREED)
+            if NO_MARK != _mark(ask, place) != _mark(other, place) != NO_MARK
+        ]
+        if names:
+            self._add("terms-differ", other.log, [other, ask], names=", ".join(names))
+
+    def _compare_peers(self, ask: Row, answer: Row) -> None:
+        for one, other in ((ask, answer), (answer, ask)):
+            if one.peer not in (NOT_OPENED, self._member_of[other.log]):
+                self._add("peer-differs", one.log, [one, other])
+
+    def _compare_order(self, earlier: Row, later: Row) -> None:
+        """What was logged in an interval that ends before another begins was logged before it."""
+        if later.end and later.end < earlier.start:
+            self._add(
+                "order-differs",
+                earlier.log,
+                [earlier, later],
+                earlier=KINDS[earlier.kind],
+                later=KINDS[later.kind],
+            )
+
+    def _compare_received(self, answer: Row, receive: Row) -> None:
+        if answer.req != receive.req:
+            self._add("request-differs", receive.log, [receive, answer])
+        if NO_MARK != receive.released != answer.released and answer.flags & OPENED:
+            self._add("released-differs", answer.log, [answer, receive])
+        self._compare_order(answer, receive)
+
+    # ---- saying so
+
+    def _is_settled(self, member: int, t_ms: int) -> bool:
+        if self._settled:
+            return True
+        beats = self._beats[member]
+        return len(beats) - bisect_right(beats, t_ms + SETTLE_MS) >= _HEARTBEATS
+
+    def _remark(self, code: str, row: Row) -> None:
+        self._findings.remark(code, self._logs[row.log].origin)
+
+    def _add(
+        self, code: str, log: int, rows: Sequence[Row], *, member: int | None = -1, **values: int | str
+    ) -> None:
+        """Add a finding in a log; ``member`` is whose log lacks something, by default that log's own."""
+        named = self._logs[log].member if member == -1 else None if member is None else self._names[member]
+        places = [Place(row.log, row.place) for row in rows]
+        self._findings.add(code, named, self._logs[log].origin, places, values=values)
+
+
+def _mark(row: Row, place: int) -> bytes:
+    return row.marks[place * MARK_BYTES : (place + 1) * MARK_BYTES]

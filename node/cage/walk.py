@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Walk through one access log from its first entry to its newest checkpoint, and look at each entry once.
+
+    1. leaf hashes, and with them the tree: only its right edge is held
+    2. at the size of every anchor and of every checkpoint: is the root of the entries the one that was promised?
+    3. each entry: its form, its time against the chain's, its openings against its digests
+    4. each interval between two anchors: a heartbeat, counters that do not go back, a size that is padded
+    5. events with another side go on to be paired (node.cage.pairing)
+
+What the node gives is untrusted until an anchored root covers it; a log whose entries have another root than the
+chain is walked to its end all the same, for what its checkpoint signs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from node.access.event import Heartbeat
+from node.cage.findings import Place
+from node.cage.lines import EXCHANGED, Line, parse_line
+from node.cage.opened import NOTHING, read_openings
+from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, RULE, pack_row
+from node.core.types import LeafHash
+from node.errors import InvalidInput, Verification
+from node.log.interval import CLAIM_TOLERANCE_SECONDS
+from node.log.merkle import HASH_BYTES
+from node.log.succession import parse_succession
+from node.log.tree import TILE_BYTES, TreeWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from node.cage.findings import Findings
+    from node.cage.opened import Opened
+    from node.cage.rows import Buckets, Scratch
+    from node.log.anchor import Anchor
+    from node.log.checkpoint import Checkpoint
+    from node.log.interval import Interval
+
+STEP: Final = 16
+"""Access logs are padded to a multiple of this at each anchor (protocol section 6)."""
+
+_RELEASES: Final = frozenset({"grant", "read", "export"})
+_KIND: Final = {kind: number for number, kind in enumerate(KINDS)}
+_MS: Final = 1_000
+_FAR: Final = 1 << 60
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The numbers that the network agreed on, and the moment of the audit.
+
+    Attributes:
+        period_seconds: Between two anchors.
+        anchor_limit_seconds: Age of the last anchor past which nothing is released.
+        now_seconds: Time of the chain's newest block.
+    """
+
+    period_seconds: int = 300
+    anchor_limit_seconds: int = 4 * 3600
+    now_seconds: int = 0
+
+
+@dataclass(slots=True)
+class Promise:
+    """A receipt's claim: leaf at an index. ``number`` names the receipt."""
+
+    index: int
+    leaf: bytes
+    number: int
+
+
+class Tiles:
+    """The tree of a log that is being walked, as a ``TileReader``: leaf hashes outside memory, the rest inside."""
+
+    def __init__(self, scratch: Scratch, name: str) -> None:
+        self._scratch = scratch
+        self._name = name
+        self._writer = TreeWriter()
+        self._upper: dict[tuple[int, int], bytes] = {}
+
+    def extend(self, leaves: bytes) -> None:
+        """Append leaf hashes back to back."""
+        self._scratch.append(self._name, leaves)
+        for write in self._writer.extend(leaves):
+            if write.level:
+                self._upper[write.level, write.index] = write.data
+
+    def root(self) -> bytes:
+        """Give the root of all that was appended."""
+        return self._writer.root()
+
+    def read_tile(self, level: int, index: int) -> bytes:
+        """Read a tile."""
+        if level:
+            return self._upper.get((level, index), b"")
+        return self._scratch.read(self._name, index * TILE_BYTES, TILE_BYTES)
+
+    def leaf(self, index: int) -> LeafHash:
+        """Read one leaf hash."""
+        return LeafHash(self._scratch.read(self._name, index * HASH_BYTES, HASH_BYTES))
+
+
+@dataclass(slots=True)
+class AuditedLog:
+    """A log in the audit, and what the walk found out about it.
+
+    Attributes:
+        number: In this audit.
+        member: USCC of its owner.
+        origin: Its name.
+        n: 0, or how many logs it succeeded.
+        is_open: False for one that has a successor.
+        anchors: From the chain, oldest first, each following the one before.
+        tiles: Its tree.
+        size: Entries walked so far.
+        events: Of them events.
+        beats: Claimed times of its heartbeats, milliseconds, in their order.
+        broken: Size of the first anchor whose root is another; None while all agree.
+        partial: Why the walk ended early, None when it did not.
+    """
+
+    number: int
+    member: str
+    origin: str
+    n: int
+    is_open: bool
+    anchors: Sequence[Anchor]
+    tiles: Tiles
+    size: int = 0
+    events: int = 0
+    beats: array[int] = field(default_factory=lambda: array("q"))
+    broken: int | None = None
+    partial: str | None = None
+
+    @property
+    def anchored(self) -> int:
+        """Entries under the last anchor."""
+        return self.anchors[-1].size if self.anchors else 0
+
+    def find_cover(self, index: int) -> Anchor | None:
+        """Find the first anchor over an entry, by halving."""
+        low, high = 0, len(self.anchors)
+        while low < high:
+            middle = (low + high) // 2
+            if self.anchors[middle].size <= index:
+                low = middle + 1
+            else:
+                high = middle
+        return self.anchors[low] if low < len(self.anchors) else None
+
+
+class Walk:
+    """Walks one log.
+
+    Args:
+        log: The log.
+        signed: Checkpoints of it whose signatures hold; the largest says how far it goes.
+        promises: What receipts say of it, by ascending index.
+        members: Number of each member in the audit, by USCC.
+        rules: Of the network.
+        buckets: Where events go to be paired.
+        findings: Where findings go.
+    """
+
+    def __init__(
+        self,
+        log: AuditedLog,
+        signed: Sequence[Checkpoint],
+        promises: Iterator[Promise],
+        members: Mapping[str, int],
+        rules: Rules,
+        buckets: Buckets,
+        findings: Findings,
+    ) -> None:
+        self._log = log
+        self._members = members
+        self._rules = rules
+        self._buckets = buckets
+        self._findings = findings
+        self._promises = promises
+        self._promise = next(promises, None)
+        self._signed = sorted(signed, key=lambda checkpoint: checkpoint.size)
+        self._next_signed = 0
+        self._next_anchor = 0
+        self._beats_in_interval = 0
+        self._unwraps: int | None = None
+        self.broken_promises: list[Promise] = []
+        self.differing: list[Checkpoint] = []
+        self._enter_interval()
+
+    def take(self, entries: Sequence[bytes], openings: Sequence[Sequence[str]] | None) -> None:
+        """Take the next entries of the log.
+
+        Args:
+            entries: Their bytes, untrusted.
+            openings: Of each entry what was opened, nothing for none; None when none were asked for.
+        """
+        log = self._log
+        start = 0
+        while start < len(entries):
+            stop = min(len(entries), start + self._next_stop() - log.size)
+            part = entries[start:stop]
+            leaves = b"".join([sha256(b"\x00" + entry).digest() for entry in part])
+            log.tiles.extend(leaves)
+            self._check_promises(leaves)
+            self._take_part(part, None if openings is None else openings[start:stop])
+            log.size += len(part)
+            start = stop
+            self._check_roots()
+
+    def take_alone(self, index: int, entry: bytes, opened: Sequence[str], interval: Interval | None) -> None:
+        """Take one entry out of its order, for the few of a finding's file; the tree stays as it is."""
+        if interval is not None:
+            self._set_interval(interval.start_time, interval.end_time)
+        self._take_part([entry], [opened])
+        self._log.size = index + 1
+
+    def finish(self) -> None:
+        """Look at what only shows at the end."""
+        log, rules = self._log, self._rules
+        if log.anchors and log.is_open:
+            last = log.anchors[-1]
+            self._check_silence(last.i, rules.now_seconds - last.time)
+        if log.partial is None and log.size < log.anchored:
+            self._add("entries-withheld", size=log.anchored, given=log.size)
+        self._findings.remark("not-anchored", log.origin, max(0, log.size - log.anchored))
+        while self._promise is not None:
+            self.broken_promises.append(self._promise)
+            self._promise = next(self._promises, None)
+
+    # ---- tree
+
+    def _next_stop(self) -> int:
+        anchors, signed = self._log.anchors, self._signed
+        stops = [_FAR]
+        if self._next_anchor < len(anchors):
+            stops.append(anchors[self._next_anchor].size)
+        if self._next_signed < len(signed):
+            stops.append(signed[self._next_signed].size)
+        # What was promised for size 0 or twice for one size is behind us at once.
+        return max(min(stops), self._log.size + 1)
+
+    def _check_roots(self) -> None:
+        log = self._log
+        while self._next_signed < len(self._signed) and self._signed[self._next_signed].size <= log.size:
+            checkpoint = self._signed[self._next_signed]
+            self._next_signed += 1
+            if checkpoint.size == log.size and checkpoint.root != log.tiles.root():
+                self.differing.append(checkpoint)
+        while self._next_anchor < len(log.anchors) and log.anchors[self._next_anchor].size <= log.size:
+            anchor = log.anchors[self._next_anchor]
+            self._next_anchor += 1
+            self._leave_interval(anchor)
+            self._enter_interval()
+
+    def _leave_interval(self, anchor: Anchor) -> None:
+        log = self._log
+        if log.broken is None and anchor.root != log.tiles.root():
+            log.broken = anchor.size
+            self._add("root-differs", size=anchor.size)
+        if not self._beats_in_interval:
+            self._add("heartbeat-missing", i=anchor.i)
+        if anchor.size % STEP:
+            self._add("size-unpadded", i=anchor.i, size=anchor.size)
+        self._check_silence(anchor.i - 1, anchor.time - anchor.prev_time)
+        self._beats_in_interval = 0
+
+    def _enter_interval(self) -> None:
+        """Set what the entries up to the next anchor are measured by."""
+        anchors, at = self._log.anchors, self._next_anchor
+        if at < len(anchors):
+            self._set_interval(anchors[at].prev_time, anchors[at].time)
+        else:
+            self._set_interval(anchors[-1].time if anchors else 0, 0)
+
+    def _set_interval(self, start: int, end: int) -> None:
+        self._start, self._end = start, end
+        # A claim is compared in whole seconds, as node.log.interval does.
+        self._earliest_ms = (self._start - CLAIM_TOLERANCE_SECONDS + 1) * _MS
+        self._latest_ms = (self._end + CLAIM_TOLERANCE_SECONDS + 1) * _MS - 1 if self._end else _FAR
+        if self._log.n and self._next_anchor == 0:
+            # What the log before had promised is logged again, with its own times.
+            self._earliest_ms = 0
+        self._limit_ms = (self._start + self._rules.anchor_limit_seconds + CLAIM_TOLERANCE_SECONDS) * _MS
+
+    def _check_silence(self, i: int, seconds: int) -> None:
+        if seconds > self._rules.anchor_limit_seconds:
+            self._add("unanchored", i=i, seconds=seconds)
+        elif seconds > 2 * self._rules.period_seconds:
+            self._add("node-silent", i=i, seconds=seconds)
+
+    def _check_promises(self, leaves: bytes) -> None:
+        log, promise = self._log, self._promise
+        while promise is not None and promise.index < log.size + len(leaves) // HASH_BYTES:
+            at = (promise.index - log.size) * HASH_BYTES
+            if at < 0 or leaves[at : at + HASH_BYTES] != promise.leaf:
+                self.broken_promises.append(promise)
+            promise = next(self._promises, None)
+        self._promise = promise
+
+    # ---- entries
+
+    def _take_part(self, entries: Sequence[bytes], openings: Sequence[Sequence[str]] | None) -> None:
+        index = self._log.size - 1
+        for entry in entries:
+            index += 1
+            try:
+                line = parse_line(entry)
+            except InvalidInput as error:
+                self._take_other(index, entry, error)
+                continue
+            if type(line) is Line:
+                self._take_event(index, line, None if openings is None else openings[index - self._log.size])
+            elif isinstance(line, Heartbeat):
+                self._take_heartbeat(index, line)
+
+    def _take_event(self, index: int, line: Line, texts: Sequence[str] | None) -> None:
+        log, kind, t_ms = self._log, line.kind, line.t_ms
+        log.events += 1
+        opened = NOTHING
+        if texts:
+            try:
+                opened = read_openings(line.digests, texts)
+            except (InvalidInput, Verification) as error:
+                self._add("opening-differs", index, error=error.code)
+        if not self._earliest_ms <= t_ms <= self._latest_ms:
+            self._note_time(index, t_ms)
+        if kind in _RELEASES and t_ms > self._limit_ms and self._start:
+            self._add("logged-past-limit", index, kind=kind)
+        if opened.attested is False:
+            self._findings.remark("not-attested", log.origin)
+        if line.open_by is not None and line.open_by < self._rules.now_seconds and not opened.complete:
+            self._add("sealed-unopened", index)
+        if kind in EXCHANGED:
+            if not texts:
+                self._findings.remark("not-opened", log.origin)
+            self._buckets.add(line.rid, self._pack(index, line, opened))
+
+    def _pack(self, index: int, line: Line, opened: Opened) -> bytes:
+        peer = NOT_OPENED
+        if opened.peer:
+            peer = self._members.get(opened.peer, ELSEWHERE)
+        return pack_row(
+            line.rid,
+            line.req,
+            self._log.number,
+            _KIND[line.kind],
+            (OPENED if opened is not NOTHING else 0) | (RULE if opened.rule else 0),
+            index,
+            line.t_ms,
+            peer,
+            b"".join(opened.marks),
+            opened.released,
+            self._start,
+            self._end,
+        )
+
+    def _take_heartbeat(self, index: int, beat: Heartbeat) -> None:
+        self._beats_in_interval += 1
+        self._log.beats.append(beat.t_ms)
+        if not self._earliest_ms <= beat.t_ms <= self._latest_ms:
+            self._note_time(index, beat.t_ms)
+        if self._unwraps is not None and (beat.unwraps is None or beat.unwraps < self._unwraps):
+            after = "null" if beat.unwraps is None else beat.unwraps
+            self._add("counter-back", index, before=self._unwraps, after=after)
+        self._unwraps = beat.unwraps
+
+    def _take_other(self, index: int, entry: bytes, error: InvalidInput) -> None:
+        """Take an entry that is none of the access log's own: the first of a successor may be its succession."""
+        if index == 0 and self._log.n:
+            try:
+                succession = parse_succession(entry)
+            except InvalidInput as other:
+                error = other
+            else:
+                if succession.planned:
+                    self._findings.remark("succession-planned", self._log.origin)
+                else:
+                    self._add("succession-unplanned", index, reason=succession.reason)
+                return
+        self._add("entry-malformed", index, error=error.code)
+
+    def _note_time(self, index: int, t_ms: int) -> None:
+        outside = max(self._earliest_ms - t_ms, t_ms - self._latest_ms)
+        self._add("time-outside", index, seconds=-(-outside // _MS))
+
+    def _add(self, code: str, index: int | None = None, **values: int | str) -> None:
+        places = () if index is None else (Place(self._log.number, index),)
+        self._findings.add(code, self._log.member, self._log.origin, places, values=values)
