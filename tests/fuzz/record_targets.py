@@ -14,6 +14,7 @@ from node.core.canonical import encode_json, parse_json
 from node.core.encoding import parse_b64u
 from node.core.ids import check_uuid7
 from node.crypto.jws import sign_jws
+from node.crypto.token import parse_token
 from node.errors import InvalidInput
 from node.records.catalogue import load_item
 from node.records.chunks import PlainLines, encode_chunk, parse_chunk
@@ -36,7 +37,6 @@ from node.records.status import (
     verify_status_head,
     verify_status_token,
 )
-from node.crypto.token import parse_token
 from tests.fuzz.case import ONE, Target, as_text
 from tests.support import sdjwt
 from tests.support.records import (

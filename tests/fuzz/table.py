@@ -8,13 +8,22 @@ from tests.fuzz import (
     core_targets,
     edge_targets,
     evidence_targets,
+    exchange_targets,
     log_targets,
     record_targets,
 )
 
 _TARGETS = [
     target
-    for module in (core_targets, log_targets, record_targets, evidence_targets, chain_targets, edge_targets)
+    for module in (
+        core_targets,
+        log_targets,
+        record_targets,
+        evidence_targets,
+        exchange_targets,
+        chain_targets,
+        edge_targets,
+    )
     for target in module.TARGETS
 ]
 TARGETS = {target.name: target for target in _TARGETS}

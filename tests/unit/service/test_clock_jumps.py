@@ -5,11 +5,11 @@ import pytest
 
 from node.access.event import Heartbeat, parse_entry
 from node.crypto.note import parse_vkey
+from node.crypto.token import parse_token
 from node.errors import Fatal, Unavailable
 from node.log.checkpoint import verify_checkpoint
 from node.ports import Role
 from node.records.status import STATUS_HEAD_TYP
-from node.crypto.token import parse_token
 from node.service import layout
 from node.service.layout import LogKind
 from tests.support.chain import SimulatedChain
