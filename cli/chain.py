@@ -204,6 +204,7 @@ def list_members(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False
         network = load_network(settings)
         with open_chain(settings, network) as chain:
             found = chain.members()
+            endpoints = {m.code: chain.endpoint(m.code) for m in found}
     names = {member.code: member.name for member in network.members}
     rows: list[dict[str, Any]] = [
         {
@@ -213,6 +214,8 @@ def list_members(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False
             "roles": [str(role.name).lower() for role in m.roles],
             "governing": m.governing,
             "operator": m.operator,
+            "address": None if (endpoint := endpoints[m.code]) is None else endpoint.url,
+            "tls_key": None if endpoint is None or endpoint.tls_key is None else endpoint.tls_key.hex(),
         }
         for m in found
     ]
@@ -225,11 +228,19 @@ def list_members(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False
         say("状态", "status"),
         say("角色", "roles"),
         say("表决", "votes"),
+        say("地址", "address"),
     )
     print_table(
         columns,
         [
-            (r["code"], r["name"], r["status"], ",".join(r["roles"]), "✓" if r["governing"] else "")
+            (
+                r["code"],
+                r["name"],
+                r["status"],
+                ",".join(r["roles"]),
+                "✓" if r["governing"] else "",
+                r["address"] or "",
+            )
             for r in rows
         ],
     )

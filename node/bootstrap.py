@@ -28,12 +28,13 @@ from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
 from node.core.types import MemberCode
 from node.crypto.ed25519 import Ed25519Signer
-from node.errors import InvalidInput, NotFound
+from node.errors import Conflict, InvalidInput, NotFound
 from node.readers.opening import open_table
 from node.readers.table import Limits
 from node.records.catalogue import load_builtin_items, load_item
 from node.records.headers import find_header
 from node.service.assembly import Keys, Ports, assemble, log_numbers, open_logs
+from node.service.endpoint import build_endpoint
 from node.service.fsck.checker import Checker
 from node.service.fsck.seals import SealCheck
 from node.service.keycheck import KeyChecks, build_key_check, check_own_keys
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from node.config import Settings
     from node.core.clock import Clock
     from node.crypto.secp256k1 import OperatorKey
-    from node.ports import Rows
+    from node.ports import Endpoint, Rows
     from node.records.catalogue import CatalogueItem
     from node.service.fsck.findings import Finding
     from node.service.jobs import Job
@@ -392,7 +393,26 @@ def _identity(settings: Settings, network: Network, keys: NodeKeys) -> Identity:
         contract=encode_hex(network.anchor_log),
         operator=keys.operator.address,
         anchor_limit_seconds=network.anchor_limit_seconds,
+        endpoint=_endpoint(settings, network),
     )
+
+
+def _endpoint(settings: Settings, network: Network) -> Endpoint | None:
+    if not settings.public_url:
+        return None
+    if network.document_registry is None:
+        raise Conflict(
+            "contracts-older",
+            "public_url is set, but this network was deployed by an older release, whose contracts keep no addresses of nodes",
+        )
+    file = settings.public_certificate or settings.tls_certificate
+    certificate = None
+    if file is not None:
+        try:
+            certificate = settings.path(file).read_bytes()
+        except OSError as error:
+            raise InvalidInput("public-certificate", f"{file}: it cannot be read: {error.strerror}") from None
+    return build_endpoint(settings.public_url, certificate)
 
 
 def _service_keys(keys: NodeKeys) -> Keys:

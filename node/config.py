@@ -81,6 +81,18 @@ class Settings(BaseSettings):
     idle_timeout_seconds: float = Field(
         10.0, ge=0.1, le=600, description="Longest wait for the next request on an open connection."
     )
+    public_url: str = Field(
+        "",
+        max_length=255,
+        description="Where the other members' nodes reach this one: `https://host[:port]`, or `http://127.0.0.1:port` for nodes "
+        "on one machine. Written to the chain at the next start, with the key of the certificate; empty leaves the chain "
+        "as it is. Whoever changes it can keep questions from arriving, not read them: they are sealed.",
+    )
+    public_certificate: Path | None = Field(
+        None,
+        description="PEM file with the certificate that is shown at `public_url`, where a proxy speaks TLS; by default "
+        "`tls_certificate`. Others talk to whoever holds its key and to nobody else.",
+    )
     network_file: Path = Field(
         Path("network.json"),
         description="The consortium's network file: domain, chain, contracts. Whoever changes it can point the node "

@@ -250,6 +250,7 @@ def _wire(
             _registrations(keys),
             log_ids,
             {log: reader.number for log, reader in readers.items()},
+            identity.endpoint,
         ),
         chain=ports.chain,
         heads=ports.heads,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take a node's place on the chain: register the keys that it signs with and open its two logs.
+"""Take a node's place on the chain: register the keys that it signs with, open its two logs, say where it is reached.
 
 Done once, by the member's own operator key; every step looks first at what the chain has, so it may be cut off and
 repeated. A new record or node key follows the one before it. A log's keys never change: others on the chain are those
-of another node of this member, and a person has to look.
+of another node of this member, and a person has to look. Where the node is reached is compared at every start.
 
 A first log that is open on the chain though this store neither had it opened nor knows an anchor of it was opened in another
 life of this node, which may have promised entries in it: the store is read-only. Its head file, made at the start of an
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from node.core.types import LogId, MemberCode
-    from node.ports import AnchorChain, SignedTransaction
+    from node.ports import AnchorChain, Endpoint, SignedTransaction
     from node.service.sending import Sender
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
@@ -45,6 +45,7 @@ class Joiner:
         keys: The keys that the node signs with.
         log_ids: Its two logs.
         numbers: Succession number of each log.
+        endpoint: Where others are to reach the node; None leaves what the chain says as it is.
     """
 
     chain: AnchorChain
@@ -54,6 +55,7 @@ class Joiner:
     keys: Sequence[KeyRegistration]
     log_ids: Mapping[LogKind, LogId]
     numbers: Mapping[LogKind, int]
+    endpoint: Endpoint | None = None
 
     def join(self, *, sleep: Callable[[float], None], timeout_seconds: float = 60.0) -> list[str]:
         """Do whatever of the joining is not done yet.
@@ -86,7 +88,19 @@ class Joiner:
             self._open(log, sleep, timeout_seconds)
             done.append(_PURPOSES[log])
         self._require_own_logs()
+        if found.status is MemberStatus.ACTIVE and self._is_elsewhere():
+            self._send(
+                "set-endpoint",
+                lambda nonce: self.chain.sign_set_endpoint(self.endpoint, nonce),
+                sleep,
+                timeout_seconds,
+            )
+            done.append("set-endpoint")
         return done
+
+    def _is_elsewhere(self) -> bool:
+        """Tell whether the chain says another address of this node than it has; a node without one says nothing."""
+        return self.endpoint is not None and self.chain.endpoint(self.member) != self.endpoint
 
     def _require_own_logs(self) -> None:
         for log in LogKind:

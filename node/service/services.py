@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from node.core.clock import Clock
     from node.core.types import LogId, MemberCode
     from node.errors import NodeError
-    from node.ports import AnchorChain, HeadFiles, Store
+    from node.ports import AnchorChain, Endpoint, HeadFiles, Store
     from node.records.catalogue import CatalogueItem
     from node.service.anchoring import Anchorer
     from node.service.erasing import Eraser
+    from node.service.events import OwnEvents
     from node.service.exporting import EvidenceExporter
     from node.service.importing import Importer
     from node.service.joining import Joiner
@@ -48,6 +49,7 @@ class Identity:
         contract: AnchorLog, 0x….
         operator: Address of the operator key.
         anchor_limit_seconds: Age of an anchor past which nothing is released to others.
+        endpoint: Where others are to reach the node; None leaves what the chain says as it is.
     """
 
     member: MemberCode
@@ -60,6 +62,7 @@ class Identity:
     contract: str
     operator: str
     anchor_limit_seconds: int
+    endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ class Services:
     logs: Mapping[LogKind, Logs]
     items: Mapping[str, CatalogueItem]
     access: AccessLog
+    events: OwnEvents
     importer: Importer
     records: Records
     eraser: Eraser

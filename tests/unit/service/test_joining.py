@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Taking a place on the chain, however often it is cut off."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from node.errors import AccessDenied, Conflict, Fatal, Unavailable
-from node.ports import KeyKind, MemberStatus, Role
+from node.ports import Endpoint, KeyKind, MemberStatus, Role
 from node.service.joining import Joiner
 from node.service.layout import LogKind
 from tests.support.chain import SimulatedChain
@@ -261,3 +262,57 @@ def test_the_loop_compares_and_joins_before_it_anchors(world):
     assert world.services.condition.joined
     assert world.services.state()["mode"] == "ready"
     assert world.records.find_anchor() is None
+
+
+HERE = Endpoint("https://node.market.example:8620", b"\x07" * 32)
+ELSEWHERE = Endpoint("http://127.0.0.1:8620", None)
+
+
+def move(world, endpoint):
+    """Start the node anew with another setting."""
+    world.identity = replace(world.identity, endpoint=endpoint)
+    world.restart()
+
+
+def test_a_node_says_where_it_is_reached(world):
+    move(world, HERE)
+    assert join(world)[-1] == "set-endpoint"
+    assert world.services.chain.endpoint(ISSUER) == HERE
+    assert join(world) == []
+
+
+def test_a_node_that_moved_says_so_at_its_next_start(world):
+    move(world, HERE)
+    join(world)
+    move(world, ELSEWHERE)
+    assert join(world) == ["set-endpoint"]
+    assert world.services.chain.endpoint(ISSUER) == ELSEWHERE
+
+
+def test_a_node_without_the_setting_leaves_what_the_chain_says(world):
+    move(world, HERE)
+    join(world)
+    move(world, None)
+    assert join(world) == []
+    assert world.services.chain.endpoint(ISSUER) == HERE
+
+
+def test_a_suspended_member_says_nothing_new(world):
+    join(world)
+    move(world, HERE)
+    members = world.chain.state.members
+    members[ISSUER] = replace(members[ISSUER], status=MemberStatus.SUSPENDED)
+    assert join(world) == []
+    assert world.services.chain.endpoint(ISSUER) is None
+
+
+def test_a_crash_while_it_is_said(world):
+    join(world)
+    move(world, HERE)
+    world.chain.lost_answers = 1
+    with suppress(Unavailable):
+        join(world)
+    world.restart()
+    join(world)
+    assert world.services.chain.endpoint(ISSUER) == HERE
+    assert world.services.joiner.sender.pending() is None
