@@ -37,6 +37,7 @@ from node.service.assembly import Keys, Ports, assemble, log_numbers, open_logs
 from node.service.endpoint import build_endpoint
 from node.service.fsck.checker import Checker
 from node.service.fsck.seals import SealCheck
+from node.service.keeping import LocalKeeper
 from node.service.keycheck import KeyChecks, build_key_check, check_own_keys
 from node.service.layout import LogKind
 from node.service.publishing import LogKeys
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from node.config import Settings
     from node.core.clock import Clock
     from node.crypto.secp256k1 import OperatorKey
-    from node.ports import Endpoint, Rows
+    from node.ports import Endpoint, Rows, SecretKeeper
     from node.records.catalogue import CatalogueItem
     from node.service.fsck.findings import Finding
     from node.service.jobs import Job
@@ -205,12 +206,14 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
             identity_text.encode(),
             create=True,
             upgrade=True,
-            before_upgrade=_key_check(keys),
+            before_upgrade=_key_check(_keeper(keys), keys.index),
         )
         stack.callback(store.close)
         for kept in list_kept(data_dir / "store"):
             structlog.get_logger("ironcage").warning("a torn write was cut off and kept", path=str(kept))
-        carry_upgrade(store, network.domain, MemberCode(settings.member), keys, _log_upgrade)
+        carry_upgrade(
+            store, network.domain, MemberCode(settings.member), _keeper(keys), keys.index, _log_upgrade
+        )
         keys = fit_log_keys(keys, keys_dir, passphrase, store)
         uploads = Uploads(data_dir / "uploads", settings.max_upload_bytes)
         node = _build(stack, settings, network, keys, item_files, store, pool, uploads, clock)
@@ -232,7 +235,12 @@ def fit_log_keys(keys: NodeKeys, directory: Path, passphrase: str, store: DiskSt
 
 
 def carry_upgrade(
-    store: DiskStore, domain: str, member: MemberCode, keys: NodeKeys, tell: Callable[[str, int], None]
+    store: DiskStore,
+    domain: str,
+    member: MemberCode,
+    keeper: SecretKeeper,
+    index_key: bytes,
+    tell: Callable[[str, int], None],
 ) -> None:
     """Carry the upgrade of a store that an older release wrote to its end; nothing to do for any other store.
 
@@ -240,11 +248,11 @@ def carry_upgrade(
         Conflict: ``keys-of-another-store``: the wrapping or the index key is not the store's; nothing was changed.
         NodeError: The store cannot be read or written now; calling again goes on.
     """
-    _key_check(keys)(store)
+    _key_check(keeper, index_key)(store)
     progress = store.find_upgrade()
     if progress is None:
         return
-    seal = SealGrounds(open_logs(store, domain, member)[LogKind.RECORDS], keys.wrapping, os.urandom)
+    seal = SealGrounds(open_logs(store, domain, member)[LogKind.RECORDS], keeper, os.urandom)
     run_steps(store, progress, [seal], tell)
     if seal.lost:
         structlog.get_logger("ironcage").warning(
@@ -252,9 +260,13 @@ def carry_upgrade(
         )
 
 
-def _key_check(keys: NodeKeys) -> Callable[[Stored], None]:
+def _key_check(keeper: SecretKeeper, index_key: bytes) -> Callable[[Stored], None]:
     """Give what refuses a store that was written with another wrapping or index key."""
-    return partial(check_own_keys, checks=KeyChecks(build_key_check(keys.wrapping, keys.index), {}))
+    return partial(check_own_keys, checks=KeyChecks(build_key_check(keeper, index_key), {}))
+
+
+def _keeper(keys: NodeKeys) -> LocalKeeper:
+    return LocalKeeper(keys.wrapping, os.urandom)
 
 
 def upgrade_store(settings: Settings, passphrase: str, tell: Callable[[str, int], None]) -> int:
@@ -269,9 +281,9 @@ def upgrade_store(settings: Settings, passphrase: str, tell: Callable[[str, int]
     member = MemberCode(settings.member)
     path = settings.path(settings.data_dir) / "store"
     identity = f"{network.domain}/{member}".encode()
-    store = open_store(path, identity, upgrade=True, before_upgrade=_key_check(keys))
+    store = open_store(path, identity, upgrade=True, before_upgrade=_key_check(_keeper(keys), keys.index))
     try:
-        carry_upgrade(store, network.domain, member, keys, tell)
+        carry_upgrade(store, network.domain, member, _keeper(keys), keys.index, tell)
     finally:
         store.close()
     return store.format
@@ -338,7 +350,8 @@ def check_store(
         checker = Checker(store, logs, heads, progress)
         findings, sealed = checker.run(), 0
         if passphrase is not None:
-            seals = SealCheck(load_wrapping_key(settings.path(settings.keys_dir), passphrase))
+            wrapping = load_wrapping_key(settings.path(settings.keys_dir), passphrase)
+            seals = SealCheck(LocalKeeper(wrapping, os.urandom))
             findings += [found for log in logs.values() for own in log.readers for found in seals.run(own)]
             sealed = seals.count
         return findings, asdict(checker.counts) | {"sealed": sealed}
@@ -363,6 +376,7 @@ def _build(
         store=store,
         heads=DiskHeadFiles(settings.path(settings.head_dir)),
         chain=chain,
+        keeper=_keeper(keys),
         workers=pool,
         open_file=_file_opener(settings, uploads),
         clock=clock,
@@ -417,7 +431,7 @@ def _endpoint(settings: Settings, network: Network) -> Endpoint | None:
 
 def _service_keys(keys: NodeKeys) -> Keys:
     logs = {log: LogKeys(keys.logs[log.text].ed25519, keys.logs[log.text].ml_dsa_44) for log in LogKind}
-    return Keys(Ed25519Signer(keys.record_seed), keys.node, logs, keys.wrapping, keys.index)
+    return Keys(Ed25519Signer(keys.record_seed), keys.node, logs, keys.index)
 
 
 def _file_opener(settings: Settings, uploads: Uploads) -> Callable[[Job, CatalogueItem], Rows]:

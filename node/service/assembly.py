@@ -19,6 +19,7 @@ from node.ports import KeyKind, KeyRegistration
 from node.service import layout
 from node.service.anchoring import Anchorer
 from node.service.erasing import Eraser
+from node.service.events import OwnEvents
 from node.service.exporting import EvidenceExporter
 from node.service.grounds import GroundSealer
 from node.service.importing import Importer, ImportTools
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from node.core.clock import Clock
     from node.crypto.ed25519 import Ed25519Signer
-    from node.ports import AnchorChain, HeadFiles, Reads, Rows, Store
+    from node.ports import AnchorChain, HeadFiles, Reads, Rows, SecretKeeper, Store
     from node.records.catalogue import CatalogueItem
     from node.service.importing import Workers
     from node.service.jobs import Job
@@ -59,6 +60,7 @@ class Ports:
         store: The open store.
         heads: The head files.
         chain: The chain, as this member's node sees it.
+        keeper: Has the wrapping key.
         workers: Where chunks of rows are issued.
         open_file: Opens the stored upload of an import behind its ``last_row``.
         clock: The clock.
@@ -68,6 +70,7 @@ class Ports:
     store: Store
     heads: HeadFiles
     chain: AnchorChain
+    keeper: SecretKeeper
     workers: Workers
     open_file: Callable[[Job, CatalogueItem], Rows]
     clock: Clock
@@ -76,20 +79,18 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What the node signs, wraps and digests with. Has no printable form.
+    """What the node signs and digests with. Has no printable form.
 
     Attributes:
         record: Signs records, status lists and heads.
         node: Signs receipts.
         logs: Sign the checkpoints of each log.
-        wrapping: Wraps secrets, 32 bytes.
         index: Keys the digests in indices, 32 bytes.
     """
 
     record: Ed25519Signer
     node: Ed25519Signer
     logs: Mapping[LogKind, LogKeys]
-    wrapping: bytes
     index: bytes
 
     def __repr__(self) -> str:
@@ -141,7 +142,7 @@ def assemble(identity: Identity, keys: Keys, ports: Ports, items: Mapping[str, C
     logs = open_logs(ports.store, identity.domain, identity.member)
     readers = {log: each.open for log, each in logs.items()}
     vkeys = {log: build_vkeys(reader.origin, keys.logs[log]) for log, reader in readers.items()}
-    key_checks = _build_key_checks(keys, vkeys, readers)
+    key_checks = _build_key_checks(ports.keeper, keys, vkeys, readers)
     check_own_keys(ports.store, key_checks)
     origins = {log: reader.origin for log, reader in readers.items()}
     numbers = {log: reader.number for log, reader in readers.items()}
@@ -176,14 +177,14 @@ def _wire(
         member=identity.member,
         origin=readers[LogKind.ACCESS].origin,
         node_key=keys.node,
-        wrapping_key=keys.wrapping,
+        keeper=ports.keeper,
         clock=clock,
         random=random,
         anchor_limit_seconds=identity.anchor_limit_seconds,
         find_anchored_at=readers[LogKind.ACCESS].find_anchored_at,
     )
-    vault = Vault(records, _items_by_vct(identity.domain, items), keys.wrapping)
-    sealer = GroundSealer(records, keys.wrapping, random)
+    vault = Vault(records, logs[LogKind.ACCESS], _items_by_vct(identity.domain, items), ports.keeper)
+    sealer = GroundSealer(records, ports.keeper, random)
     status = StatusPublisher(store, keys.record, identity.domain, identity.member)
     sender = Sender(store, sequencer, ports.chain, clock)
     publisher = Publisher(sequencer, readers, keys.logs, status, clock, random)
@@ -214,6 +215,7 @@ def _wire(
         logs=logs,
         items=items,
         access=access,
+        events=OwnEvents(logs[LogKind.ACCESS], access, vault),
         importer=importer,
         records=Records(
             store,
@@ -284,14 +286,17 @@ def _number_items(store: Store, sequencer: Sequencer, items: Mapping[str, Catalo
 
 
 def _build_key_checks(
-    keys: Keys, vkeys: Mapping[LogKind, tuple[str, str]], readers: Mapping[LogKind, LogReader]
+    keeper: SecretKeeper,
+    keys: Keys,
+    vkeys: Mapping[LogKind, tuple[str, str]],
+    readers: Mapping[LogKind, LogReader],
 ) -> KeyChecks:
     """Give what tells this node's keys from others; a log's public keys also so that a check needs no passphrase."""
     public = {
         log: (layout.vkeys_key(log, readers[log].number), "\n".join(texts).encode())
         for log, texts in vkeys.items()
     }
-    return KeyChecks(build_key_check(keys.wrapping, keys.index), public)
+    return KeyChecks(build_key_check(keeper, keys.index), public)
 
 
 def _store_key_checks(store: Store, sequencer: Sequencer, checks: KeyChecks) -> None:

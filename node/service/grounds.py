@@ -15,17 +15,18 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from node.core.ids import encode_uuid
-from node.crypto.wrap import unwrap_secret
 from node.errors import InvalidInput, NotFound, Verification
-from node.records.secret import derive
+from node.service.looking import require_covered
 from node.service.status import StoredChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from node.core.types import EntryIndex
+    from node.ports import SecretKeeper
+    from node.service.looking import Look
     from node.service.reading import Logs
 
-_LABEL: Final = "ironcage/v1/history"
 _NONCE_BYTES: Final = 12
 
 
@@ -44,13 +45,13 @@ class GroundSealer:
 
     Args:
         logs: The records logs.
-        wrapping_key: Of this node, 32 bytes.
+        keeper: Derives the keys of grounds from the records' secrets.
         random: Source of nonces.
     """
 
-    def __init__(self, logs: Logs, wrapping_key: bytes, random: Callable[[int], bytes]) -> None:
+    def __init__(self, logs: Logs, keeper: SecretKeeper, random: Callable[[int], bytes]) -> None:
         self._logs = logs
-        self._wrapping_key = wrapping_key
+        self._keeper = keeper
         self._random = random
 
     def seal(self, place: int, change: StatusChange) -> StoredChange:
@@ -74,13 +75,15 @@ class GroundSealer:
             return False
         return True
 
-    def open(self, place: int, history: Sequence[StoredChange]) -> list[StatusChange]:
-        """Open the history of a record, for a look that is logged.
+    def open(self, look: Look, place: EntryIndex, history: Sequence[StoredChange]) -> list[StatusChange]:
+        """Open the history of a record that a logged look covers.
 
         Raises:
+            AccessDenied: ``look-does-not-cover``.
             NotFound: ``record-erased`` or ``secret-unknown``.
             Verification: ``ground-seal``, or the record's secret does not open.
         """
+        require_covered(look, place)
         if not history:
             return []
         key, jti = self._key(place)
@@ -88,17 +91,15 @@ class GroundSealer:
 
     def _key(self, place: int) -> tuple[bytes, str]:
         jti = encode_uuid(self._logs.row(place).key)
-        secret = unwrap_secret(self._wrapping_key, self._logs.wrapped_secret(place), jti)
-        return derive(_LABEL, secret, 32), jti
+        return self._keeper.history_key(self._logs.wrapped_secret(place), jti), jti
 
 
-def check_history(secret: bytes, jti: str, place: int, history: Sequence[StoredChange]) -> None:
-    """Check that every ground of a record opens under its secret; shows nothing.
+def check_history(key: bytes, jti: str, place: int, history: Sequence[StoredChange]) -> None:
+    """Check that every ground of a record opens under its key; shows nothing.
 
     Raises:
         Verification: ``ground-seal``.
     """
-    key = derive(_LABEL, secret, 32)
     for change in history:
         _open(key, jti, place, change)
 

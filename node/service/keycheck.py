@@ -9,27 +9,22 @@ record and node keys) it refuses itself; here stands what it cannot know or woul
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from node.errors import Conflict
 from node.service import layout
+from node.service.keeping import CHECK_BYTES, build_key_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from node.ports import SecretKeeper
     from node.service.layout import LogKind
 
-_LABEL: Final = b"ironcage/key-check/v1\x00"
-_CHECK_BYTES: Final = 16
 
-
-def build_key_check(wrapping_key: bytes, index_key: bytes) -> bytes:
-    """Give what is kept of the keys that nobody else knows: half of a digest of each, so that they are told apart."""
-    return b"".join(
-        sha256(_LABEL + name + b"\x00" + key).digest()[:_CHECK_BYTES]
-        for name, key in ((b"wrapping", wrapping_key), (b"index", index_key))
-    )
+def build_key_check(keeper: SecretKeeper, index_key: bytes) -> bytes:
+    """Give what is kept of the keys that nobody else knows, so that they are told apart."""
+    return keeper.key_check() + build_key_digest("index", index_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +56,7 @@ def check_own_keys(reads: Stored, checks: KeyChecks) -> None:
     """
     stored = reads.get(layout.KEY_CHECK_KEY)
     if stored is not None and stored != checks.secret:
-        same = stored[:_CHECK_BYTES] == checks.secret[:_CHECK_BYTES]
+        same = stored[:CHECK_BYTES] == checks.secret[:CHECK_BYTES]
         raise wrong_keys("index" if same else "wrapping")
     for log, (key, value) in checks.logs.items():
         if reads.get(key) not in (None, value):

@@ -37,7 +37,8 @@ follow each other by succession: eight bytes that count within a log hold the lo
               R place(8)               member(18) pair(8): whom the receipt of an event is for, and its number
     gossip: g log id(32)               msgpack of the newest checkpoint of another member's log, and of those to check
             F log id(32)               msgpack of the proof that it forked
-    jobs: j id(16) · J id(16) row(8) · chain: q · keys: K what tells wrapping and index key from others
+    exchanges: E and a letter          node.service.exchange.ledger
+    jobs: j id(16) · J id(16) row(8) · chain: q, w demands on own logs · keys: K what tells wrapping and index key from others
     secrets database: L place(8)       wrapped secret, 60 bytes
 """
 
@@ -331,6 +332,7 @@ def u32(data: bytes) -> int:
 
 
 PENDING_TRANSACTION_KEY: Final = b"q"
+DEMANDS_KEY: Final = b"w"
 KEY_CHECK_KEY: Final = b"K"
 PAIR_KEY: Final = b"A"
 PAIR_BASE_KEY: Final = b"B"

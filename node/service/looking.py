@@ -14,20 +14,29 @@ Calls of many threads share commits (node.service.sequencer). Receipts for one o
 from __future__ import annotations
 
 from concurrent.futures import wait
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgpack
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from node.access.event import RID_BYTES, SALTED_NAMES, SECRET_BYTES, build_event, check_said, event_salts
+from node.access.event import (
+    RID_BYTES,
+    SALTED_NAMES,
+    SECRET_BYTES,
+    build_event,
+    check_said,
+    event_salts,
+    parse_event,
+    verify_openings,
+)
 from node.access.logged import LoggedEvent, select_openings
 from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
 from node.core.types import EntryIndex
-from node.crypto.wrap import wrap_secret
-from node.errors import AccessDenied, InvalidInput, Unavailable
+from node.errors import AccessDenied, Conflict, InvalidInput, Unavailable
+from node.log.merkle import leaf_hash
 from node.records.secret import values_key
 from node.service import layout
 from node.service.layout import LogKind
@@ -40,6 +49,8 @@ if TYPE_CHECKING:
     from node.core.clock import Clock
     from node.core.types import LeafHash
     from node.crypto.ed25519 import Ed25519Signer
+    from node.ports import SecretKeeper
+    from node.service.reading import LogReader
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
 
@@ -124,7 +135,8 @@ class EventDraft:
         released: [[digest of JWT, [digests of disclosures]]] as another member released it; what this node releases is
             taken from ``releases``.
         releases: What the look will be allowed to open here.
-        n: Records or lines; by default the number of ``releases``, at least 1.
+        events: Places of events of this node's access logs whose openings it will be allowed to show.
+        n: Records, lines or events that are looked at; by default the number of ``releases`` and ``events``, at least 1.
         rid: 16 bytes of the request that it belongs to; fresh ones by default.
         req: SHA-256 of the request; grant, deny and receive have one.
         set_root: Root over the lines of a bulk event.
@@ -145,6 +157,7 @@ class EventDraft:
     rule: str | None = None
     released: Sequence[Sequence[Any]] | None = None
     releases: Sequence[Release] = ()
+    events: Sequence[int] = ()
     n: int | None = None
     rid: bytes | None = None
     req: bytes | None = None
@@ -184,19 +197,53 @@ class EventDraft:
 class Look:
     """Proof that a look is durable in the access log. Only ``AccessLog`` makes one, and nothing changes it.
 
+    It opens each record and each event that it covers once, so that no more secrets come out than events say.
+
     Attributes:
         index: Its event in the access log.
         releases: What it may show, by entry of the records log.
+        events: Places of the events whose openings it may show.
     """
 
     index: EntryIndex
     releases: Mapping[EntryIndex, Release]
+    events: frozenset[int]
     mint: InitVar[object]
+    _unused: set[tuple[str, int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self, mint: object) -> None:
         """Refuse a look that was made elsewhere."""
         if mint is not _MINT:
             raise AccessDenied("look-forged", "a look is made by the access log alone")
+        unused = {("record", place) for place in self.releases} | {("event", place) for place in self.events}
+        object.__setattr__(self, "_unused", unused)
+
+    def use(self, what: str, place: int) -> None:
+        """Use the look up for one record or one event.
+
+        Args:
+            what: ``record`` or ``event``.
+            place: Its place.
+
+        Raises:
+            AccessDenied: ``look-used``.
+        """
+        try:
+            self._unused.remove((what, place))
+        except KeyError:
+            raise AccessDenied("look-used", f"this look at {what} {place} was had already") from None
+
+
+def require_covered(look: Look, index: EntryIndex) -> Release:
+    """Give what a look may show of a record.
+
+    Raises:
+        AccessDenied: ``look-does-not-cover``: it is no look, or one at something else.
+    """
+    release = look.releases.get(index) if isinstance(look, Look) else None
+    if release is None:
+        raise AccessDenied("look-does-not-cover", f"no logged look covers the record at index {index}")
+    return release
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +303,7 @@ class AccessLog:
         member: str,
         origin: str,
         node_key: Ed25519Signer,
-        wrapping_key: bytes,
+        keeper: SecretKeeper,
         clock: Clock,
         random: Callable[[int], bytes],
         anchor_limit_seconds: int,
@@ -267,7 +314,7 @@ class AccessLog:
         self._member = member
         self._origin = origin
         self._node_key = node_key
-        self._wrapping_key = wrapping_key
+        self._keeper = keeper
         self._clock = clock
         self._random = random
         self._anchor_limit_seconds = anchor_limit_seconds
@@ -331,13 +378,49 @@ class AccessLog:
         wait([placed for _, placed in waiting])
         return [self._give(prepared, placed.result()) for prepared, placed in waiting]
 
+    def again(
+        self,
+        reader: LogReader,
+        index: EntryIndex,
+        reopen: Callable[[Look, int], list[str]],
+        releases: Sequence[Release],
+    ) -> Logged:
+        """Give once more, byte for byte, what ``log`` gave for an event in the log: the node died before it was used.
+
+        Args:
+            reader: The open access log.
+            index: The event's entry.
+            reopen: ``Vault.open_event``; the other side gets its openings only with what the event released.
+            releases: What it released.
+
+        Raises:
+            AccessDenied: ``look-does-not-cover``: the event released something else.
+            Conflict: ``log-succeeded``: the event is in an earlier log, for which no receipts are signed any more.
+            NotFound, Verification: There is no such event, or what is stored is not what was logged.
+            Unavailable: ``anchor-limit``.
+        """
+        self._require_young_anchor()
+        if reader.origin != self._origin:
+            raise Conflict("log-succeeded", f"event {index} is in an earlier access log: want {self._origin}")
+        entry, place = reader.entry(reader.row(index)), reader.place(index)
+        event = parse_event(entry)
+        openings = reopen(Look(index, {}, frozenset({place}), _MINT), place)
+        released = verify_openings(event, openings)["released"] or []
+        if released != [[each.jwt_digest, sorted(each.fields.values())] for each in releases]:
+            raise AccessDenied("look-does-not-cover", f"event {index} released something else")
+        aud, pair = reader.receipt_facts(index)
+        receipt = self._sign(aud, index, leaf_hash(entry), event.rid, pair, event.t_ms // 1_000)
+        covered = MappingProxyType({release.index: release for release in releases})
+        look = Look(index, covered, frozenset(), _MINT)
+        return Logged(index, event.rid, entry, tuple(openings), receipt, look)
+
     def _prepare(self, draft: EventDraft) -> _Prepared:
         now_ms = self._clock.now_ms()
         rid = self._random(RID_BYTES) if draft.rid is None else draft.rid
         secret = self._random(SECRET_BYTES)
         salted = draft.salted()
         check_said(draft.kind, salted)
-        n = max(1, len(draft.releases)) if draft.n is None else draft.n
+        n = max(1, len(draft.releases) + len(draft.events)) if draft.n is None else draft.n
         event = build_event(
             draft.kind,
             now_ms,
@@ -358,7 +441,7 @@ class AccessLog:
             rid,
             event,
             _seal_event(secret, rid_text, salted),
-            wrap_secret(self._wrapping_key, secret, rid_text, self._random(_NONCE_BYTES)),
+            self._keeper.wrap(secret, rid_text),
             aud,
             now_ms // 1_000,
         )
@@ -381,22 +464,25 @@ class AccessLog:
 
     def _give(self, prepared: _Prepared, placed: _Placed) -> Logged:
         """Sign the receipt of an event that is durable, and make what opens the records that it names."""
-        receipt = build_receipt(
-            signer=self._node_key,
-            iss=self._member,
-            aud=prepared.aud,
-            log=self._origin,
-            idx=placed.index,
-            leaf=placed.leaf,
-            rid=prepared.rid,
-            pair=placed.pair,
-            iat=prepared.iat,
-            anchor_limit_seconds=self._anchor_limit_seconds,
-        )
+        receipt = self._sign(prepared.aud, placed.index, placed.leaf, prepared.rid, placed.pair, prepared.iat)
         covered = MappingProxyType({release.index: release for release in prepared.draft.releases})
-        look = Look(placed.index, covered, _MINT)
+        look = Look(placed.index, covered, frozenset(prepared.draft.events), _MINT)
         event = prepared.event
         return Logged(placed.index, prepared.rid, event.entry, tuple(event.disclosures), receipt, look)
+
+    def _sign(self, aud: str, index: EntryIndex, leaf: LeafHash, rid: bytes, pair: int, iat: int) -> str:
+        return build_receipt(
+            signer=self._node_key,
+            iss=self._member,
+            aud=aud,
+            log=self._origin,
+            idx=index,
+            leaf=leaf,
+            rid=rid,
+            pair=pair,
+            iat=iat,
+            anchor_limit_seconds=self._anchor_limit_seconds,
+        )
 
     def _require_young_anchor(self) -> None:
         anchored_at = self._find_anchored_at()

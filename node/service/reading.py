@@ -142,6 +142,17 @@ class LogReader:
             raise NotFound("secret-unknown", f"entry {index} of the {self.kind.text} log has no secret")
         return wrapped
 
+    def receipt_facts(self, index: int) -> tuple[str, int]:
+        """Get whom the receipt of an event is for, and its number.
+
+        Raises:
+            NotFound: ``receipt-unknown``: the entry is no event.
+        """
+        stored = self._reads.get(layout.receipt_key(self.place(index)))
+        if stored is None:
+            raise NotFound("receipt-unknown", f"entry {index} of the {self.kind.text} log has no receipt")
+        return layout.parse_receipt(stored)
+
     def history(self, index: int) -> bytes | None:
         """Get the status history of a record as it is stored; None when its status never changed."""
         return self._reads.get(layout.history_key(self.place(index)))

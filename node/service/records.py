@@ -140,7 +140,7 @@ class Records:
         logged = self._access.log_look("read", why, [release])
         stored = parse_history(self._reads.get(layout.history_key(index)))
         opened = self._vault.open(logged.look, index)
-        return ShownRecord(line, opened, self._sealer.open(index, stored), logged.receipt)
+        return ShownRecord(line, opened, self._sealer.open(logged.look, index, stored), logged.receipt)
 
     def withdraw(self, leaf: bytes, *, officer: str, ground: str) -> RecordLine:
         """Withdraw a record: its status becomes invalid from the next status head on. Final.

@@ -23,7 +23,7 @@ from node.service.status import StoredChange, encode_history
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from node.ports import Store
+    from node.ports import SecretKeeper, Store
     from node.service.reading import Logs
 
 CHUNK: Final = 500
@@ -46,8 +46,8 @@ class SealGrounds:
     name: str = "seal-grounds"
     ranges: Sequence[tuple[bytes, bytes]] = ((b"o", b"p"),)
 
-    def __init__(self, records: Logs, wrapping_key: bytes, random: Callable[[int], bytes]) -> None:
-        self._sealer = GroundSealer(records, wrapping_key, random)
+    def __init__(self, records: Logs, keeper: SecretKeeper, random: Callable[[int], bytes]) -> None:
+        self._sealer = GroundSealer(records, keeper, random)
         self._records = records
         self._key_proven = False
         self.lost = 0

@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from node.access.event import SALTED_NAMES, build_openings, event_salts, parse_event, verify_openings
 from node.core.encoding import encode_b64u
-from node.crypto.wrap import unwrap_secret
 from node.errors import AccessDenied, Fatal, InvalidInput, NotFound, Verification
 from node.records.disclosure import digest_of
 from node.records.identity import find_identities, identity_digest
@@ -31,54 +30,20 @@ from node.records.sealed import open_values
 from node.records.secret import values_key
 from node.service import layout
 from node.service.issuing import subject_digest
-from node.service.looking import Look, Release
+from node.service.looking import Look, Release, require_covered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from node.core.types import EntryIndex
+    from node.ports import SecretKeeper
     from node.records.catalogue import CatalogueItem
     from node.records.record import RecordClaims
     from node.records.sealed import Subject
-    from node.service.reading import LogReader, Logs
+    from node.service.reading import Logs
 
 OPEN: Final = "open"
 _NONCE_BYTES: Final = 12
-
-
-def open_event(reader: LogReader, index: int, wrapping_key: bytes) -> list[str]:
-    """Re-make the ten openings of an own event, byte for byte, from what is stored beside it.
-
-    For the service alone: whoever calls it answers for it that the one it tells may know.
-
-    Args:
-        reader: The access log.
-        index: Its entry.
-        wrapping_key: Of this node, 32 bytes.
-
-    Returns:
-        The disclosures in the order of ``SALTED_NAMES``; each stands under its digest in the event.
-
-    Raises:
-        InvalidInput: ``event-kind``: the entry is a heartbeat or padding.
-        NotFound: There is no such entry, or its secret was erased.
-        Verification: What is stored is not what was logged.
-    """
-    row = reader.row(index)
-    event = parse_event(reader.entry(row))
-    rid_text = encode_b64u(event.rid)
-    secret = unwrap_secret(wrapping_key, reader.wrapped_secret(index), rid_text)
-    try:
-        nonce, key = bytes(_NONCE_BYTES), AESGCM(values_key(secret))
-        plain = key.decrypt(nonce, reader.values(row), rid_text.encode("ascii"))
-    except InvalidTag:
-        raise Verification("values-seal", f"values of event {index} do not open under its secret") from None
-    values = msgpack.unpackb(plain)
-    if type(values) is not list or len(values) != len(SALTED_NAMES):
-        raise Verification("values-form", f"values of event {index} are not ten")
-    openings = build_openings(dict(zip(SALTED_NAMES, values, strict=True)), event_salts(secret))
-    verify_openings(event, openings)
-    return openings
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +59,22 @@ class Opened:
 
 
 class Vault:
-    """Holds the way to the records' values."""
+    """Holds the one way to the values of records and the openings of events.
 
-    def __init__(self, reader: Logs, items: Mapping[str, CatalogueItem], wrapping_key: bytes) -> None:
-        self._reader = reader
+    Args:
+        records: The records logs.
+        events: The access logs.
+        items: Catalogue items by ``vct``.
+        keeper: Unwraps secrets, and counts them.
+    """
+
+    def __init__(
+        self, records: Logs, events: Logs, items: Mapping[str, CatalogueItem], keeper: SecretKeeper
+    ) -> None:
+        self._reader = records
+        self._events = events
         self._items = items
-        self._wrapping_key = wrapping_key
+        self._keeper = keeper
 
     def plan_release(self, index: EntryIndex, names: Collection[str] | None) -> Release:
         """Name, by digest, what showing some fields of a record releases. Decrypts nothing.
@@ -183,13 +158,47 @@ class Vault:
         identities = [identity_digest(index_key, identity) for identity in found]
         return identities, subject_digest(index_key, *subject)
 
+    def open_event(self, look: Look, place: int) -> list[str]:
+        """Re-make the ten openings of an own event that a logged look covers, byte for byte.
+
+        Args:
+            look: The event of whoever is shown them.
+            place: Place of the event in the access logs.
+
+        Returns:
+            The disclosures in the order of ``SALTED_NAMES``; each stands under its digest in the event.
+
+        Raises:
+            AccessDenied: ``look-does-not-cover``, ``look-used``.
+            InvalidInput: ``event-kind``: the entry is a heartbeat or padding.
+            NotFound: There is no such entry, or its secret was erased.
+            Verification: What is stored is not what was logged.
+        """
+        if not isinstance(look, Look) or place not in look.events:
+            raise AccessDenied("look-does-not-cover", f"no logged look covers the event at place {place}")
+        row = self._events.row(place)
+        event = parse_event(self._events.entry(row))
+        name = encode_b64u(event.rid)
+        secret = self._unwrap(look, "event", place, self._events.wrapped_secret(place), name)
+        try:
+            nonce, cipher = bytes(_NONCE_BYTES), AESGCM(values_key(secret))
+            plain = cipher.decrypt(nonce, self._events.values(row), name.encode("ascii"))
+        except InvalidTag:
+            raise Verification(
+                "values-seal", f"values of event {place} do not open under its secret"
+            ) from None
+        values = msgpack.unpackb(plain)
+        if type(values) is not list or len(values) != len(SALTED_NAMES):
+            raise Verification("values-form", f"values of event {place} are not ten")
+        openings = build_openings(dict(zip(SALTED_NAMES, values, strict=True)), event_salts(secret))
+        verify_openings(event, openings)
+        return openings
+
     def _unseal(
         self, look: Look, index: EntryIndex
     ) -> tuple[Release, bytes, RecordClaims, bytes, Subject, list[str | None]]:
         """Decrypt a record that a logged look covers: the one place where this is done."""
-        release = look.releases.get(index) if isinstance(look, Look) else None
-        if release is None:
-            raise AccessDenied("look-does-not-cover", f"no logged look covers the record at index {index}")
+        release = require_covered(look, index)
         row = self._reader.row(index)
         jwt = self._reader.entry(row)
         if encode_b64u(sha256(jwt).digest()) != release.jwt_digest:
@@ -198,10 +207,15 @@ class Vault:
             )
         claims = parse_record(jwt).claims
         self._codes(claims.vct)
-        secret = unwrap_secret(self._wrapping_key, self._reader.wrapped_secret(index), claims.jti)
+        secret = self._unwrap(look, "record", index, self._reader.wrapped_secret(index), claims.jti)
         sealed = self._reader.values(row)[1 + len(self._positions(row)) :]
         subject, values = open_values(secret, claims.jti, sealed)
         return release, jwt, claims, secret, subject, values
+
+    def _unwrap(self, look: Look, what: str, place: int, wrapped: bytes, name: str) -> bytes:
+        """Have a secret unwrapped for a look, once: no other function of the node does."""
+        look.use(what, place)
+        return self._keeper.unwrap(wrapped, name)
 
     def _codes(self, vct: str) -> Sequence[str]:
         item = self._items.get(vct)

@@ -92,7 +92,7 @@ def wanted_of(world):
     """What must be gone, and what only proves that the search can find."""
     store, row = world.store, world.records.row(RECORD)
     wrapped = store.get_secret(layout.secret_key(LogKind.RECORDS, RECORD))
-    secret = unwrap_secret(world.keys.wrapping, wrapped, encode_uuid(row.key))
+    secret = unwrap_secret(world.wrapping, wrapped, encode_uuid(row.key))
     index = layout.u64(RECORD)
     [identity] = [(k, v) for k, v in store.scan(b"i", b"j") if v.startswith(index)]
     [subject] = [key for key, _ in store.scan(b"s", b"t") if key.endswith(index)]

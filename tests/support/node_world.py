@@ -31,6 +31,7 @@ from node.records.sealed import open_values
 from node.service.assembly import Keys, Ports, assemble
 from node.service.fsck.checker import Checker
 from node.service.issuing import ChunkIssuer
+from node.service.keeping import LocalKeeper
 from node.service.layout import LogKind
 from node.service.looking import Purpose
 from node.service.publishing import LogKeys
@@ -268,7 +269,6 @@ def build_keys(member=ISSUER):
             )
             for log in LogKind
         },
-        wrapping=seed_of(member, "wrapping"),
         index=seed_of(member, "index"),
     )
 
@@ -323,6 +323,8 @@ class NodeWorld:
         self.identity = build_identity(member)
         self.keys = build_keys(member)
         self.random = FixedRandom(seed)
+        self.wrapping = seed_of(member, "wrapping")
+        self.keeper = LocalKeeper(self.wrapping, self.random)
         self.items = {item.key: item for item in (PENALTY, PERMIT, *items)}
         founders = [(self.identity.member, self.identity.operator, Role.ISSUER)]
         self.chain = chain or SimulatedChain(founders, clock=self.clock, depth_blocks=depth_blocks)
@@ -334,7 +336,7 @@ class NodeWorld:
                 domain=DOMAIN,
                 member=self.identity.member,
                 record_seed=seed_of(member, "record"),
-                wrapping_key=self.keys.wrapping,
+                wrapping_key=self.wrapping,
                 index_key=self.keys.index,
                 items=self.items,
                 random=self.random,
@@ -348,6 +350,7 @@ class NodeWorld:
             store=self.store,
             heads=self.heads,
             chain=self.chain.client(self.identity.operator),
+            keeper=self.keeper,
             workers=self.workers,
             open_file=self.uploads.open_file,
             clock=self.clock,
@@ -459,7 +462,7 @@ class NodeWorld:
         """Values of a record by field code, with the node's keys and without a look, as only a test may."""
         row = self.records.row(line.index)
         claims = parse_record(self.records.entry(row)).claims
-        secret = unwrap_secret(self.keys.wrapping, self.records.wrapped_secret(line.index), claims.jti)
+        secret = unwrap_secret(self.wrapping, self.records.wrapped_secret(line.index), claims.jti)
         vault = self.services.records._vault
         _, values = open_values(
             secret, claims.jti, self.records.values(row)[1 + len(vault._positions(row)) :]

@@ -11,13 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from node.core.encoding import encode_b64u
-from node.crypto.wrap import unwrap_secret
-from node.errors import NotFound
-from node.records.secret import values_key
+from node.errors import NotFound, Verification
 from node.service.fsck.findings import Finding, guarded, name_of
 from node.service.grounds import check_history
 from node.service.layout import LogKind
@@ -26,24 +21,23 @@ from node.service.status import parse_history
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from node.ports import SecretKeeper
     from node.service.layout import Row
     from node.service.reading import LogReader
-
-_NONCE = bytes(12)
 
 
 class SealCheck:
     """Checks the sealed values of all logs, and the grounds of status changes.
 
     Args:
-        wrapping_key: Of this node, 32 bytes.
+        keeper: Has the wrapping key of this node.
 
     Attributes:
         count: Entries whose seal was checked.
     """
 
-    def __init__(self, wrapping_key: bytes) -> None:
-        self._wrapping_key = wrapping_key
+    def __init__(self, keeper: SecretKeeper) -> None:
+        self._keeper = keeper
         self.count = 0
 
     def run(self, reader: LogReader) -> Iterator[Finding]:
@@ -67,10 +61,11 @@ class SealCheck:
             name, sealed = str(UUID(bytes=row.key)), stored[1 + stored[0] :]
         else:
             name, sealed = encode_b64u(row.key), stored
-        secret = unwrap_secret(self._wrapping_key, wrapped, name)
         try:
-            AESGCM(values_key(secret)).decrypt(_NONCE, sealed, name.encode("ascii"))
-        except InvalidTag:
-            yield Finding("values-seal", place, "sealed values do not open under their secret")
-        if reader.kind is LogKind.RECORDS:
-            check_history(secret, name, reader.place(index), parse_history(reader.history(index)))
+            self._keeper.check_sealed(wrapped, name, sealed)
+        except Verification as error:
+            yield Finding(error.code, place, error.message)
+            if error.code != "values-seal":
+                return
+        if reader.kind is LogKind.RECORDS and (history := parse_history(reader.history(index))):
+            check_history(self._keeper.history_key(wrapped, name), name, reader.place(index), history)

@@ -57,7 +57,7 @@ def look_at(root, told, now, true_leaves=None):
         code = world.services.state()["code"]
         findings = list(world.check())
         for reader in world.services.readers.values():
-            findings += SealCheck(world.keys.wrapping).run(reader)
+            findings += SealCheck(world.keeper).run(reader)
         with suppress(NodeError):
             world.join()
         failed, facts = read_all(world)

@@ -12,7 +12,6 @@ from node.core.types import LeafHash
 from node.errors import InvalidInput, NodeError, NotFound, Unavailable
 from node.evidence.format import file_name, parse_evidence
 from node.evidence.policy import Level
-from node.service.vault import open_event
 from tests.support.errors import raises_code
 from tests.support.node_world import WHY, NodeWorld, penalty
 from tests.support.rows import COMPANY, PERSON, RESIDENT_ID
@@ -142,11 +141,8 @@ def test_only_the_chosen_fields_are_disclosed(world, names):
 
 def rule_of(world, exported):
     index = parse_receipt(exported.receipt).idx
-    values = [
-        parse_opening(text)
-        for text in open_event(world.access, index, world.services.exporter._vault._wrapping_key)
-    ]
-    return dict(values)["rule"]
+    openings = world.services.events.open(index, WHY).openings
+    return dict(map(parse_opening, openings))["rule"]
 
 
 @pytest.mark.parametrize("basis", [None, "  "])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node that finds other keys than its store was written with does not start, and writes nothing."""
 
+import os
 from dataclasses import replace
 
 import msgpack
@@ -8,11 +9,13 @@ import pytest
 
 from node.errors import Conflict
 from node.service import layout
+from node.service.keeping import LocalKeeper
 from node.service.layout import LogKind
 from tests.support.errors import raises_code
 from tests.support.node_world import NodeWorld, build_keys
 
 OTHER = build_keys("11520100000000019P"[::-1])
+OTHER_KEEPER = LocalKeeper(bytes(32), os.urandom)
 
 
 @pytest.fixture
@@ -24,13 +27,15 @@ def world():
 
 
 def refused(world, code, **changes):
-    right, world.keys = world.keys, replace(world.keys, **changes)
+    right, keeper = world.keys, world.keeper
+    world.keeper = changes.pop("keeper", keeper)
+    world.keys = replace(right, **changes)
     before = list(world.store.scan(b"", None))
     try:
         with raises_code(Conflict, code) as caught:
             world.restart()
     finally:
-        world.keys = right
+        world.keys, world.keeper = right, keeper
     assert list(world.store.scan(b"", None)) == before
     world.start()
     world.anchor()
@@ -39,7 +44,7 @@ def refused(world, code, **changes):
 
 
 def test_wrapping_key_of_another_node(world):
-    assert "wrapping.json" in refused(world, "keys-of-another-store", wrapping=OTHER.wrapping)
+    assert "wrapping.json" in refused(world, "keys-of-another-store", keeper=OTHER_KEEPER)
 
 
 def test_index_key_of_another_node(world):
@@ -58,7 +63,7 @@ def test_nothing_is_taken_over_or_numbered_with_foreign_keys(world):
     numbers = list(world.store.scan(b"v", layout.stop_of(b"v")))
     world.store.damage(numbers[-1][0], None)
     before = list(world.store.scan(b"", None))
-    world.keys = replace(world.keys, wrapping=OTHER.wrapping)
+    world.keeper = OTHER_KEEPER
     with raises_code(Conflict, "keys-of-another-store"):
         world.restart()
     assert list(world.store.scan(b"", None)) == before

@@ -4,6 +4,8 @@
 import ast
 import copy
 import dataclasses
+import inspect
+import textwrap
 import threading
 from hashlib import sha256
 
@@ -26,8 +28,8 @@ from node.log.merkle import leaf_hash
 from node.records.record import open_presentation, parse_presentation
 from node.service import layout
 from node.service.layout import LogKind
-from node.service.looking import _MINT, Look, Purpose
-from node.service.vault import open_event
+from node.service.looking import _MINT, EventDraft, Look, Officer, Purpose
+from node.service.vault import Vault
 from tests.support.errorcodes import ROOT
 from tests.support.errors import raises_code
 from tests.support.node_world import WHY, NodeWorld, penalty
@@ -98,7 +100,7 @@ def test_what_was_named_before_decryption_is_what_is_disclosed(world, vault, acc
 
 def test_planning_decrypts_nothing(world, vault):
     """Even where the wrapping key is not at hand, what would be released can be named."""
-    vault._wrapping_key = b"not the key"
+    vault._keeper = None
     assert vault.plan_release(0, SHOWN).fields.keys() == set(SHOWN)
 
 
@@ -164,7 +166,7 @@ def test_a_look_cannot_be_forged(world, vault, access):
     look = access.log_look("read", WHY, [release]).look
     for mint in (None, object(), "mint"):
         with raises_code(AccessDenied, "look-forged"):
-            Look(look.index, {0: release}, mint)
+            Look(look.index, {0: release}, frozenset(), mint)
     with pytest.raises((ValueError, TypeError, NodeError)):
         dataclasses.replace(look, releases={1: release})
     with pytest.raises(AttributeError):
@@ -207,7 +209,7 @@ def test_a_look_at_one_record_does_not_open_another_in_its_place(world, vault):
     """The release names the record by digest, so an index alone proves nothing."""
     release = vault.plan_release(1, SHOWN)
     with raises_code(AccessDenied, "look-does-not-cover"):
-        vault.open(Look(0, {0: release}, _MINT), 0)
+        vault.open(Look(0, {0: release}, frozenset(), _MINT), 0)
 
 
 def test_positions_that_point_elsewhere_show_nothing(world, vault, access):
@@ -369,48 +371,78 @@ def look_at(world, call, leaf):
 
 # ---- there is no other way in
 
-OPENERS = {"unwrap_secret", "open_values"}
-"""Functions that lead to plaintext, with the modules that define or pass them on."""
+OPENERS = {"unwrap_secret", "open_values", "unwrap", "LocalKeeper"}
+"""Names that lead to plaintext: what opens values, what unwraps a secret, and what holds the key for it."""
 DEFINED = {
     "node/crypto/wrap.py",
-    "node/records/sealed.py",
+    "node/ports/secrets.py",
     "node/records/record.py",
+    "node/records/sealed.py",
+    "node/service/keeping.py",
 }
+HOLDERS = [
+    # Checks of a node that is stopped, with the passphrase of its keys, and the start of a node.
+    ("node/bootstrap.py", None, "_keeper", "LocalKeeper"),
+    ("node/bootstrap.py", None, "check_store", "LocalKeeper"),
+]
+"""Who holds the wrapping key."""
 
 
-def test_one_function_of_the_node_opens_records():
+def calls_of(tree):
+    """The openers that are called, with the class and the function that call them."""
+    found = []
+    for function in [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]:
+        words = {
+            call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            for call in ast.walk(function)
+            if isinstance(call, ast.Call)
+        }
+        found += [(owner_of(tree, function), function.name, word) for word in sorted(OPENERS & words)]
+    return found
+
+
+def test_one_function_of_the_node_unwraps_a_secret_and_it_demands_a_look():
     calls = []
     for path in sorted((ROOT / "node").rglob("*.py")):
         name = str(path.relative_to(ROOT))
-        if name in DEFINED:
-            continue
-        tree = ast.parse(path.read_text())
-        for function in [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]:
-            calls.extend(
-                (name, owner_of(tree, function), function.name, word)
-                for word in sorted(OPENERS & words_of(function))
-            )
+        if name not in DEFINED:
+            calls += [(name, *call) for call in calls_of(ast.parse(path.read_text()))]
     assert calls == [
-        # Checks with the wrapping key whether a stored secret opens; shows nothing.
-        ("node/service/fsck/seals.py", "SealCheck", "_check_entry", "unwrap_secret"),
-        # Seals the ground of a status change under the record's secret, and opens it for a look that is logged.
-        ("node/service/grounds.py", "GroundSealer", "_key", "unwrap_secret"),
-        # The values of an event, not of a record; who may call it is tested below.
-        ("node/service/vault.py", None, "open_event", "unwrap_secret"),
+        *HOLDERS,
         ("node/service/vault.py", "Vault", "_unseal", "open_values"),
-        ("node/service/vault.py", "Vault", "_unseal", "unwrap_secret"),
+        ("node/service/vault.py", "Vault", "_unwrap", "unwrap"),
     ]
+    parameters = inspect.signature(Vault._unwrap).parameters
+    assert (list(parameters)[1], parameters["look"].annotation) == ("look", "Look")
+    first_statement = ast.parse(textwrap.dedent(inspect.getsource(Vault._unwrap))).body[0].body[1]
+    assert ast.unparse(first_statement) == "look.use(what, place)"
 
 
-def test_the_service_alone_opens_events():
-    naming = [
-        str(path.relative_to(ROOT))
-        for folder in ("node", "cli", "consortium")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-        if "open_event" in path.read_text()
-    ]
-    assert [name for name in naming if not name.startswith("node/service/")] == []
-    assert "node/service/vault.py" in naming
+def test_nobody_takes_an_opener_under_another_name():
+    """An alias, or a look-up by name, would escape the test above."""
+    naming = {}
+    for path in sorted((ROOT / "node").rglob("*.py")):
+        name = str(path.relative_to(ROOT))
+        found = {word for word in ("unwrap_secret", "open_values") if word in path.read_text()}
+        if found and name not in DEFINED:
+            naming[name] = found
+    assert naming == {"node/service/vault.py": {"open_values"}}
+
+
+def test_a_look_opens_each_record_that_it_covers_once(world, vault, access):
+    look = access.log_look("read", WHY, [vault.plan_release(place, SHOWN) for place in (0, 1)]).look
+    vault.open(look, 0)
+    for again in (look, copy.copy(look)):
+        with raises_code(AccessDenied, "look-used"):
+            vault.open(again, 0)
+    vault.open(look, 1)
+    with raises_code(AccessDenied, "look-used"):
+        vault.index_digests(look, 1, bytes(32))
+
+
+def shown(world, place):
+    """Log an audit and open an event."""
+    return world.services.events.open(place, Purpose("zhao", "audit")).openings
 
 
 @pytest.mark.parametrize("names", [SHOWN, (), None])
@@ -418,7 +450,7 @@ def test_the_openings_of_an_event_are_made_again_byte_for_byte(world, vault, acc
     access.log_look("read", WHY, [vault.plan_release(1, ["CF_WSH"])])
     logged = access.log_look("export", Purpose("li", "own-records"), [vault.plan_release(0, names)])
     world.restart()
-    opened = open_event(world.access, logged.index, vault._wrapping_key)
+    opened = shown(world, logged.index)
     assert opened == list(logged.openings)
     values = verify_openings(parse_event(event_of(world, logged)), opened)
     assert (values["purpose"], values["basis"]) == ("own-records", None)
@@ -426,44 +458,38 @@ def test_the_openings_of_an_event_are_made_again_byte_for_byte(world, vault, acc
 
 def test_an_event_opens_under_its_own_key_and_values_only(world, vault, access):
     looks = [access.log_look("read", WHY, [vault.plan_release(n, None)]) for n in (0, 1)]
-    key, rows = vault._wrapping_key, [world.access.row(look.index) for look in looks]
+    rows = [world.access.row(look.index) for look in looks]
     secrets = [layout.secret_key(LogKind.ACCESS, look.index) for look in looks]
-    with pytest.raises(NodeError):
-        open_event(world.access, looks[0].index, bytes(32))
     wrapped = [world.store.get_secret(secret) for secret in secrets]
     world.store.damage_secret(secrets[0], wrapped[1])
-    with pytest.raises(NodeError):
-        open_event(world.access, looks[0].index, key)
+    with raises_code(Verification, "wrap-tag"):
+        shown(world, looks[0].index)
     world.store.damage_secret(secrets[0], wrapped[0])
     world.store.damage_stream("access.0/values", rows[0].values_offset)
     with raises_code(Verification, "values-seal"):
-        open_event(world.access, looks[0].index, key)
+        shown(world, looks[0].index)
     world.store.damage_secret(secrets[1], None)
     with raises_code(NotFound, "secret-unknown"):
-        open_event(world.access, looks[1].index, key)
+        shown(world, looks[1].index)
     with raises_code(NotFound, "entry-unknown"):
-        open_event(world.access, 99, key)
+        shown(world, 99)
 
 
-def test_no_other_module_of_the_node_names_them():
-    """A look-up by name (getattr, an alias in another module) would escape the test above."""
-    naming = [
-        str(path.relative_to(ROOT))
-        for path in sorted((ROOT / "node").rglob("*.py"))
-        if any(word in path.read_text() for word in OPENERS)
-    ]
-    services = ["node/service/fsck/seals.py", "node/service/grounds.py", "node/service/vault.py"]
-    assert sorted(naming) == sorted([*DEFINED, *services])
+def test_no_event_is_opened_without_a_look_at_it(world, vault, access):
+    logged = access.log_look("read", WHY, [vault.plan_release(0, None)])
+    audit = access.log(EventDraft(kind="audit", officer=Officer("zhao"), purpose="audit", events=[0])).look
+    for other in (None, logged.look, Lookalike({})):
+        with raises_code(AccessDenied, "look-does-not-cover"):
+            vault.open_event(other, 0)
+    with raises_code(AccessDenied, "look-does-not-cover"):
+        vault.open_event(audit, 1)
+    assert vault.open_event(audit, 0) == list(logged.openings)
+    with raises_code(AccessDenied, "look-used"):
+        vault.open_event(audit, 0)
 
 
 def owner_of(tree, function):
     return next((c.name for c in ast.walk(tree) if isinstance(c, ast.ClassDef) and function in c.body), None)
-
-
-def words_of(function):
-    return {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} | {
-        n.attr for n in ast.walk(function) if isinstance(n, ast.Attribute)
-    }
 
 
 def test_what_a_receipt_shows_to_anyone_says_nothing_of_the_look(world, vault, access):

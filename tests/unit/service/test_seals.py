@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """With the wrapping key a check finds every flipped bit in what is sealed, and shows nothing of it."""
 
+import os
+
 import msgpack
 import pytest
 
 from node.service.fsck.seals import SealCheck
+from node.service.keeping import LocalKeeper
 from node.service.layout import history_key, secret_key
 from tests.support.node_world import WHY, NodeWorld
 
@@ -20,7 +23,7 @@ def world():
 
 
 def check(world, key=None):
-    seals = SealCheck(key or world.keys.wrapping)
+    seals = SealCheck(LocalKeeper(key, os.urandom) if key else world.keeper)
     found = [finding for reader in world.services.readers.values() for finding in seals.run(reader)]
     return seals.count, [(finding.code, finding.place) for finding in found]
 

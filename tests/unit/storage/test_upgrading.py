@@ -3,8 +3,8 @@
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import msgpack
 import pytest
@@ -16,7 +16,9 @@ from node.service import layout
 from node.service.assembly import open_logs
 from node.service.fsck.checker import Checker
 from node.service.grounds import GroundSealer
+from node.service.keeping import LocalKeeper
 from node.service.layout import LogKind
+from node.service.looking import _MINT, Look, Release
 from node.service.status import parse_history
 from node.service.upgrades import SealGrounds
 from node.storage.leveldb import open_leveldb
@@ -32,6 +34,14 @@ from tests.support.rows import ISSUER
 IDENTITY = f"{DOMAIN}/{ISSUER}".encode()
 GROUND = "复议机关撤销，当事人来函"
 OLD = {n: [(2, 1_800_000_000_000, "wang", GROUND), (1, 1_800_000_000_001, "li", GROUND * 2)] for n in (1, 3)}
+OTHER = LocalKeeper(bytes(32), os.urandom)
+
+
+class Held(NamedTuple):
+    """The keys that nobody else knows."""
+
+    keeper: LocalKeeper
+    index: bytes
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +54,7 @@ def old_store(tmp_path_factory):
         for entry in OLD:
             world.services.records.withdraw(world.records.leaf(entry), officer="wang", ground="x")
         world.anchor()
-        heads, keys = world.heads, world.keys
+        heads, keys = world.heads, Held(world.keeper, world.keys.index)
     make_format_1(path, OLD)
     return path, heads, keys
 
@@ -60,7 +70,7 @@ def upgrade(path, keys, disk=None, told=None):
     store = open_store(path, IDENTITY, upgrade=True, **options)
     try:
         records = open_logs(store, DOMAIN, ISSUER)[LogKind.RECORDS]
-        step = SealGrounds(records, keys.wrapping, os.urandom)
+        step = SealGrounds(records, keys.keeper, os.urandom)
         run_steps(store, store.find_upgrade(), [step], lambda *said: told is not None and told.append(said))
     finally:
         store.close()
@@ -70,9 +80,10 @@ def check_upgraded(path, heads, keys):
     store = open_store(path, IDENTITY)
     try:
         logs = open_logs(store, DOMAIN, ISSUER)
-        sealer = GroundSealer(logs[LogKind.RECORDS], keys.wrapping, os.urandom)
+        sealer = GroundSealer(logs[LogKind.RECORDS], keys.keeper, os.urandom)
         for entry, want in OLD.items():
-            found = sealer.open(entry, parse_history(store.get(layout.history_key(entry))))
+            look = Look(0, {entry: Release(entry, "", "", {})}, frozenset(), _MINT)
+            found = sealer.open(look, entry, parse_history(store.get(layout.history_key(entry))))
             assert [(c.status, c.at_ms, c.officer, c.ground) for c in found] == want
         assert store.find_upgrade() is None
         assert Checker(store, logs, heads).run() == []
@@ -223,7 +234,7 @@ def test_what_a_lost_secret_had_sealed_is_dropped_and_counted(old, old_store):
     batch = Batch()
     batch.delete_secret(layout.secret_key(LogKind.RECORDS, 3))
     store.commit(batch)
-    step = SealGrounds(open_logs(store, DOMAIN, ISSUER)[LogKind.RECORDS], old_store[2].wrapping, os.urandom)
+    step = SealGrounds(open_logs(store, DOMAIN, ISSUER)[LogKind.RECORDS], old_store[2].keeper, os.urandom)
     run_steps(store, store.find_upgrade(), [step], lambda *_: None)
     assert step.lost == 2
     assert [change.sealed for change in parse_history(store.get(layout.history_key(3)))] == [b"", b""]
@@ -235,12 +246,13 @@ def test_foreign_keys_do_not_touch_an_upgrade(old, old_store):
     _, heads, keys = old_store
     store = open_store(old, IDENTITY, upgrade=True)
     before = list(store.scan(b"", None))
-    for name in ("wrapping", "index"):
+    foreign = {"wrapping": keys._replace(keeper=OTHER), "index": keys._replace(index=bytes(32))}
+    for name, others in foreign.items():
         with raises_code(Conflict, "keys-of-another-store") as caught:
-            carry_upgrade(store, DOMAIN, ISSUER, replace(keys, **{name: bytes(32)}), lambda *_: None)
+            carry_upgrade(store, DOMAIN, ISSUER, *others, lambda *_: None)
         assert f"{name}.json" in caught.value.message
     assert list(store.scan(b"", None)) == before
-    carry_upgrade(store, DOMAIN, ISSUER, keys, lambda *_: None)
+    carry_upgrade(store, DOMAIN, ISSUER, *keys, lambda *_: None)
     store.close()
     check_upgraded(old, heads, keys)
 
@@ -265,9 +277,9 @@ def test_a_key_that_opens_nothing_drops_no_ground(old, old_store):
     store.commit(batch)
     before = list(store.scan(b"o", b"p"))
     with raises_code(Conflict, "keys-of-another-store"):
-        carry_upgrade(store, DOMAIN, ISSUER, replace(keys, wrapping=bytes(32)), lambda *_: None)
+        carry_upgrade(store, DOMAIN, ISSUER, OTHER, keys.index, lambda *_: None)
     assert list(store.scan(b"o", b"p")) == before
-    carry_upgrade(store, DOMAIN, ISSUER, keys, lambda *_: None)
+    carry_upgrade(store, DOMAIN, ISSUER, *keys, lambda *_: None)
     store.close()
     check_upgraded(old, heads, keys)
 
@@ -278,7 +290,7 @@ def test_a_damaged_secret_among_sound_ones_loses_its_own_grounds_alone(old, old_
     batch = Batch()
     batch.put_secret(layout.secret_key(LogKind.RECORDS, entry), bytes(60))
     store.commit(batch)
-    carry_upgrade(store, DOMAIN, ISSUER, old_store[2], lambda *_: None)
+    carry_upgrade(store, DOMAIN, ISSUER, *old_store[2], lambda *_: None)
     dropped = {
         n: [not change.sealed for change in parse_history(store.get(layout.history_key(n)))] for n in OLD
     }
