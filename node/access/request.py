@@ -90,7 +90,7 @@ class Request:
         subject: About whom.
         items: Which fields of which catalogue items.
         purpose: Code of the purpose.
-        basis: Legal basis.
+        basis: Legal basis, or None.
         case: Case number, or None.
         consent: Consent of the subject, JWT, or None.
         reply: One-time exchange key that the answer is sealed to, 1,216 bytes.
@@ -108,7 +108,7 @@ class Request:
     subject: AskedSubject
     items: tuple[ItemQuery, ...]
     purpose: str
-    basis: str
+    basis: str | None
     case: str | None
     consent: str | None
     reply: bytes
@@ -128,7 +128,7 @@ def build_request(
     subject: AskedSubject,
     items: Sequence[ItemQuery],
     purpose: str,
-    basis: str,
+    basis: str | None,
     case: str | None,
     reply: bytes,
     ask: LoggedEvent,
@@ -148,7 +148,7 @@ def build_request(
         subject: About whom.
         items: Ascending by vct, fields ascending.
         purpose: Code of the purpose.
-        basis: Legal basis.
+        basis: Legal basis, or None.
         case: Case number, or None.
         reply: Public half of a one-time exchange key.
         ask: The ask event (``sealed`` under a warrant), with the openings of ``select_openings``.
@@ -219,7 +219,7 @@ def parse_request(token: str) -> Request:
         subject=parse_subject(claims["subject"]),
         items=parse_items(claims["items"]),
         purpose=parse_words(claims["purpose"], "purpose"),
-        basis=parse_words(claims["basis"], "basis"),
+        basis=None if claims["basis"] is None else parse_words(claims["basis"], "basis"),
         case=None if claims["case"] is None else parse_words(claims["case"], "case"),
         consent=_find_text(claims, "consent", MAX_CONSENT_BYTES),
         reply=parse_b64u(check_text(claims["reply"], "reply"), length=PUBLIC_BYTES),

@@ -98,7 +98,7 @@ def _requests():
         changed("rid of 15 bytes", "base64-length", rid=encode_b64u(bytes(15))),
         changed("rid of another event", "request-event", rid=encode_b64u(bytes(16))),
         changed("purpose empty", "question-words", purpose=""),
-        changed("basis null", "json-text", basis=None),
+        changed("basis empty", "question-words", basis=""),
         changed("subject of unknown type", "question-subject", subject={"id": "x", "type": "phone"}),
         changed("subject not NFC", "question-subject", subject={"id": "e\u0301", "type": "name"}),
         changed(
