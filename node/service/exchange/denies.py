@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many refusals of one member are logged one by one; of more, a single event says how many (protocol section 8).
+
+Whoever signs with a member's key could otherwise fill this node's log with refusals of his own making.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from node.core.clock import Clock
+    from node.core.types import MemberCode
+
+WINDOW_SECONDS: Final = 3_600.0
+EACH_WINDOW: Final = 60
+"""Refusals of one member in one hour that have an event of their own."""
+
+
+@dataclass(slots=True)
+class _Window:
+    began: float
+    logged: int = 0
+    passed_over: int = 0
+    last: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Refusals that had no event of their own.
+
+    Attributes:
+        member: Whose requests were refused.
+        count: How many.
+        last: SHA-256 of the last of these requests.
+    """
+
+    member: MemberCode
+    count: int
+    last: bytes
+
+
+class Denies:
+    """Counts refusals by member; safe to use from any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._windows: dict[MemberCode, _Window] = {}
+
+    def take(self, member: MemberCode, req: bytes) -> bool:
+        """Count a refusal and say whether it gets an event of its own."""
+        with self._guard:
+            window = self._windows.get(member)
+            if window is None:
+                window = self._windows[member] = _Window(self._clock.monotonic())
+            if window.logged < EACH_WINDOW:
+                window.logged += 1
+                return True
+            window.passed_over += 1
+            window.last = req
+            return False
+
+    def close_windows(self, *, all_: bool = False) -> list[Summary]:
+        """Forget windows that are over and give those that passed refusals over, to be logged."""
+        now = self._clock.monotonic()
+        with self._guard:
+            over = [
+                (member, window)
+                for member, window in self._windows.items()
+                if all_ or now - window.began >= WINDOW_SECONDS
+            ]
+            for member, _ in over:
+                del self._windows[member]
+        return [Summary(member, w.passed_over, w.last) for member, w in over if w.passed_over]

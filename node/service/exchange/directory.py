@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the chain says about the other members: who they are, with which keys, where they are reached, how fresh their log is.
+
+What was read stays good for some seconds, and for as long as the chain is away up to the network's ``anchor_limit``:
+past that this node releases nothing anyway. So a suspended member is refused some seconds later, and a question
+costs no call to the chain.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from node.crypto.ed25519 import key_id16
+from node.errors import AccessDenied, Unavailable
+from node.log.checkpoint import build_origin
+from node.ports import KeyKind, MemberStatus
+from node.ports.peers import PeerAddress
+from node.service.layout import LogKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from node.core.clock import Clock
+    from node.core.types import MemberCode
+    from node.ports import AnchorChain, Member
+
+FRESH_SECONDS: Final = 10.0
+"""How long what was read from the chain is used without asking again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLog:
+    """An open log of a member.
+
+    Attributes:
+        origin: Its origin.
+        ed25519: Key of its checkpoints' first line, 32 bytes.
+        ml_dsa_44_digest: SHA-256 of the key of their second line.
+        anchored_at: Chain time of its last anchor, or of its opening, in seconds.
+        anchored_size: Entries under that anchor.
+    """
+
+    origin: str
+    ed25519: bytes
+    ml_dsa_44_digest: bytes
+    anchored_at: int
+    anchored_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A member as the chain had it at one block.
+
+    Attributes:
+        member: Status, roles and operator.
+        block: Height of that block.
+        block_time: Its time in seconds.
+        node_keys: Node keys that are valid there and not declared compromised, by ``kid``.
+        past_node_keys: Node keys that were ever valid and not declared compromised, by ``kid``.
+        record_keys: Record keys that were ever valid and not declared compromised, by ``kid``.
+        exchange_key: 1,216 bytes; None while it has none.
+        logs: Its open logs.
+        address: Where its node is reached; None while it says nothing.
+    """
+
+    member: Member
+    block: int
+    block_time: int
+    node_keys: Mapping[str, bytes]
+    past_node_keys: Mapping[str, bytes]
+    record_keys: Mapping[str, bytes]
+    exchange_key: bytes | None
+    logs: Mapping[LogKind, PeerLog]
+    address: PeerAddress | None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it may act."""
+        return self.member.status is MemberStatus.ACTIVE
+
+    def silent_seconds(self) -> int | None:
+        """Give the age of its access log's last anchor in chain time; None while it has no such log."""
+        log = self.logs.get(LogKind.ACCESS)
+        return None if log is None else max(0, self.block_time - log.anchored_at)
+
+
+class Directory:
+    """Finds members; safe to use from any thread.
+
+    Args:
+        chain: The chain.
+        domain: Exchange domain.
+        clock: The clock.
+        stale_seconds: How long what was read may be used while the chain is away.
+    """
+
+    def __init__(self, chain: AnchorChain, domain: str, clock: Clock, *, stale_seconds: int) -> None:
+        self._chain = chain
+        self._domain = domain
+        self._clock = clock
+        self._stale_seconds = stale_seconds
+        self._guard = threading.Lock()
+        self._codes: tuple[float, frozenset[MemberCode]] = (float("-inf"), frozenset())
+        self._reading: dict[MemberCode, threading.Lock] = {}
+        self._peers: dict[MemberCode, tuple[float, Peer]] = {}
+
+    def get(self, code: MemberCode) -> Peer:
+        """Give a member.
+
+        Raises:
+            AccessDenied: ``member-unknown``: nobody of that code ever joined.
+            Unavailable: ``chain-…``: the chain cannot be asked, and what is known is too old.
+        """
+        if code not in self._members():
+            raise AccessDenied("member-unknown", f"{code} is no member of this network")
+        with self._guard:
+            reading = self._reading.setdefault(code, threading.Lock())
+        # One thread asks the chain; the others wait for what it learns.
+        with reading:
+            read_at, peer = self._peers.get(code, (float("-inf"), None))
+            now = self._clock.monotonic()
+            if peer is not None and now - read_at < FRESH_SECONDS:
+                return peer
+            try:
+                found = self._read(code)
+            except Unavailable:
+                if peer is None or now - read_at > self._stale_seconds:
+                    raise
+                return peer
+            self._peers[code] = now, found
+            return found
+
+    def codes(self) -> frozenset[MemberCode]:
+        """Give the codes of all that ever joined.
+
+        Raises:
+            Unavailable: ``chain-…``.
+        """
+        return self._members()
+
+    def _members(self) -> frozenset[MemberCode]:
+        """Whoever is not among them costs no call: junk must not become load on the chain."""
+        with self._guard:
+            read_at, codes = self._codes
+            now = self._clock.monotonic()
+            if now - read_at < FRESH_SECONDS:
+                return codes
+            try:
+                codes = frozenset(member.code for member in self._chain.members())
+            except Unavailable:
+                if now - read_at > self._stale_seconds:
+                    raise
+                return codes
+            self._codes = now, codes
+            return codes
+
+    def _read(self, code: MemberCode) -> Peer:
+        chain = self._chain
+        status = chain.probe()
+        if status.block is None or status.block_time is None or status.state not in {"ready", "behind"}:
+            raise Unavailable("chain-away", f"the chain cannot be asked about members: {status.detail}")
+        member = chain.member(code)
+        if member is None:
+            raise AccessDenied("member-unknown", f"{code} is no member of this network")
+        exchange = chain.key_at(code, KeyKind.EXCHANGE, status.block)
+        if exchange is not None and self._is_compromised(code, KeyKind.EXCHANGE, exchange, status.block):
+            exchange = None
+        endpoint = chain.endpoint(code)
+        return Peer(
+            member=member,
+            block=status.block,
+            block_time=status.block_time,
+            node_keys=self._keys(code, KeyKind.NODE, status.block, past=False),
+            past_node_keys=self._keys(code, KeyKind.NODE, status.block, past=True),
+            record_keys=self._keys(code, KeyKind.RECORD, status.block, past=True),
+            exchange_key=None if exchange is None else chain.key_data(code, KeyKind.EXCHANGE, exchange),
+            logs={kind: log for kind in LogKind if (log := self._log(code, kind)) is not None},
+            address=None if endpoint is None else PeerAddress(code, endpoint.url, endpoint.tls_key),
+        )
+
+    def _keys(self, code: MemberCode, kind: KeyKind, block: int, *, past: bool) -> dict[str, bytes]:
+        return {
+            key_id16(period.key): period.key
+            for period in self._chain.keys(code, kind)
+            if period.from_block <= block
+            and (past or period.to_block is None or block < period.to_block)
+            and not self._is_compromised(code, kind, period.key, block)
+        }
+
+    def _is_compromised(self, code: MemberCode, kind: KeyKind, key: bytes, block: int) -> bool:
+        since = self._chain.compromised_from(code, kind, key)
+        return since is not None and since <= block
+
+    def _log(self, code: MemberCode, kind: LogKind) -> PeerLog | None:
+        log_id = self._chain.last_log(code, kind.number)
+        info = None if log_id is None else self._chain.log_info(log_id)
+        head = None if log_id is None else self._chain.log_head(log_id)
+        if info is None or head is None or info.closed:
+            return None
+        origin = build_origin(self._domain, code, kind.text, info.n)
+        return PeerLog(origin, info.ed25519, info.ml_dsa_44_digest, head.time, head.size)

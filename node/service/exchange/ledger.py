@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node keeps of its exchanges beside the access log, so that nothing is answered, asked or counted twice.
+
+    key                              value
+    E r member(18) rid(16)           SHA-256 of the request that used the rid first; kept for ever
+    E p req(32)                      msgpack: what the logged event lets out, until the sealed answer is stored
+    E a req(32)                      msgpack [exp(s), envelope or None, code]: the answer as it was sealed
+    E x exp(8) req(32)               empty: by when answer and plan go
+    E q place(8)                     msgpack: a question of ours that has no ``receive`` yet
+    E g place(8)                     msgpack [member, event, receipt]: what the other side promised about an event of ours
+
+``p`` is written by the commit that logs the event, and dropped by the one that stores the answer: between the two a
+crash leaves an event and a plan, and the same request is answered from them, with no second event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgpack
+
+from node.service import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.core.types import MemberCode
+    from node.ports import Reads
+    from node.service.transaction import Transaction
+
+_RID: Final = b"Er"
+_PLAN: Final = b"Ep"
+_ANSWER: Final = b"Ea"
+_EXPIRY: Final = b"Ex"
+_QUESTION: Final = b"Eq"
+_PROMISE: Final = b"Eg"
+_REQ_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an event that stands in the access log lets out.
+
+    Attributes:
+        place: Its place in the access logs.
+        kind: ``grant`` or ``deny``.
+        exp: Second from which on the request is void.
+        code: Why some or all is not given.
+        found: Number of records there are.
+        withheld: Number of them that are not given.
+        searched: Number and size of the records log that was searched.
+        rows: Place of each record and the names of its fields that are given.
+    """
+
+    place: int
+    kind: str
+    exp: int
+    code: str | None
+    found: int
+    withheld: int
+    searched: tuple[int, int]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A stored answer; a request that could not be answered under seal has a code in its place."""
+
+    exp: int
+    envelope: bytes | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """A question of this node that has no ``receive`` yet; what it asked stands in its ask event alone.
+
+    Attributes:
+        place: Place of the ask event in the access logs.
+        provider: Who is asked.
+        rid: Its 16 bytes.
+        exp: Second from which on nobody answers it.
+        req: SHA-256 of the request, 32 bytes; None as long as it is not known to have been sent.
+    """
+
+    place: int
+    provider: MemberCode
+    rid: bytes
+    exp: int
+    req: bytes | None = None
+
+
+def find_answer(reads: Reads, req: bytes) -> Kept | None:
+    """Find the answer to a request, as it was sealed."""
+    data = reads.get(_ANSWER + req)
+    return None if data is None else Kept(*msgpack.unpackb(data))
+
+
+def find_plan(reads: Reads, req: bytes) -> Plan | None:
+    """Find what was logged for a request and not yet sealed."""
+    data = reads.get(_PLAN + req)
+    if data is None:
+        return None
+    place, kind, exp, code, found, withheld, searched, rows = msgpack.unpackb(data)
+    given = tuple((row, tuple(names)) for row, names in rows)
+    return Plan(place, kind, exp, code, found, withheld, tuple(searched), given)
+
+
+def find_first_user(reads: Reads | Transaction, member: MemberCode, rid: bytes) -> bytes | None:
+    """Find the digest of the request that used a member's rid first."""
+    return reads.get(_RID + member.encode("ascii") + rid)
+
+
+def put_plan(transaction: Transaction, member: MemberCode, rid: bytes, req: bytes, plan: Plan) -> None:
+    """Note, in the commit that logs its event, what a request will be answered."""
+    key = _RID + member.encode("ascii") + rid
+    if transaction.get(key) is None:
+        transaction.put(key, req)
+    rows = [[place, list(names)] for place, names in plan.rows]
+    fields = [
+        plan.place,
+        plan.kind,
+        plan.exp,
+        plan.code,
+        plan.found,
+        plan.withheld,
+        list(plan.searched),
+        rows,
+    ]
+    transaction.put(_PLAN + req, msgpack.packb(fields))
+    transaction.put(_EXPIRY + layout.u64(plan.exp) + req, b"")
+
+
+def put_answer(transaction: Transaction, req: bytes, kept: Kept) -> None:
+    """Store an answer in place of its plan."""
+    transaction.put(_ANSWER + req, msgpack.packb([kept.exp, kept.envelope, kept.code]))
+    transaction.put(_EXPIRY + layout.u64(kept.exp) + req, b"")
+    if transaction.get(_PLAN + req) is not None:
+        transaction.delete(_PLAN + req)
+
+
+def list_expired(reads: Reads, before: int, *, limit: int) -> list[tuple[int, bytes]]:
+    """List answers to requests that were void before a second: that second and the digest of each request."""
+    found = reads.scan(_EXPIRY, _EXPIRY + layout.u64(before), limit=limit)
+    return [(layout.parse_u64(key[2:-_REQ_BYTES]), key[-_REQ_BYTES:]) for key, _ in found]
+
+
+def drop_answers(transaction: Transaction, expired: list[tuple[int, bytes]]) -> None:
+    """Drop answers, and plans of answers, that nobody can ask for again."""
+    for exp, req in expired:
+        transaction.delete(_EXPIRY + layout.u64(exp) + req)
+        transaction.delete(_ANSWER + req)
+        transaction.delete(_PLAN + req)
+
+
+def put_question(transaction: Transaction, question: OpenQuestion) -> None:
+    """Note, in the commit that logs an ask, that it waits for its ``receive``; once more when its request is sent."""
+    fields = [question.provider, question.rid, question.exp, question.req]
+    transaction.put(_QUESTION + layout.u64(question.place), msgpack.packb(fields))
+
+
+def close_question(transaction: Transaction, place: int) -> None:
+    """Note, in the commit that logs the ``receive``, that nothing waits any more."""
+    transaction.delete(_QUESTION + layout.u64(place))
+
+
+def is_open(transaction: Transaction, place: int) -> bool:
+    """Whether a question has no ``receive`` yet."""
+    return transaction.get(_QUESTION + layout.u64(place)) is not None
+
+
+def list_open(reads: Reads) -> Iterator[OpenQuestion]:
+    """Go through the questions without ``receive``, oldest first."""
+    for key, data in reads.scan(_QUESTION, layout.stop_of(_QUESTION)):
+        yield OpenQuestion(layout.parse_u64(key[2:]), *msgpack.unpackb(data))
+
+
+def put_promise(transaction: Transaction, place: int, member: MemberCode, event: bytes, receipt: str) -> None:
+    """Keep what the other side promised: its event and its receipt, by the place of our own event."""
+    transaction.put(_PROMISE + layout.u64(place), msgpack.packb([member, event, receipt]))
+
+
+def find_promise(reads: Reads, place: int) -> tuple[str, bytes, str] | None:
+    """Find the member, event and receipt that belong to an event of ours."""
+    data = reads.get(_PROMISE + layout.u64(place))
+    if data is None:
+        return None
+    member, event, receipt = msgpack.unpackb(data)
+    return member, event, receipt
