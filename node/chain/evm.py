@@ -16,6 +16,7 @@ from node.chain.contracts import (
     find_log_id,
     load_abi,
 )
+from node.chain.demands import EvmDemands
 from node.chain.documents import RESOLVE, DocumentRegistry, find_open, read_proposal
 from node.chain.probe import Capabilities, probe_capabilities, probe_chain
 from node.chain.rpc import CallReverted
@@ -85,6 +86,7 @@ class EvmChain:
         self._settings = settings
         self._account = ChainAccount(rpc, settings.chain_id, settings.profile, operator)
         self._logs = AnchorLog(rpc, settings.anchor_log, load_abi("AnchorLog"))
+        self.demands = EvmDemands(self._logs, self._account)
         self._registry = MemberRegistry(rpc, settings.member_registry, load_abi("MemberRegistry"))
         self._documents = (
             DocumentRegistry(rpc, settings.document_registry, load_abi("DocumentRegistry"))

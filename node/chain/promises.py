@@ -86,7 +86,8 @@ class RpcReceiptReader(RpcChainReader):
         words = self._read(contract, data, _DEMAND_WORDS)
         if words is None or words[0] > max(DemandState) or words[2] > MAX_TIME:
             raise Unavailable("chain-answer", "the contract says nothing about demands")
-        return DemandOnChain(DemandState(words[0]), words[2], words[4].to_bytes(_WORD_BYTES, "big"))
+        leaf = words[4].to_bytes(_WORD_BYTES, "big")
+        return DemandOnChain(DemandState(words[0]), words[2], leaf, words[3])
 
     def closes_at(self, contract: str, log_id: bytes) -> int | None:
         """Give the second at which a log was or will be closed; None while no end is known, or without such a log."""

@@ -59,11 +59,19 @@ class DemandState(IntEnum):
 
 
 class DemandOnChain(NamedTuple):
-    """A demand as the contract has it; ``leaf`` is 32 zero bytes while none is pinned, ``at`` seconds."""
+    """A demand as the contract has it.
+
+    Attributes:
+        state: Where it stands.
+        at: Chain time of the demand in seconds.
+        leaf: The leaf that the answer pinned, 32 zero bytes while there is none.
+        overdue_block: Block in which it was noted to be overdue, 0 before.
+    """
 
     state: DemandState
     at: int
     leaf: bytes
+    overdue_block: int = 0
 
 
 class ReceiptChain(ChainReader, Protocol):

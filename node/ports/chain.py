@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from node.core.types import LogId, MemberCode, RootHash
     from node.log.anchor import Anchor
+    from node.ports.demands import DemandChain
     from node.ports.members import Endpoint, KeyKind, KeyPeriod, KeyRegistration, Member
 
 
@@ -152,6 +153,11 @@ class AnchorChain(DocumentChain, Protocol):
         Unavailable: ``chain-away`` without an answer; ``chain-answer`` or ``chain-rpc`` when the answer is
             malformed or a refusal. The same call may succeed later.
     """
+
+    @property
+    def demands(self) -> DemandChain:
+        """Demands on logs of this and other members."""
+        ...
 
     def probe(self, known: Mapping[LogId, Anchor] | None = None) -> ChainStatus:
         """Say how the chain stands; raises nothing, a chain that cannot be asked is ``away``.

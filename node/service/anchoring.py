@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from node.core.types import LogId
-    from node.ports import AnchorChain, HeadFiles, TransactionOutcome
+    from node.ports import AnchorChain, HeadFiles, SignedTransaction, TransactionOutcome
     from node.service.layout import LogKind
     from node.service.publishing import Published, Publisher
     from node.service.reading import LogReader
@@ -76,6 +76,33 @@ class Anchorer:
             self.compare()
             self._start(self._publisher.publish())
             return self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
+
+    def transact(
+        self,
+        purpose: str,
+        sign: Callable[[int], SignedTransaction],
+        *,
+        sleep: Callable[[float], None],
+        timeout_seconds: float = 60.0,
+    ) -> None:
+        """Send another transaction of this node between two anchors, and wait until it is final.
+
+        Args:
+            purpose: What it is for.
+            sign: Gives the signed transaction for a nonce.
+            sleep: Waits some seconds for the chain.
+            timeout_seconds: Longest wait.
+
+        Raises:
+            Unavailable: The chain is away or slow; what was started is settled by the next call.
+            Conflict: ``transaction-reverted``: the contract refused; or the node is read-only.
+        """
+        with self._lock:
+            self.require_ready()
+            if self._sender.pending() is not None:
+                self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
+            self._sender.start(purpose, sign)
+            self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
 
     def compare(self) -> None:
         """Compare both logs with the chain and store the anchors that it has and the store lacks.
@@ -156,5 +183,6 @@ class Anchorer:
 
         self._sequencer.run(settle, entries=0)
         if outcome.status != 1:
-            raise Conflict("anchor-reverted", f"the chain refused the transaction: {outcome.revert_reason}")
+            code = "anchor-reverted" if pending.purpose == ANCHOR_PURPOSE else "transaction-reverted"
+            raise Conflict(code, f"the chain refused the transaction: {outcome.revert_reason}")
         return stored

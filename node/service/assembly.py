@@ -18,6 +18,7 @@ from node.log.merkle import EMPTY_ROOT
 from node.ports import KeyKind, KeyRegistration
 from node.service import layout
 from node.service.anchoring import Anchorer
+from node.service.demands import Demands
 from node.service.erasing import Eraser
 from node.service.events import OwnEvents
 from node.service.exporting import EvidenceExporter
@@ -203,6 +204,7 @@ def _wire(
             sealer=sealer,
         )
     )
+    anchorer = Anchorer(ports.chain, sender, publisher, sequencer, readers, log_ids, ports.heads)
     item_names = {number: name for name, number in kinds.items()}
     return Services(
         identity=identity,
@@ -243,7 +245,8 @@ def _wire(
         exporter=EvidenceExporter(
             records, vault, access, status, chain_id=identity.chain_id, contract=identity.contract
         ),
-        anchorer=Anchorer(ports.chain, sender, publisher, sequencer, readers, log_ids, ports.heads),
+        anchorer=anchorer,
+        demands=Demands(store, sequencer, anchorer, ports.chain, logs),
         joiner=Joiner(
             ports.chain,
             sender,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from node.ports import AnchorChain, Endpoint, HeadFiles, Store
     from node.records.catalogue import CatalogueItem
     from node.service.anchoring import Anchorer
+    from node.service.demands import Demands
     from node.service.erasing import Eraser
     from node.service.events import OwnEvents
     from node.service.exporting import EvidenceExporter
@@ -142,6 +143,7 @@ class Services:
     eraser: Eraser
     exporter: EvidenceExporter
     anchorer: Anchorer
+    demands: Demands
     joiner: Joiner
     chain: AnchorChain
     heads: HeadFiles
@@ -173,6 +175,7 @@ class Services:
             "items": sorted(self.items),
             "store_format": self.store.format,
             "state": self.state(),
+            "demands": [demand.to_json() for demand in self.demands.unanswered],
             "account": None if self.condition.account is None else self.condition.account.to_json(),
         }
 

@@ -195,6 +195,7 @@ class ChainLoop:
         try:
             if condition.verified and condition.joined:
                 services.anchorer.anchor_now(sleep=self.sleep)
+                self._serve_demands()
             else:
                 self.prepare()
         except Fatal as error:
@@ -219,10 +220,27 @@ class ChainLoop:
         condition.chain = condition.last_error = None
         return self._period_seconds
 
+    def _serve_demands(self) -> None:
+        """Answer what is demanded of own logs, and say at every turn what cannot be answered: it becomes a default."""
+        demands = self._services.demands
+        answered = demands.serve(sleep=self.sleep)
+        if answered:
+            _LOG.info("demands answered", answers=answered)
+        for demand in demands.unanswered:
+            _LOG.error(
+                "demand not answered",
+                log=demand.origin,
+                index=demand.index,
+                due_at=demand.due_at,
+                code=demand.error.code,
+            )
+
     def _account(self) -> float:
         """Say what the store of a read-only node lacks, again until the chain has been asked too."""
         try:
             account = self._services.take_stock()
+            if account.chain_asked:
+                self._serve_demands()
         except NodeError as error:
             self._tell("what is missing is not known", error.code, error.message)
             return self._period_seconds

@@ -27,6 +27,7 @@ from node.ports import (
     TransactionOutcome,
 )
 from tests.support.chain_contracts import NO_ID, Contracts, State, key_at, last_log
+from tests.support.chain_demands import SimulatedDemands
 from tests.support.chain_votes import RevertError, VotingClient
 
 MAX_TX_BYTES = 1 << 20
@@ -210,6 +211,7 @@ class SimulatedClient(VotingClient):
     def __init__(self, chain, operator):
         self.chain = chain
         self.operator = operator
+        self.demands = SimulatedDemands(self)
 
     def probe(self, known=None):
         chain = self.chain

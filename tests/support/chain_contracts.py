@@ -11,6 +11,7 @@ from node.errors import Verification
 from node.log.anchor import Anchor
 from node.log.merkle import verify_consistency
 from node.ports import KeyKind, KeyPeriod, LogInfo, Member
+from tests.support.chain_demands import DemandRules, StoredDemand
 from tests.support.chain_votes import RevertError, Votes, VoteState
 
 NO_ID = bytes(32)
@@ -48,6 +49,7 @@ class State:
     nonces: dict[str, int] = field(default_factory=dict)
     key_data: dict[bytes, bytes] = field(default_factory=dict)
     votes: VoteState = field(default_factory=VoteState)
+    demands: dict[tuple[str, int], StoredDemand] = field(default_factory=dict)
 
 
 class Contracts:
@@ -68,7 +70,11 @@ class Contracts:
         votes = Votes(
             self.state.votes, self.state.members, self.block, self.state.members[self.code], self.sender
         )
+        demands = DemandRules(self.state, self.block, RevertError)
         single = {
+            "demand": demands.demand,
+            "answer": demands.answer,
+            "recordDefault": demands.record_default,
             "openLog": self.open_log,
             "closeLog": self.close_log,
             "closeByVote": self.close_by_vote,
