@@ -23,7 +23,6 @@ from node.service.transaction import Appended
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from node.ports import Reads
     from node.service.issuing import IssuedChunk
     from node.service.reading import Logs
     from node.service.status import Place, StoredChange
@@ -51,17 +50,18 @@ class Decision:
     refused: list[tuple[int, str]] = field(default_factory=list)
 
 
-def decide(reads: Reads, chunk: IssuedChunk, judge: Callable[[EntryIndex], str | None]) -> Decision:
+def decide(
+    chunk: IssuedChunk, found: Sequence[bytes | None], judge: Callable[[EntryIndex], str | None]
+) -> Decision:
     """Compare each issued record's identity and content with what the log has.
 
     Args:
-        reads: The store.
         chunk: What the worker issued.
+        found: What the index has for the identity of each record (node.service.identities).
         judge: Asked about a record in the log with the identity of a row and other content: gives the rule by which
             the row is refused, or None when the row corrects the record.
     """
     identities, contents = _split(chunk.identities), _split(chunk.contents)
-    found = reads.get_all(list(map(layout.identity_key, identities)))
     if found.count(None) == len(found) == len(set(identities)):
         # As good as every chunk of a file that is new.
         return Decision(new=list(range(len(found))))

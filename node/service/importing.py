@@ -29,6 +29,7 @@ from node.records.headers import map_headers
 from node.records.status import INVALID
 from node.service.deciding import CHANGED, WITHDRAWN, append_records, decide, supersede
 from node.service.grounds import StatusChange
+from node.service.identities import Identities
 from node.service.issuing import IssueTask, encode_task, parse_chunk
 from node.service.jobs import DONE, FAILED, QUEUED, RUNNING, Job, failed, get_job, store_job, store_refusals
 from node.service.status import current_status
@@ -120,6 +121,10 @@ class Importer:
         self._tools = tools
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._identities = Identities(tools.store, self._count_records, self._stop.is_set)
+
+    def _count_records(self) -> int:
+        return sum(reader.size() for reader in self._tools.reader.readers)
 
     def order(
         self,
@@ -182,7 +187,7 @@ class Importer:
                     )
                     texts = (*table.notes, *(_warning(w) for w in warnings))
                     job = replace(job, state=RUNNING, first_index=first, warnings=texts)
-                    return ImportRun(self._tools, job, table, self._stop).pump()
+                    return ImportRun(self._tools, self._identities, job, table, self._stop).pump()
             except (InvalidInput, NotFound) as error:
                 return self.fail(job_id, error.code, error.message)
 
@@ -254,7 +259,7 @@ class Importer:
         if chunk.refusals:
             _, column, rule, value_class = chunk.refusals[0]
             raise InvalidInput("row-refused", f"column {column or '(row)'}: rule {rule}, got {value_class}")
-        decision = decide(tools.store, chunk, lambda _: None)
+        decision = decide(chunk, self._identities.find_all(chunk.identities), lambda _: None)
         if decision.duplicates:
             raise Conflict("record-duplicate", "the corrected row says the same as a record in the log")
         if decision.corrections and decision.corrections[0][1] != old_index:
@@ -280,8 +285,11 @@ class Importer:
 class ImportRun:
     """One run of one job: the pipeline and what it has counted."""
 
-    def __init__(self, tools: ImportTools, job: Job, table: Rows, stop: threading.Event) -> None:
+    def __init__(
+        self, tools: ImportTools, identities: Identities, job: Job, table: Rows, stop: threading.Event
+    ) -> None:
         self._tools = tools
+        self._identities = identities
         self._job = job
         self._table = table
         self._stop = stop
@@ -315,7 +323,7 @@ class ImportRun:
         task, future = self._ahead[0]
         chunk = _result(future)
         while True:
-            decision = decide(self._tools.store, chunk, self._judge)
+            decision = decide(chunk, self._identities.find_all(chunk.identities), self._judge)
             if self._commit(task, chunk, decision):
                 break
         if len(decision.new) < len(task.places):

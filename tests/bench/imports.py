@@ -21,6 +21,7 @@ from node.records.record import Subject
 from node.records.rows import RowValidator
 from node.records.sealed import seal_packed
 from node.service.deciding import append_records, decide
+from node.service.identities import Identities
 from node.service.issuing import ChunkIssuer, IssueTask, encode_task, parse_chunk
 from tests.bench.homes import ITEM, MEMBER, make_home, running_node
 from tests.bench.processes import MIB, disk_bytes, measured
@@ -120,7 +121,8 @@ def measure_stages(scratch, file, *, chunks=STAGE_CHUNKS):
     answers = stages.run("worker", worker.issue, tasks)
     home = make_home(scratch / "stages")
     with running_node(home) as node, measured() as usage:
-        write = partial(_write, node.services)
+        identities = Identities(node.services.store, int, bool)
+        write = partial(_write, node.services, identities)
         stages.run("write", write, list(zip(answers, places, strict=True)), cpu=False)
     return stages.found | {
         "bytes_from_worker": round(sum(map(len, answers)) / stages.rows),
@@ -175,11 +177,11 @@ def _seal_each(rows):
         wrap_secret(SECRET, SECRET, JTI, NONCE)
 
 
-def _write(services, answer_and_places):
+def _write(services, identities, answer_and_places):
     """What the node's own process does with a worker's answer, up to the durable commit."""
     answer, places = answer_and_places
     chunk = parse_chunk(answer)
-    new = decide(services.store, chunk, lambda _: None).new
+    new = decide(chunk, identities.find_all(chunk.identities), lambda _: None).new
     assert len(new) == len(chunk.rows)
     services.sequencer.run(
         lambda transaction: append_records(transaction, chunk, new, places, KIND), entries=len(new)

@@ -18,6 +18,7 @@ from node.log.tree import TILE_WIDTH
 from node.records.chunks import CHUNK_ROWS, encode_chunk
 from node.service.assembly import LOG_NUMBERS, open_readers
 from node.service.deciding import decide
+from node.service.identities import Identities
 from node.service.issuing import ChunkIssuer, IssueTask, encode_task, parse_chunk
 from node.service.layout import ROW_BYTES, LogKind
 from node.service.sequencer import MAX_ENTRIES, Sequencer
@@ -117,12 +118,26 @@ def test_calls_in_a_worker(worker_calls):
     assert worker_calls.total() <= 185 * ROWS
 
 
+class CountingStore(MemoryStore):
+    """Counts the keys that it is asked for."""
+
+    asked = 0
+
+    def get_all(self, keys):
+        self.asked += len(keys)
+        return super().get_all(keys)
+
+
 def test_calls_of_deciding_about_a_new_chunk():
-    """Records of which the log knows none are looked up together; nothing else of ours is called for each of them."""
+    """Records of which the log knows none are not looked up; nothing of ours is called for each of them."""
     chunk = parse_chunk(build_issuer().issue(build_task(range(ROWS))))
-    counts = calls_of(lambda: decide(MemoryStore(), chunk, lambda _: None))
-    # The key of an identity, and the memory store's check of it.
-    assert counts["python"] <= 2 * ROWS + 20
+    store = CountingStore()
+    identities = Identities(store, int, bool)
+    counts = calls_of(lambda: decide(chunk, identities.find_all(chunk.identities), lambda _: None))
+    assert store.asked == 0
+    assert counts["python"] <= 40
+    identities.find_all(chunk.identities)
+    assert store.asked == ROWS
 
 
 def test_keys_and_bytes_of_a_commit():
