@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from node.access.purposes import list_codes
 from node.errors import AccessDenied, InvalidInput, NodeError
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ def _check_asker(question: Question) -> None:
     purpose = _purpose(question)
     if purpose.roles.isdisjoint(question.asker.roles):
         raise AccessDenied(
-            "purpose-role", f"the asker has no role for {purpose.code}: want {_listed(purpose.roles)}"
+            "purpose-role", f"the asker has no role for {purpose.code}: want {list_codes(purpose.roles)}"
         )
     if purpose.members is not None and question.asker.member not in purpose.members:
         raise AccessDenied("purpose-member", f"the asker is not one of the members that {purpose.code} names")
@@ -312,11 +313,12 @@ def _check_basis(question: Question) -> None:
     if question.basis is None:
         if "basis" in purpose.needs:
             raise AccessDenied(
-                "basis-required", f"{purpose.code} needs a legal basis: want {_listed(purpose.bases)}"
+                "basis-required", f"{purpose.code} needs a legal basis: want {list_codes(purpose.bases)}"
             )
     elif question.basis not in purpose.bases:
         raise AccessDenied(
-            "basis-beyond-purpose", f"this is no legal basis of {purpose.code}: want {_listed(purpose.bases)}"
+            "basis-beyond-purpose",
+            f"this is no legal basis of {purpose.code}: want {list_codes(purpose.bases)}",
         )
 
 
@@ -330,7 +332,7 @@ def _check_subject(question: Question) -> None:
     if question.subject_type not in purpose.subjects:
         raise AccessDenied(
             "subject-beyond-purpose",
-            f"{purpose.code} does not ask about such a subject: want {_listed(purpose.subjects)}",
+            f"{purpose.code} does not ask about such a subject: want {list_codes(purpose.subjects)}",
         )
 
 
@@ -491,10 +493,6 @@ def _law_suffices(question: Question) -> bool:
 
 def _purpose(question: Question) -> Purpose:
     return question.rules.purposes[question.purpose]
-
-
-def _listed(codes: frozenset[str]) -> str:
-    return ", ".join(sorted(codes))
 
 
 _RULES: Final[tuple[tuple[str, Callable[[Question], None]], ...]] = (

@@ -40,6 +40,7 @@ _MAX_MEMBERS: Final = 10_000
 _MAX_FIELDS: Final = 247
 _MAX_DEPTH: Final = 8
 _MAX_TITLE_CHARS: Final = 200
+_NAMED_IN_MESSAGES: Final = 12
 _CODE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 _ITEM: Final = re.compile(r"[a-z0-9-]{1,32}:[a-z0-9-]{1,32}")
 _FIELD: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
@@ -195,6 +196,13 @@ def check_names(members: Mapping[str, Any]) -> tuple[str, str]:
     return names[0], names[1]
 
 
+def list_codes(codes: Collection[str]) -> str:
+    """List codes of a document in a message, the first few of many."""
+    first = sorted(codes)[:_NAMED_IN_MESSAGES]
+    rest = len(codes) - len(first)
+    return ", ".join(first) + (f" and {rest} more" if rest else "")
+
+
 def _parse_json(data: bytes) -> Any:
     return parse_json(data, max_bytes=MAX_PURPOSES_BYTES, max_depth=_MAX_DEPTH, what="purposes document")
 
@@ -285,7 +293,7 @@ def _parse_items(value: Any, code: str) -> Mapping[str, frozenset[str]]:
 def _chosen(value: Any, what: str, allowed: Collection[str], *, least: int = 0) -> frozenset[str]:
     words = check_list(value, what, max_items=_MAX_LISTED)
     if any(type(word) is not str or word not in allowed for word in words):
-        raise InvalidInput("purposes-choice", f"{what}: want words of {', '.join(sorted(allowed)) or 'none'}")
+        raise InvalidInput("purposes-choice", f"{what}: want words of {list_codes(allowed) or 'none'}")
     if len(set(words)) != len(words) or len(words) < least:
         raise InvalidInput(
             "purposes-choice", f"{what} says a word twice, or has fewer than {least}: got {len(words)}"

@@ -27,7 +27,7 @@ import msgpack
 
 from node.access.decision import Counts
 from node.access.limits import DAY, HOUR, encode_tally, parse_tally
-from node.errors import AccessDenied
+from node.errors import AccessDenied, Verification
 from node.service import layout
 from node.service.layout import LogKind
 
@@ -311,7 +311,16 @@ def _put_used(transaction: Transaction, digest: bytes, used: Used) -> None:
 
 
 def _parse_used(stored: bytes | None) -> Used:
-    return Used() if stored is None else Used(*msgpack.unpackb(stored))
+    if stored is None:
+        return Used()
+    try:
+        end, uses, revoked = msgpack.unpackb(stored)
+    except (ValueError, TypeError, msgpack.UnpackException):
+        raise Verification("uses-form", "a stored count of uses is malformed") from None
+    numbers = [number for number in (end, uses, revoked) if number is not None]
+    if uses is None or any(type(number) is not int or number < 0 for number in numbers):
+        raise Verification("uses-form", "a stored count of uses is malformed")
+    return Used(end, uses, revoked)
 
 
 def _counter(index_key: bytes, kind: str, who: str, purpose: str) -> bytes:

@@ -10,7 +10,7 @@ from node.access.decision import ConsentGiven, Counts, WarrantGiven, decide
 from node.access.question import AskedSubject, ItemQuery
 from node.access.warrant import build_warrant, parse_warrant
 from node.crypto.ed25519 import Ed25519Signer
-from node.errors import AccessDenied, NodeError
+from node.errors import AccessDenied, NodeError, Verification
 from node.log.checkpoint import build_origin
 from node.log.merkle import EMPTY_ROOT
 from node.service import layout
@@ -274,6 +274,18 @@ def test_a_decision_reads_what_was_counted(node):
     assert decide(purposes.question(**asked, consent=given())).code == "consent-revoked"
     other = ConsentGiven.of(CONSENT, subject=AskedSubject("rid", "330106199001011234"), uses=0)
     assert decide(purposes.question(**asked, consent=other)).code == "consent-subject"
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"\xc1", b"\x93\x01\xc0\xc0", b"\x93\x01\xff\xc0", b"\x92\x01\x01", b"\x07"]
+)
+def test_a_damaged_count_is_no_count(node, stored):
+    node.run(lambda t: t.put(b"Cc" + CONSENT.digest, stored))
+    with raises_code(Verification, "uses-form"):
+        read_used(node.store, CONSENT.digest)
+    with raises_code(Verification, "uses-form"):
+        node.run(asking(0, UseCharge.of_consent(CONSENT, rid(0))))
+    assert node.events() == []
 
 
 # ---- the disk dies
