@@ -20,28 +20,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import re
 import socket
 import ssl
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import h11
 import orjson
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from node.client.pinned import build_pinned_tls
 from node.core.hosts import is_loopback
 from node.core.printable import cut_line
 from node.errors import AccessDenied, Conflict, InvalidInput, NodeError, Unavailable
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from node.core.types import MemberCode
     from node.ports.peers import PeerAddress
 
@@ -100,7 +96,9 @@ class PeerPost:
         self._limits = limits or PeerLimits()
         self._allow_plain = allow_plain
         self._peers: dict[MemberCode, tuple[PeerAddress, _Peer]] = {}
+        self._guard = threading.Lock()
         self._closing = False
+        self._running: set[asyncio.Task[bytes]] = set()
         self._names = ThreadPoolExecutor(_NAME_THREADS, thread_name_prefix="peer-names")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
@@ -108,19 +106,43 @@ class PeerPost:
 
     def send(self, address: PeerAddress, body: bytes) -> Future[bytes]:
         """Send a body to a peer and give its answer; see ``node.ports.peers.Peers.send``."""
-        message = self._send(address, body)
-        try:
-            return asyncio.run_coroutine_threadsafe(message, self._loop)
-        except RuntimeError:
-            message.close()
-            raise Unavailable("stopping", "node is stopping") from None
+        return self._start(address, "POST", EXCHANGE_PATH, body)
+
+    def get(self, address: PeerAddress, path: str) -> Future[bytes]:
+        """Fetch what a peer shows under a path, such as a tile of its log; as ``send``, and bounded like it."""
+        return self._start(address, "GET", path, b"")
+
+    def _start(self, address: PeerAddress, method: str, path: str, body: bytes) -> Future[bytes]:
+        answer: Future[bytes] = Future()
+        with self._guard:
+            if self._closing:
+                raise Unavailable("stopping", "node is stopping")
+            message = _Message(method, path, body)
+            self._loop.call_soon_threadsafe(self._begin, address, message, answer)
+        return answer
+
+    def _begin(self, address: PeerAddress, message: _Message, answer: Future[bytes]) -> None:
+        def end(task: asyncio.Task[bytes]) -> None:
+            self._running.discard(task)
+            if task.cancelled():
+                answer.set_exception(Unavailable("stopping", "node is stopping"))
+            elif (error := task.exception()) is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(task.result())
+
+        task = self._loop.create_task(self._send(address, message))
+        self._running.add(task)
+        task.add_done_callback(end)
 
     def close(self) -> None:
         """Give up what is on its way and close all connections; a second call does nothing."""
-        if self._closing:
-            return
-        self._closing = True
-        self._loop.call_soon_threadsafe(self._end)
+        with self._guard:
+            if self._closing:
+                return
+            self._closing = True
+            # Behind this nothing begins, and what began before it is ended by it.
+            self._loop.call_soon_threadsafe(self._end)
         self._thread.join()
         self._loop.close()
         # A look-up that hangs is left behind; it holds nothing of ours.
@@ -131,7 +153,7 @@ class PeerPost:
         self._loop.run_forever()
 
     def _end(self) -> None:
-        tasks = asyncio.all_tasks(self._loop)
+        tasks = list(self._running)
         for task in tasks:
             task.cancel()
 
@@ -145,13 +167,8 @@ class PeerPost:
 
         self._ending = self._loop.create_task(wait())
 
-    async def _send(self, address: PeerAddress, body: bytes) -> bytes:
-        try:
-            return await self._find_peer(address).send(body)
-        except asyncio.CancelledError:
-            if self._closing:
-                raise Unavailable("stopping", "node is stopping") from None
-            raise
+    async def _send(self, address: PeerAddress, message: _Message) -> bytes:
+        return await self._find_peer(address).send(message)
 
     def _find_peer(self, address: PeerAddress) -> _Peer:
         known, peer = self._peers.get(address.member, (None, None))
@@ -181,7 +198,7 @@ class PeerPost:
                 "peer-address", f"address of {address.member} is none: want https://host or https://host:port"
             )
         if parts.scheme == "https" and address.pin is not None:
-            return _Target(str(address.member), host, port or _HTTPS_PORT, _build_tls(address.pin))
+            return _Target(str(address.member), host, port or _HTTPS_PORT, build_pinned_tls(address.pin))
         if parts.scheme == "http" and self._allow_plain and is_loopback(host):
             return _Target(str(address.member), host, port or _HTTP_PORT, None)
         raise InvalidInput(
@@ -197,6 +214,13 @@ class _Target:
     host: str
     port: int
     tls: ssl.SSLContext | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    method: str
+    path: str
+    body: bytes
 
 
 @dataclass(slots=True)
@@ -240,7 +264,7 @@ class _Peer:
         self._resolving = asyncio.Lock()
         self._resolved: tuple[float, list[Any]] = (float("-inf"), [])
 
-    async def send(self, body: bytes) -> bytes:
+    async def send(self, message: _Message) -> bytes:
         limits = self._limits
         if self._present >= limits.in_flight + limits.waiting:
             raise Unavailable(
@@ -250,7 +274,7 @@ class _Peer:
         self._present += 1
         try:
             async with asyncio.timeout(limits.whole_seconds) as whole:
-                return await self._attempts(body, whole.when() or 0.0)
+                return await self._attempts(message, whole.when() or 0.0)
         except TimeoutError:
             raise Unavailable(
                 "peer-slow", f"no answer from {self._target.member} in {limits.whole_seconds:g} seconds"
@@ -258,14 +282,14 @@ class _Peer:
         finally:
             self._present -= 1
 
-    async def _attempts(self, body: bytes, until: float) -> bytes:
+    async def _attempts(self, message: _Message, until: float) -> bytes:
         """Send until there is an answer, as often as is allowed and as long as there is time."""
         loop, attempt = asyncio.get_running_loop(), 0
         while True:
             attempt += 1
             error: Unavailable
             try:
-                return await self._attempt(body)
+                return await self._attempt(message)
             except _Busy as busy:
                 error = Unavailable(
                     "peer-busy", f"{self._target.member} has too much to do now: try again later"
@@ -284,13 +308,13 @@ class _Peer:
             connection.close()
         self._idle.clear()
 
-    async def _attempt(self, body: bytes) -> bytes:
+    async def _attempt(self, message: _Message) -> bytes:
         """Send once; on a connection that ended while it lay idle, once more on a new one."""
         async with self._slots:
             while True:
                 connection = self._take_idle() or await self._connect()
                 try:
-                    return await self._converse(connection, body)
+                    return await self._converse(connection, message)
                 except _Away:
                     if connection.used and not connection.answered:
                         continue
@@ -355,12 +379,12 @@ class _Peer:
                 self._resolved = loop.time(), found
             return found
 
-    async def _converse(self, connection: _Connection, body: bytes) -> bytes:
+    async def _converse(self, connection: _Connection, message: _Message) -> bytes:
         """Send a request on a connection and read its answer; whatever goes wrong closes the connection."""
         kept = False
         try:
             try:
-                await self._request(connection, body)
+                await self._request(connection, message)
                 status, headers, answer = await self._response(connection)
             except (OSError, h11.RemoteProtocolError) as error:
                 raise _Away(type(error).__name__) from None
@@ -374,22 +398,16 @@ class _Peer:
             raise _Busy(_retry_after(headers))
         raise self._refusal(status, answer)
 
-    async def _request(self, connection: _Connection, body: bytes) -> None:
+    async def _request(self, connection: _Connection, message: _Message) -> None:
         target, http = self._target, connection.http
         host = f"[{target.host}]" if ":" in target.host else target.host
-        request = h11.Request(
-            method="POST",
-            target=EXCHANGE_PATH,
-            headers=[
-                ("Host", f"{host}:{target.port}"),
-                ("Content-Type", "application/json"),
-                ("Content-Length", str(len(body))),
-                ("Accept", "application/json"),
-            ],
-        )
-        head = http.send(request) or b""
-        data = http.send(h11.Data(data=body)) or b""
-        connection.writer.write(head + data + (http.send(h11.EndOfMessage()) or b""))
+        headers = [("Host", f"{host}:{target.port}"), ("Accept-Encoding", "identity")]
+        if message.method == "POST":
+            headers += [("Content-Type", "application/json"), ("Content-Length", str(len(message.body)))]
+        data = http.send(h11.Request(method=message.method, target=message.path, headers=headers)) or b""
+        if message.body:
+            data += http.send(h11.Data(data=message.body)) or b""
+        connection.writer.write(data + (http.send(h11.EndOfMessage()) or b""))
         await connection.writer.drain()
 
     async def _response(self, connection: _Connection) -> tuple[int, Any, bytes]:
@@ -439,36 +457,6 @@ class _Peer:
             "peer-refused",
             f"{self._target.member} took no notice of the message: {cut_line(code, most_characters=80)}",
         )
-
-
-class _PinnedObject(ssl.SSLObject):
-    """One TLS connection to the server that holds the pinned key, and to no other."""
-
-    pin: bytes
-
-    def do_handshake(self) -> None:
-        """Shake hands, and compare before anything is sent."""
-        super().do_handshake()
-        if _key_digest(self.getpeercert(binary_form=True) or b"") != self.pin:
-            raise ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED: not the pinned key")
-
-
-def _key_digest(certificate: bytes) -> bytes:
-    """Compute SHA-256 of the SubjectPublicKeyInfo of a certificate; nothing for one that cannot be read."""
-    try:
-        key = x509.load_der_x509_certificate(certificate).public_key()
-    except Exception:  # noqa: BLE001 - whatever it is, it is not the pinned one
-        return b""
-    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
-
-
-def _build_tls(pin: bytes) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # The name in the certificate and who signed it say nothing more than the pin.
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.sslobject_class = type("PinnedObject", (_PinnedObject,), {"pin": pin})
-    return context
 
 
 def _retry_after(headers: Any) -> float:
