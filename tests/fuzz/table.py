@@ -10,6 +10,7 @@ from tests.fuzz import (
     evidence_targets,
     exchange_targets,
     log_targets,
+    policy_targets,
     record_targets,
 )
 
@@ -21,6 +22,7 @@ _TARGETS = [
         record_targets,
         evidence_targets,
         exchange_targets,
+        policy_targets,
         chain_targets,
         edge_targets,
     )
