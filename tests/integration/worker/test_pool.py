@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from concurrent.futures import BrokenExecutor, wait
@@ -105,3 +106,34 @@ def test_a_closed_pool_takes_nothing_and_drops_what_waits():
 
 def test_setup_prints_no_keys():
     assert repr(SETUP) == "IssuerSetup(…)"
+
+
+def limit_memory(pid, more_bytes):
+    """Let a process have no more memory than it has, but for some; None takes the limit away again."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    limit = resource.RLIM_INFINITY if more_bytes is None else pages * resource.getpagesize() + more_bytes
+    resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("more_bytes", [1 << 20, 24 << 20])
+def test_a_worker_that_the_system_gives_no_memory_fails_its_chunk_and_nothing_else(more_bytes):
+    """Where it runs out, at the chunk's first bytes or in the middle of the records, decides whether it lives."""
+    rows = [[*build_row()] for _ in range(ROWS)]
+    for cells in rows:
+        cells[HEADER.index("CF_SY")] = "事" * 2_000
+    places = [(0, place) for place in range(ROWS)]
+    heavy = encode_task(
+        IssueTask(PENALTY.key, HEADER, encode_chunk(2, rows), places, [], "2026-12-31", 1_790_000_000_000)
+    )
+    pool = IssuingPool(SETUP, 1)
+    try:
+        pool.warm()
+        (pid,) = pids(pool)
+        limit_memory(pid, more_bytes)
+        with pytest.raises((MemoryError, BrokenExecutor)):
+            pool.issue(heavy).result(60)
+        if status(pid):
+            limit_memory(pid, None)
+        assert len(parse_chunk(pool.issue(heavy).result(60)).entries) == ROWS
+    finally:
+        pool.close()
