@@ -2,7 +2,8 @@
 """``ironcage key``: the node's own keys, as the files have them and as the chain knows them, and their rotation.
 
 A key is rotated while the node is stopped. A new record or node key is registered by the node's next start and signs
-from then on; the old one stays valid on the chain for what it signed. A new operator key is announced to the chain by the
+from then on; the old one stays valid on the chain for what it signed. A new exchange key is registered likewise; the one
+before it still opens requests that are on their way. A new operator key is announced to the chain by the
 old one and takes over 24 hours later (MemberRegistry); the same command, run again, finishes it. The keys of a log change
 only with a successor log.
 """
@@ -11,9 +12,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -21,7 +23,7 @@ import typer
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported
-from node.errors import Conflict, Unavailable
+from node.errors import Conflict, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +44,7 @@ class Rotated(StrEnum):
 
     RECORD = "record"
     NODE = "node"
+    EXCHANGE = "exchange"
     OPERATOR = "operator"
 
 
@@ -112,6 +115,8 @@ def rotate(
         with _stopped(settings):
             if key is Rotated.OPERATOR:
                 answer = _rotate_operator(settings)
+            elif key is Rotated.EXCHANGE:
+                answer = _rotate_exchange(settings)
             else:
                 from node.serving import load_passphrase
                 from node.storage.keyfiles import replace_signing_key
@@ -167,13 +172,16 @@ def _stopped(settings: Settings) -> Iterator[None]:
 def _read_public_keys(settings: Settings) -> dict[object, bytes]:
     from node.ports import KeyKind
     from node.serving import load_passphrase
-    from node.storage.keyfiles import load_signing_key
+    from node.storage.keyfiles import load_exchange_key, load_signing_key
 
     directory, passphrase = settings.path(settings.keys_dir), load_passphrase(settings)
-    return {
+    held: dict[object, bytes] = {
         kind: load_signing_key(directory, name, passphrase).public
         for kind, name in ((KeyKind.RECORD, "record"), (KeyKind.NODE, "node"))
     }
+    with suppress(NotFound):  # an older release made no exchange key; the next start does
+        held[KeyKind.EXCHANGE] = sha256(load_exchange_key(directory, passphrase).public).digest()
+    return held
 
 
 def _find_member(chain: EvmChain, settings: Settings) -> Member:
@@ -184,6 +192,16 @@ def _find_member(chain: EvmChain, settings: Settings) -> Member:
     if member is None:
         raise AccessDenied("member-unknown", f"member {settings.member} is not in the chain's registry")
     return member
+
+
+def _rotate_exchange(settings: Settings) -> dict[str, str | int]:
+    from cli.init import DEFAULT_SCRYPT_N
+    from node.serving import load_passphrase
+    from node.storage.keyfiles import replace_exchange_key
+
+    directory, passphrase = settings.path(settings.keys_dir), load_passphrase(settings)
+    old, new = replace_exchange_key(directory, passphrase, secrets.token_bytes, scrypt_n=DEFAULT_SCRYPT_N)
+    return {"key": Rotated.EXCHANGE.value, "state": "replaced", "old": old, "new": new}
 
 
 def _rotate_operator(settings: Settings) -> dict[str, str | int]:

@@ -24,10 +24,12 @@ from node.chain.network import parse_network
 from node.chain.rpc import Rpc
 from node.chain.transport import HttpTransport
 from node.chain.web3_transport import Web3Transport
+from node.client.documents import MemberDocuments
 from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
 from node.core.types import MemberCode
 from node.crypto.ed25519 import Ed25519Signer
+from node.crypto.keyfile import DEFAULT_SCRYPT_N
 from node.errors import Conflict, InvalidInput, NotFound
 from node.readers.opening import open_table
 from node.readers.table import Limits
@@ -45,7 +47,13 @@ from node.service.services import Identity, Services
 from node.service.upgrades import SealGrounds
 from node.storage.files import OsFiles
 from node.storage.heads import DiskHeadFiles
-from node.storage.keyfiles import NodeKeys, find_newest_log_keys, load_keys, load_wrapping_key
+from node.storage.keyfiles import (
+    NodeKeys,
+    ensure_exchange_key,
+    find_newest_log_keys,
+    load_keys,
+    load_wrapping_key,
+)
 from node.storage.opening import open_store, undo_upgrade
 from node.storage.state import FORMAT
 from node.storage.tornlog import list_kept
@@ -183,6 +191,7 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
     settings.require_separate_heads()
     network = load_network(settings)
     keys_dir = settings.path(settings.keys_dir)
+    ensure_exchange_key(keys_dir, passphrase, os.urandom, scrypt_n=DEFAULT_SCRYPT_N)
     keys = load_keys(keys_dir, passphrase, find_newest_log_keys(keys_dir))
     item_files = load_more_items(settings)
     clock = clock or SystemClock()
@@ -381,6 +390,7 @@ def _build(
         open_file=_file_opener(settings, uploads),
         clock=clock,
         random=os.urandom,
+        document_source=MemberDocuments(chain),
     )
     items = load_builtin_items() | {name: load_item(data) for name, data in item_files.items()}
     services = assemble(_identity(settings, network, keys), _service_keys(keys), ports, items)
@@ -431,7 +441,7 @@ def _endpoint(settings: Settings, network: Network) -> Endpoint | None:
 
 def _service_keys(keys: NodeKeys) -> Keys:
     logs = {log: LogKeys(keys.logs[log.text].ed25519, keys.logs[log.text].ml_dsa_44) for log in LogKind}
-    return Keys(Ed25519Signer(keys.record_seed), keys.node, logs, keys.index)
+    return Keys(Ed25519Signer(keys.record_seed), keys.node, logs, keys.index, keys.exchange)
 
 
 def _file_opener(settings: Settings, uploads: Uploads) -> Callable[[Job, CatalogueItem], Rows]:

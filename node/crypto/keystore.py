@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from node.core.canonical import check_members, encode_json, parse_json
 from node.crypto.keccak import keccak256
+from node.crypto.secp256k1 import OperatorKey
 from node.errors import InvalidInput, Verification
 
 SECRET_BYTES = 32
@@ -66,8 +67,8 @@ def parse_keystore(data: bytes, passphrase: str) -> bytes:
         passphrase: The one it was encrypted under.
 
     Raises:
-        InvalidInput: ``keystore-form`` for anything but version 3, scrypt of bounded cost and AES-128-CTR; the
-            codes of the JSON parser.
+        InvalidInput: ``keystore-form`` for anything but version 3, scrypt of bounded cost and AES-128-CTR, or an address
+            that is not that of the secret; the codes of the JSON parser.
         Verification: ``keystore-passphrase`` when the passphrase does not open it.
     """
     keystore = check_members(
@@ -87,7 +88,18 @@ def parse_keystore(data: bytes, passphrase: str) -> bytes:
         )
     mode = CTR(bytes.fromhex(crypto["cipherparams"]["iv"]))
     decryptor = Cipher(AES128(key[:_CIPHER_KEY_BYTES]), mode).decryptor()
-    return decryptor.update(ciphertext) + decryptor.finalize()
+    secret = decryptor.update(ciphertext) + decryptor.finalize()
+    _check_address(keystore.get("address"), secret)
+    return secret
+
+
+def _check_address(address: Any, secret: bytes) -> None:
+    """Compare the secret with the address that its file repeats: the format's MAC leaves out the IV."""
+    if address is None:
+        return
+    found = OperatorKey(secret).address.lower().removeprefix("0x")
+    if type(address) is not str or address.lower().removeprefix("0x") != found:
+        raise InvalidInput("keystore-form", "keystore is damaged: its address is not that of its secret")
 
 
 def _derive_key(passphrase: str, costs: dict[str, Any]) -> bytes:

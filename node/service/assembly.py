@@ -19,9 +19,13 @@ from node.ports import KeyKind, KeyRegistration
 from node.service import layout
 from node.service.anchoring import Anchorer
 from node.service.demands import Demands
+from node.service.documents import Documents
 from node.service.erasing import Eraser
 from node.service.events import OwnEvents
+from node.service.exchange.rulebook import RuleBook
+from node.service.exchange.wiring import build_exchange
 from node.service.exporting import EvidenceExporter
+from node.service.gossip import Gossip
 from node.service.grounds import GroundSealer
 from node.service.importing import Importer, ImportTools
 from node.service.joining import Joiner
@@ -31,6 +35,7 @@ from node.service.looking import AccessLog
 from node.service.publishing import Publisher, build_vkeys
 from node.service.reading import LogReader, Logs
 from node.service.records import Records
+from node.service.rejects import Rejects
 from node.service.sending import Sender
 from node.service.sequencer import Sequencer
 from node.service.services import PublicKeys, Services
@@ -44,7 +49,10 @@ if TYPE_CHECKING:
 
     from node.core.clock import Clock
     from node.crypto.ed25519 import Ed25519Signer
-    from node.ports import AnchorChain, HeadFiles, Reads, Rows, SecretKeeper, Store
+    from node.crypto.hpke import ExchangeKey
+    from node.ports import AnchorChain, DocumentSource, HeadFiles, Reads, Rows, SecretKeeper, Store
+    from node.ports.peers import Peers
+    from node.ports.witnesses import ForkFiles, LogSources
     from node.records.catalogue import CatalogueItem
     from node.service.importing import Workers
     from node.service.jobs import Job
@@ -66,6 +74,8 @@ class Ports:
         open_file: Opens the stored upload of an import behind its ``last_row``.
         clock: The clock.
         random: Source of unpredictable bytes.
+        document_source: Where documents of other nodes come from; None for a node that gets none.
+        exchanges: What exchanges stand on; None for a node that neither asks nor answers.
     """
 
     store: Store
@@ -76,6 +86,23 @@ class Ports:
     open_file: Callable[[Job, CatalogueItem], Rows]
     clock: Clock
     random: Callable[[int], bytes]
+    document_source: DocumentSource | None = None
+    exchanges: ExchangePorts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangePorts:
+    """What exchanges with other nodes stand on.
+
+    Attributes:
+        peers: Carries envelopes to other nodes.
+        sources: Other members' logs.
+        forks: Keeps proofs of forks.
+    """
+
+    peers: Peers
+    sources: LogSources
+    forks: ForkFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +114,14 @@ class Keys:
         node: Signs receipts.
         logs: Sign the checkpoints of each log.
         index: Keys the digests in indices, 32 bytes.
+        exchange: Open requests of other members; the newest first, which is the one on the chain.
     """
 
     record: Ed25519Signer
     node: Ed25519Signer
     logs: Mapping[LogKind, LogKeys]
     index: bytes
+    exchange: tuple[ExchangeKey, ...]
 
     def __repr__(self) -> str:
         """Show nothing."""
@@ -188,7 +217,8 @@ def _wire(
     sealer = GroundSealer(records, ports.keeper, random)
     status = StatusPublisher(store, keys.record, identity.domain, identity.member)
     sender = Sender(store, sequencer, ports.chain, clock)
-    publisher = Publisher(sequencer, readers, keys.logs, status, clock, random)
+    rejects = Rejects()
+    publisher = Publisher(sequencer, readers, keys.logs, status, clock, random, rejects)
     importer = Importer(
         ImportTools(
             store=store,
@@ -206,6 +236,30 @@ def _wire(
     )
     anchorer = Anchorer(ports.chain, sender, publisher, sequencer, readers, log_ids, ports.heads)
     item_names = {number: name for name, number in kinds.items()}
+    documents = Documents(store, sequencer, ports.chain, anchorer.transact, identity.member)
+    gossip = exchange = None
+    if ports.exchanges is not None and keys.exchange:
+        gossip = Gossip(store, sequencer, identity.member, ports.exchanges.sources, ports.exchanges.forks)
+        exchange = build_exchange(
+            identity,
+            store=store,
+            sequencer=sequencer,
+            logs=logs,
+            access=access,
+            vault=vault,
+            status=status,
+            gossip=gossip,
+            chain=ports.chain,
+            peers=ports.exchanges.peers,
+            find_rules=RuleBook(documents, identity.domain).find,
+            item_names=item_names,
+            node_key=keys.node,
+            exchange_keys=keys.exchange,
+            index_key=keys.index,
+            clock=clock,
+            random=random,
+            rejects=rejects,
+        )
     return Services(
         identity=identity,
         public_keys=PublicKeys(keys.record.public, keys.node.public, vkeys),
@@ -259,6 +313,10 @@ def _wire(
         ),
         chain=ports.chain,
         heads=ports.heads,
+        documents=documents,
+        gossip=gossip,
+        exchange=exchange,
+        document_source=ports.document_source,
     )
 
 
@@ -321,4 +379,8 @@ def _registrations(keys: Keys) -> Sequence[KeyRegistration]:
         KeyRegistration(KeyKind.ACCESS_LOG_ED25519, access.ed25519.public),
         KeyRegistration(KeyKind.RECORDS_LOG_ML_DSA_44, sha256(records.ml_dsa_44.public).digest()),
         KeyRegistration(KeyKind.ACCESS_LOG_ML_DSA_44, sha256(access.ml_dsa_44.public).digest()),
+        *(
+            KeyRegistration(KeyKind.EXCHANGE, sha256(key.public).digest(), key.public)
+            for key in keys.exchange[:1]
+        ),
     )

@@ -2,7 +2,7 @@
 """Take a node's place on the chain: register the keys that it signs with, open its two logs, say where it is reached.
 
 Done once, by the member's own operator key; every step looks first at what the chain has, so it may be cut off and
-repeated. A new record or node key follows the one before it. A log's keys never change: others on the chain are those
+repeated. A new record, node or exchange key follows the one before it. A log's keys never change: others on the chain are those
 of another node of this member, and a person has to look. Where the node is reached is compared at every start.
 
 A first log that is open on the chain though this store neither had it opened nor knows an anchor of it was opened in another
@@ -118,7 +118,7 @@ class Joiner:
         registered = self.chain.keys(self.member, key.kind)
         if any(period.key == key.key for period in registered):
             return False
-        if registered and key.kind not in (KeyKind.RECORD, KeyKind.NODE):
+        if registered and key.kind not in (KeyKind.RECORD, KeyKind.NODE, KeyKind.EXCHANGE):
             raise Conflict(
                 "key-differs", f"the chain has another {key.kind.name} key for member {self.member}"
             )

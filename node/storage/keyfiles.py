@@ -6,6 +6,8 @@
     records-<n>.pem  records-<n>.ml-dsa.pem      the pair of keys of one log, Ed25519 and ML-DSA-44
     access-<n>.pem   access-<n>.ml-dsa.pem
     wrapping.json  index.json                    32-byte symmetric keys, keystore v3
+    exchange.json                                seed of the exchange key, keystore v3
+    exchange.before.json                         the one before it: requests sealed to it may still be on their way
     operator.next.json                           while the operator key is rotated: the one that takes over
 
 ``recovery.json`` is to be moved to a cold place after ``init``; the node never reads it.
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from node.crypto.ed25519 import Ed25519Signer
+from node.crypto.hpke import ExchangeKey
 from node.crypto.keyfile import encode_private_key, parse_private_key
 from node.crypto.keystore import encode_keystore, parse_keystore
 from node.crypto.mldsa import MlDsa44Signer
@@ -39,6 +42,8 @@ PRIVATE_DIRECTORY: Final = 0o700
 PRIVATE_FILE: Final = 0o600
 LOG_NAMES: Final = ("records", "access")
 _NEXT_OPERATOR: Final = "operator.next.json"
+_EXCHANGE: Final = "exchange"
+_EXCHANGE_BEFORE: Final = "exchange.before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class LogKeyPair:
 
 @dataclass(frozen=True, slots=True)
 class NodeKeys:
-    """All keys that a running node holds. Has no printable form."""
+    """All keys that a running node holds; of its exchange keys the newest first. Has no printable form."""
 
     operator: OperatorKey
     record_seed: bytes
@@ -59,6 +64,7 @@ class NodeKeys:
     logs: Mapping[str, LogKeyPair]
     wrapping: bytes
     index: bytes
+    exchange: tuple[ExchangeKey, ...] = ()
 
     def __repr__(self) -> str:
         """Show nothing."""
@@ -88,6 +94,7 @@ def create_keys(directory: Path, passphrase: str, random: Callable[[int], bytes]
         ("recovery", random(SECRET_BYTES)),
         ("wrapping", random(SECRET_BYTES)),
         ("index", random(SECRET_BYTES)),
+        (_EXCHANGE, random(SECRET_BYTES)),
     ):
         _store(directory / f"{name}.json", encode_keystore(secret, passphrase, n=scrypt_n))
     for name in ("record", "node"):
@@ -177,7 +184,7 @@ def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> N
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         keystores = {
             name: threads.submit(parse_keystore, _load(directory / f"{name}.json"), passphrase)
-            for name in ("operator", "wrapping", "index")
+            for name in ("operator", "wrapping", "index", *_exchange_files(directory))
         }
         seeds = {
             name: threads.submit(parse_private_key, kind, _load(directory / f"{name}.pem"), passphrase)
@@ -196,7 +203,55 @@ def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> N
         },
         wrapping=keystores["wrapping"].result(),
         index=keystores["index"].result(),
+        exchange=tuple(ExchangeKey(keystores[name].result()) for name in _exchange_files(directory)),
     )
+
+
+def _exchange_files(directory: Path) -> list[str]:
+    return [name for name in (_EXCHANGE, _EXCHANGE_BEFORE) if (directory / f"{name}.json").is_file()]
+
+
+def ensure_exchange_key(
+    directory: Path, passphrase: str, random: Callable[[int], bytes], *, scrypt_n: int
+) -> bool:
+    """Create the exchange key of a home that an older release made, unless it is there; True when it was created.
+
+    Raises:
+        NotFound, Fatal, InvalidInput, Verification: The passphrase does not open the other keys; nothing was changed.
+        Unavailable: ``key-not-stored``.
+    """
+    if (directory / f"{_EXCHANGE}.json").is_file():
+        return False
+    # A key under another passphrase than the rest would never be opened again.
+    load_signing_key(directory, "node", passphrase)
+    _store(directory / f"{_EXCHANGE}.json", encode_keystore(random(SECRET_BYTES), passphrase, n=scrypt_n))
+    return True
+
+
+def load_exchange_key(directory: Path, passphrase: str) -> ExchangeKey:
+    """Load the exchange key.
+
+    Raises:
+        NotFound, Fatal, InvalidInput, Verification: As ``load_keys``.
+    """
+    return ExchangeKey(parse_keystore(_load(directory / f"{_EXCHANGE}.json"), passphrase))
+
+
+def replace_exchange_key(
+    directory: Path, passphrase: str, random: Callable[[int], bytes], *, scrypt_n: int
+) -> tuple[str, str]:
+    """Put a new exchange key in the place of the old one, which opens until the next replacement what was sealed to it.
+
+    Returns:
+        The ids (``kid``) of the old key and of the new one.
+
+    Raises:
+        NotFound, Fatal, InvalidInput, Verification: The old key cannot be opened; nothing was changed.
+    """
+    old, seed = load_exchange_key(directory, passphrase), random(SECRET_BYTES)
+    _store(directory / f"{_EXCHANGE_BEFORE}.json", _load(directory / f"{_EXCHANGE}.json"))
+    _store(directory / f"{_EXCHANGE}.json", encode_keystore(seed, passphrase, n=scrypt_n))
+    return old.kid, ExchangeKey(seed).kid
 
 
 def load_signing_key(directory: Path, name: str, passphrase: str) -> Ed25519Signer:

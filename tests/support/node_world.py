@@ -16,6 +16,7 @@ from itertools import count
 
 from node.core.types import MemberCode
 from node.crypto.ed25519 import Ed25519Signer
+from node.crypto.hpke import ExchangeKey
 from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.note import parse_vkey
 from node.crypto.secp256k1 import OperatorKey
@@ -270,6 +271,7 @@ def build_keys(member=ISSUER):
             for log in LogKind
         },
         index=seed_of(member, "index"),
+        exchange=(ExchangeKey(seed_of(member, "exchange")),),
     )
 
 

@@ -65,6 +65,18 @@ def test_wrong_passphrase(keystore):
             parse_keystore(keystore, other)
 
 
+def test_a_changed_iv_gives_no_other_secret(keystore):
+    """The format's MAC does not cover it; the address that the file repeats does."""
+    content = json.loads(keystore)
+    iv = bytes.fromhex(content["crypto"]["cipherparams"]["iv"])
+    for place in (0, 8, 15):
+        changed = copy.deepcopy(content)
+        flipped = iv[:place] + bytes((iv[place] ^ 1,)) + iv[place + 1 :]
+        changed["crypto"]["cipherparams"]["iv"] = flipped.hex()
+        with raises_code(InvalidInput, "keystore-form"):
+            parse_keystore(encode_json(changed), PASSPHRASE)
+
+
 def test_what_is_encrypted_is_checked():
     for secret in (b"", bytes(31), b"\1" * 33, bytes(32), b"\xff" * 32):
         with raises_code(InvalidInput, "keystore-secret"):

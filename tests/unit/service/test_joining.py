@@ -3,9 +3,11 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
+from node.crypto.hpke import ExchangeKey
 from node.errors import AccessDenied, Conflict, Fatal, Unavailable
 from node.ports import Endpoint, KeyKind, MemberStatus, Role
 from node.service.joining import Joiner
@@ -38,7 +40,7 @@ def registered(world):
 def test_a_new_node_registers_its_keys_and_opens_its_logs(world):
     assert join(world) == STEPS
     keys = registered(world)
-    assert [len(keys[kind]) for kind in KeyKind] == [1, 1, 1, 1, 1, 1, 0, 0]
+    assert [len(keys[kind]) for kind in KeyKind] == [1, 1, 1, 1, 1, 1, 1, 0]
     assert keys[KeyKind.RECORD] == [world.keys.record.public]
     for log in LogKind:
         info = world.services.chain.log_info(world.services.log_ids[log])
@@ -121,7 +123,7 @@ def test_a_key_of_another_node_of_this_member_is_not_replaced(world):
     join(world)
     joiner = world.services.joiner
     for place, key in enumerate(joiner.keys):
-        if key.kind in (KeyKind.RECORD, KeyKind.NODE):
+        if key.kind in (KeyKind.RECORD, KeyKind.NODE, KeyKind.EXCHANGE):
             continue
         others = [*joiner.keys]
         others[place] = replace(key, key=seed_of("another node", place))
@@ -130,6 +132,30 @@ def test_a_key_of_another_node_of_this_member_is_not_replaced(world):
             copy_of(joiner, others).join(sleep=world.sleep, timeout_seconds=5)
         assert key.kind.name in caught.value.message
         assert (registered(world), world.chain.head.number) == before
+
+
+def test_the_exchange_key_is_registered_and_travels_along(world):
+    join(world)
+    [key] = world.keys.exchange
+    [period] = world.services.chain.keys(ISSUER, KeyKind.EXCHANGE)
+    assert period.key == sha256(key.public).digest()
+    assert world.services.chain.key_data(ISSUER, KeyKind.EXCHANGE, period.key) == key.public
+
+
+def test_a_home_that_got_its_exchange_key_later_registers_it_and_a_new_one_follows(world):
+    """An older release had no such key; its node has joined long ago."""
+    first, second = (ExchangeKey(seed_of("exchange", n)) for n in (1, 2))
+    world.keys = replace(world.keys, exchange=())
+    world.restart()
+    assert join(world) == STEPS
+    for exchange in ((first,), (second, first)):
+        world.keys = replace(world.keys, exchange=exchange)
+        world.restart()
+        assert join(world) == ["register-keys"]
+        assert join(world) == []
+    periods = world.services.chain.keys(ISSUER, KeyKind.EXCHANGE)
+    assert [period.key for period in periods] == [sha256(k.public).digest() for k in (first, second)]
+    assert periods[0].to_block == periods[1].from_block
 
 
 def test_a_new_record_key_follows_the_old_one(world):

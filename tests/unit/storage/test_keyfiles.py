@@ -9,8 +9,17 @@ from hashlib import sha256
 
 import pytest
 
+from node.crypto.hpke import seal
 from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable, Verification
-from node.storage.keyfiles import create_keys, load_keys, load_private, store_private
+from node.storage.keyfiles import (
+    create_keys,
+    ensure_exchange_key,
+    load_exchange_key,
+    load_keys,
+    load_private,
+    replace_exchange_key,
+    store_private,
+)
 from tests.support.errors import raises_code
 
 PASSPHRASE = "correct horse"
@@ -104,6 +113,32 @@ def test_a_flipped_bit_in_any_key_file_is_refused(keys):
         # What is no part of the secret: the id or the address that a keystore repeats.
         assert found.operator.address == before.operator.address
         assert (found.wrapping, found.index) == (before.wrapping, before.index)
+        assert [key.public for key in found.exchange] == [key.public for key in before.exchange]
+
+
+def test_a_home_without_an_exchange_key_gets_one_and_keeps_it(keys):
+    """Homes that an older release made have none."""
+    (keys / "exchange.json").unlink()
+    assert load(keys).exchange == ()
+    with raises_code(Verification, "keyfile-passphrase"):
+        ensure_exchange_key(keys, "another", os.urandom, scrypt_n=1 << 12)
+    assert not (keys / "exchange.json").exists()
+    assert ensure_exchange_key(keys, PASSPHRASE, os.urandom, scrypt_n=1 << 12)
+    assert not ensure_exchange_key(keys, PASSPHRASE, os.urandom, scrypt_n=1 << 12)
+    [key] = load(keys).exchange
+    assert key.public == load_exchange_key(keys, PASSPHRASE).public
+
+
+def test_a_replaced_exchange_key_opens_until_the_next_one(keys):
+    first = load_exchange_key(keys, PASSPHRASE)
+    kids = [replace_exchange_key(keys, PASSPHRASE, os.urandom, scrypt_n=1 << 12) for _ in range(2)]
+    assert kids[0] == (first.kid, kids[1][0])
+    box = seal(first.public, b"info", b"request")
+    newest, before = load(keys).exchange
+    assert (newest.kid, before.kid) == (kids[1][1], kids[1][0])
+    assert first.open(b"info", box) == b"request"
+    with raises_code(Verification, "box-open"):
+        before.open(b"info", box)
 
 
 def test_what_a_broken_write_left_is_written_over(keys):
