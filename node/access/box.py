@@ -37,6 +37,7 @@ REPLY: Final = "reply"
 _KID: Final = re.compile(r"[0-9a-f]{16}|reply")
 _REQUEST: Final = "request"
 _ANSWER: Final = "answer"
+_SEALED: Final = "sealed"
 _NAMES: Final = ("v", "from", "to", "kid", "box")
 
 
@@ -185,6 +186,11 @@ def request_info(from_: str, to: str, kid: str) -> bytes:
 def answer_info(from_: str, to: str, req: bytes) -> bytes:
     """Build the HPKE ``info`` of an answer to the request with this SHA-256."""
     return _info(_ANSWER, from_, to, encode_b64u(req))
+
+
+def sealed_info(from_: str, to: str, kid: str) -> bytes:
+    """Build the HPKE ``info`` of the openings of a sealed event, from a member to the regulator."""
+    return _info(_SEALED, from_, to, kid)
 
 
 def pad(jws: str, max_bytes: int) -> bytes:

@@ -10,7 +10,15 @@ from functools import cache
 
 from node.access.answer import TYP as ANSWER_TYP
 from node.access.answer import build_answer, parse_answer, verify_answer
-from node.access.box import MAX_REQUEST_BYTES, answer_info, encode_envelope, pad, parse_envelope, unpad
+from node.access.box import (
+    MAX_REQUEST_BYTES,
+    answer_info,
+    encode_envelope,
+    pad,
+    parse_envelope,
+    sealed_info,
+    unpad,
+)
 from node.access.bulk import encode_line, parse_line, verify_line
 from node.access.consent import TYP as CONSENT_TYP
 from node.access.consent import build_consent, parse_consent, verify_consent
@@ -18,10 +26,11 @@ from node.access.event import SALTED_NAMES, parse_event
 from node.access.logged import encode_logged, parse_logged, verify_logged
 from node.access.request import TYP as REQUEST_TYP
 from node.access.request import build_request, parse_request, verify_request
+from node.access.sealed import open_sealed, verify_sealed
 from node.access.warrant import TYP as WARRANT_TYP
 from node.access.warrant import build_warrant, parse_warrant, verify_warrant
 from node.core.canonical import encode_json, parse_json
-from node.core.encoding import parse_b64u
+from node.core.encoding import encode_b64u, parse_b64u
 from node.crypto.hpke import check_exchange_key, seal
 from node.crypto.jws import sign_jws
 from node.crypto.token import token_digest
@@ -48,6 +57,16 @@ def _box(data):
     """No box opens but the one that was sealed."""
     world.REPLY_KEY.open(_answer_info(), data)
     assert data == _answer_box()
+
+
+def _sealed(data):
+    """What a member seals to the regulator: only the openings of the event verify against it."""
+    info = sealed_info(world.ASKER, world.REGULATOR, world.REGULATOR_KEY.kid)
+    box = seal(world.REGULATOR_KEY.public, info, pad(encode_b64u(data), 1 << 20) if data else b"")
+    openings = open_sealed(box, world.REGULATOR_KEY, from_=world.ASKER, to=world.REGULATOR)
+    assert encode_json(list(openings)) == data
+    verify_sealed(parse_event(world.events()["sealed"]["event"].entry), world.sealed_box(), openings)
+    assert list(openings) == world.sealed_openings()
 
 
 def _padding(data):
@@ -324,6 +343,14 @@ TARGETS = (
         ONE,
     ),
     Target("bulk-path", "node.access.bulk.verify_line", _line_path, _paths, ONE, binary=True),
+    Target(
+        "sealed-openings",
+        "node.access.sealed.open_sealed and verify_sealed, sealed",
+        _sealed,
+        lambda: [encode_json(world.sealed_openings())],
+        ONE,
+        largest=_SIZE,
+    ),
     Target(
         "logged-event",
         "node.access.logged.verify_logged",

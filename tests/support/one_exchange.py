@@ -17,13 +17,21 @@ from node.access.answer import StatusProof, build_answer, released_of
 from node.access.box import encode_envelope, seal_answer, seal_request
 from node.access.bulk import Line, encode_line, hash_lines, line_salts
 from node.access.consent import build_consent
-from node.access.event import SALTED_NAMES, build_event, build_heartbeat, build_pad, event_salts
+from node.access.event import (
+    SALTED_NAMES,
+    build_event,
+    build_heartbeat,
+    build_openings,
+    build_pad,
+    event_salts,
+)
 from node.access.logged import LoggedEvent, select_openings
 from node.access.question import AskedSubject, ItemQuery, encode_items, encode_subject
 from node.access.receipt import build_receipt
 from node.access.request import build_request, parse_request
+from node.access.sealed import seal_openings
 from node.access.warrant import build_warrant
-from node.core.encoding import encode_b64u
+from node.core.encoding import encode_b64u, parse_b64u
 from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.hpke import ExchangeKey
 from node.crypto.mldsa import MlDsa44Signer
@@ -71,6 +79,7 @@ LOG_KEYS = {
     for kind in ("access", "records")
 }
 PROVIDER_KEY = ExchangeKey(secret_of("exchange key"))
+REGULATOR_KEY = ExchangeKey(secret_of("regulator key"))
 REPLY_KEY = ExchangeKey(secret_of("reply key"))
 LOGS = {member: build_origin(DOMAIN, member, "access", 0) for member in (ASKER, PROVIDER)}
 RECORDS_LOG = build_origin(DOMAIN, PROVIDER, "records", 0)
@@ -98,7 +107,8 @@ def make_once():
         "as_of": sign_note(RECORDS_LOG, PROVIDER, "records"),
         "status list": encode_status_token(StatusList(), parse_status_uri(STATUS_URI), NOW - 600, RECORD_KEY),
     }
-    ONCE.parent.mkdir(exist_ok=True)
+    box = seal_openings(sealed_openings(), public=REGULATOR_KEY.public, from_=ASKER, to=REGULATOR)
+    made["sealed box"] = encode_b64u(box)
     write_once(made)
     token = request()
     sealed = seal_request(token, public=PROVIDER_KEY.public, from_=ASKER, to=PROVIDER)
@@ -115,6 +125,7 @@ def make_once():
 def write_once(made):
     ONCE.write_text(json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     once.cache_clear()
+    sealed_box.cache_clear()
 
 
 def sign_note(origin, member, kind):
@@ -172,7 +183,17 @@ def local(**changes):
 
 def sealed_members():
     """The open members of a sealed event."""
-    return {"box": secret_of("ciphertext"), "open_by": UNTIL, "warrant": token_digest(warrant())}
+    return {"box": sha256(sealed_box()).digest(), "open_by": UNTIL, "warrant": token_digest(warrant())}
+
+
+def sealed_openings():
+    """The ten openings of the sealed event, which stand in its box."""
+    return build_openings(asked(), event_salts(secret_of("event/sealed")))
+
+
+@cache
+def sealed_box():
+    return parse_b64u(once()["sealed box"])
 
 
 @cache
@@ -296,7 +317,7 @@ def request_with_consent():
 
 
 def request_under_warrant():
-    return request(sealed=warrant(), ask=ask(kind="sealed", name="sealed ask", **sealed_members()))
+    return request(sealed=warrant(), ask=ask(kind="sealed", name="sealed", **sealed_members()))
 
 
 @cache

@@ -222,6 +222,23 @@ def test_boxes_open_under_their_key(case):
         assert (envelope["kid"], last) == ("reply", FILES["requests"][0]["digest"])
 
 
+def test_the_box_of_a_sealed_event_holds_its_openings():
+    sealed = FILES["sealed"]
+    box, event = plain.unb64u(sealed["box"]), json.loads(sealed["entry"])
+    assert event["box"] == plain.b64u(plain.sha256(box))
+    seed = bytes.fromhex(KEYS["exchange_keys"][sealed["key"]]["seed"])
+    plaintext = plain.hpke_open(seed, sealed["info"].encode(), box)
+    openings = json.loads(plain.unb64u(plaintext.decode().rstrip(" ")))
+    assert plain.canonical(openings) == plain.unb64u(plaintext.decode().rstrip(" "))
+    assert openings == sealed["openings"]
+    assert tuple(plain.open_event(sealed["entry"].encode(), openings)) == plain.NAMES
+    assert len(plaintext) % 4096 == 0
+    assert (
+        sealed["info"]
+        == f"ironcage/v1/sealed\n{ASKER}\n{REGULATOR}\n{KEYS['exchange_keys']['regulator']['kid']}\n"
+    )
+
+
 def test_what_one_half_seals_the_other_opens():
     seed, info = world.secret_of("reply key"), b"info\n"
     public = plain.exchange_public(seed)

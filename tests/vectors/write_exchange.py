@@ -12,7 +12,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from node.access.box import MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, answer_info, request_info
+from node.access.box import MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, answer_info, request_info, sealed_info
 from node.access.event import event_salts
 from node.core.encoding import encode_b64u, parse_b64u
 from node.crypto.note import encode_vkey
@@ -46,6 +46,7 @@ def build():
             answer_case(result, world.answer(result)) for result in ("ok", "none", "partial", "deny")
         ],
         "boxes": boxes(),
+        "sealed": sealed(),
         "refused": refused(),
     }
     return {
@@ -75,7 +76,11 @@ def keys():
             "public": encode_b64u(key.public),
             "kid": key.kid,
         }
-        for name, key in (("exchange", world.PROVIDER_KEY), ("reply", world.REPLY_KEY))
+        for name, key in (
+            ("exchange", world.PROVIDER_KEY),
+            ("reply", world.REPLY_KEY),
+            ("regulator", world.REGULATOR_KEY),
+        )
     }
     roles = {"asker": world.ASKER, "provider": world.PROVIDER, "regulator": world.REGULATOR}
     return {
@@ -194,6 +199,17 @@ def boxes():
             "envelope": world.once()["answer envelope"],
         },
     ]
+
+
+def sealed():
+    """The box of the sealed event, and what is in it."""
+    return {
+        "key": "regulator",
+        "info": sealed_info(world.ASKER, world.REGULATOR, world.REGULATOR_KEY.kid).decode(),
+        "openings": world.sealed_openings(),
+        "box": world.once()["sealed box"],
+        "entry": world.events()["sealed"]["event"].entry.decode(),
+    }
 
 
 if __name__ == "__main__":
