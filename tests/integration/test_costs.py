@@ -10,12 +10,15 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from node.log.merkle import EMPTY_ROOT
 from node.log.tree import TILE_WIDTH
+from node.readers.opening import open_table
 from node.records.chunks import CHUNK_ROWS, encode_chunk
+from node.records.headers import find_header
 from node.service.assembly import LOG_NUMBERS, open_readers
 from node.service.deciding import decide
 from node.service.identities import Identities
@@ -111,11 +114,32 @@ def test_hashes_and_signatures_of_a_record(worker_calls):
 
 def test_calls_in_a_worker(worker_calls):
     """No function of ours is called for each field; base64 and JSON are made for a record, or a column, at once."""
-    assert worker_calls["python"] <= 40 * ROWS
+    assert worker_calls["python"] <= 36 * ROWS
     assert worker_calls["b64encode"] == 5 * ROWS  # salts, heads, digests, payload, signature
     assert worker_calls["b2a_base64"] <= 6 * ROWS
     assert worker_calls["dumps"] <= (1 + len(PENALTY.fields))
-    assert worker_calls.total() <= 185 * ROWS
+    assert worker_calls.total() <= 165 * ROWS
+
+
+def test_calls_of_reading_separated_text(tmp_path):
+    """Lines go to the workers as the file has them; nothing is called for each of them but to take it off a queue."""
+    rows = 10 * CHUNK_ROWS
+    path = tmp_path / "rows.csv"
+    lines = [",".join(map(str, penalty(number))) for number in range(rows)]
+    path.write_text("\n".join([",".join(PENALTY.field_codes), *lines, ""]), encoding="gb18030")
+    chunks = []
+
+    def read():
+        with open_table(path, find_header=partial(find_header, PENALTY)) as table:
+            chunks.extend(table.chunks)
+
+    counts = calls_of(read)
+    assert lines[rows // 2].encode("gb18030") in b"".join(chunks)
+    # Once for the rows, and for the first chunk once more, to find the header.
+    assert counts["popleft"] <= rows + CHUNK_ROWS + 10
+    # While the encoding is looked for, each line is put to the test of UTF-8.
+    assert counts["decode"] <= rows + 100
+    assert counts["python"] <= 2 * rows + 1_000
 
 
 class CountingStore(MemoryStore):
