@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli import backup, chain, evidence, imports, init, keys, logs, node, policy, records, tokens
+from cli import backup, chain, documents, evidence, imports, init, keys, logs, node, policy, records, tokens
 from cli.language import say
 from cli.output import print_line
 
@@ -39,6 +39,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(logs.app, name="log")
 app.add_typer(chain.app, name="chain")
 app.add_typer(chain.members, name="member")
+app.add_typer(documents.app, name="document")
 
 
 class Language(StrEnum):

@@ -38,6 +38,8 @@ follow each other by succession: eight bytes that count within a log hold the lo
     gossip: g log id(32)               msgpack of the newest checkpoint of another member's log, and of those to check
             F log id(32)               msgpack of the proof that it forked
     exchanges: E and a letter          node.service.exchange.ledger
+    documents: Wd digest(32)           a shared document
+               Wv kind 0 name 0 n(4)   msgpack of its n-th version, as the chain had it last
     jobs: j id(16) · J id(16) row(8) · chain: q, w demands on own logs · keys: K what tells wrapping and index key from others
     secrets database: L place(8)       wrapped secret, 60 bytes
 """
@@ -331,6 +333,18 @@ def u32(data: bytes) -> int:
     return int(_U32.unpack(data)[0])
 
 
+def document_key(digest: bytes) -> bytes:
+    """Key of a shared document by its SHA-256."""
+    return DOCUMENT_PREFIX + digest
+
+
+def document_version_key(kind: str, name: str, number: int) -> bytes:
+    """Key of a version of a shared document; kinds and names have no zero byte."""
+    return DOCUMENT_VERSION_PREFIX + b"\x00".join((kind.encode(), name.encode(), _U32.pack(number)))
+
+
+DOCUMENT_PREFIX: Final = b"Wd"
+DOCUMENT_VERSION_PREFIX: Final = b"Wv"
 PENDING_TRANSACTION_KEY: Final = b"q"
 DEMANDS_KEY: Final = b"w"
 KEY_CHECK_KEY: Final = b"K"

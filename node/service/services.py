@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from node.core.clock import Clock
     from node.core.types import LogId, MemberCode
     from node.errors import NodeError
-    from node.ports import AnchorChain, Endpoint, HeadFiles, Store
+    from node.ports import AnchorChain, DocumentSource, Endpoint, HeadFiles, Store
     from node.records.catalogue import CatalogueItem
     from node.service.anchoring import Anchorer
     from node.service.demands import Demands
+    from node.service.documents import Documents
     from node.service.erasing import Eraser
     from node.service.events import OwnEvents
     from node.service.exporting import EvidenceExporter
@@ -147,6 +148,8 @@ class Services:
     joiner: Joiner
     chain: AnchorChain
     heads: HeadFiles
+    documents: Documents
+    document_source: DocumentSource | None = None
     condition: Condition = field(default_factory=Condition)
 
     def describe(self) -> dict[str, object]:

@@ -180,6 +180,21 @@ class ChainLoop:
             if done:
                 _LOG.info("joined the chain", steps=done)
 
+    def _refresh_documents(self) -> None:
+        """Read which shared documents hold, and get what is missing; without it this node goes on by what it has."""
+        services = self._services
+        try:
+            done = services.documents.refresh(services.document_source)
+        except NodeError as error:
+            # A network of an older release has no documents, and nobody can change that.
+            if error.code not in {"contracts-older", "chain-away", "stopping"}:
+                _LOG.warning("shared documents not read", code=error.code, reason=error.message)
+            return
+        for digest in done.fetched:
+            _LOG.info("shared document got", digest=digest.hex())
+        for digest, reason in done.missing:
+            _LOG.warning("shared document missing", digest=digest.hex(), reason=reason)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             delay = self._turn()
@@ -195,6 +210,7 @@ class ChainLoop:
         try:
             if condition.verified and condition.joined:
                 services.anchorer.anchor_now(sleep=self.sleep)
+                self._refresh_documents()
                 self._serve_demands()
             else:
                 self.prepare()

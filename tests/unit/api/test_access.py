@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may call what: every route of the application, with every token that does not fit."""
 
+from hashlib import sha256
+
 import httpx
 import pytest
 from fastapi.routing import APIRoute, APIRouter
@@ -54,6 +56,16 @@ ROUTES = {
     ("GET", "/api/v1/erasures"): (STAFF, {}),
     ("POST", "/api/v1/backups"): (OPERATORS, {"json": {"directory": "/nowhere"}}),
     ("GET", "/api/v1/backups/newest"): (OPERATORS, {}),
+    ("GET", "/documents/{digest}"): (OPEN, {}),
+    ("GET", "/api/v1/documents"): (STAFF, {}),
+    ("POST", "/api/v1/documents"): (ADMINISTRATORS, {"files": {"file": ("rules.json", b"{}")}}),
+    ("GET", "/api/v1/documents/proposals"): (STAFF, {}),
+    ("POST", "/api/v1/documents/proposals"): (
+        ADMINISTRATORS,
+        {"json": {"kind": "list", "name": "one", "digest": None}},
+    ),
+    ("POST", "/api/v1/documents/proposals/{proposal}/vote"): (ADMINISTRATORS, {}),
+    ("POST", "/api/v1/documents/refresh"): (ADMINISTRATORS, {}),
     ("GET", "/log/{kind}/{number}/checkpoint"): (OPEN, {}),
     ("GET", "/log/{kind}/{number}/proof/{index}"): (OPEN, {}),
     ("GET", "/log/access/{number}/tile/entries/{path:path}"): (AUDITORS, {}),
@@ -86,6 +98,7 @@ def filled(world):
     """A node with an import, records and an anchor, and the path of every route in it."""
     job = world.import_csv(csv_of([penalty(n) for n in range(3)], PENALTY.field_codes))
     assert job.accepted == 3
+    world.node.services.documents.add(b"{}")
     world.node.anchor()
 
     def path_of(pattern):
@@ -95,6 +108,8 @@ def filled(world):
             "{kind}": "records",
             "{number}": "0",
             "{index}": "1",
+            "{digest}": sha256(b"{}").hexdigest(),
+            "{proposal}": "1",
             "entries/{path:path}": "entries/000.p/3",
             "{path:path}": "0/000.p/4",
         }
