@@ -9,6 +9,8 @@ import pytest
 
 from node.access import decision
 from node.access.decision import RULES, Asker, WarrantGiven, decide
+from node.errors import InvalidInput
+from tests.support.errors import raises_code
 from tests.support.project import ROOT
 from tests.support.purposes import AT, PENALTY, consent, question
 
@@ -168,3 +170,16 @@ def test_the_officer_is_limited_at_home_and_the_member_at_the_provider():
     assert decide(question(counts=decision.Counts(member_day=rate.member_day))).code == "rate-member"
     last = decision.Counts(rate.member_hour - 1, rate.member_day - 1, rate.officer_hour - 1)
     assert decide(question(counts=last)).granted
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(-1, "expired"), (0, "expired"), (1, None)])
+def test_consent_and_warrant_are_void_from_the_second_of_their_end(seconds, code):
+    shown = consent(expires=AT + seconds)
+    assert decide(question(consent=shown)).code == (code and f"consent-{code}")
+    warrant = WarrantGiven(question().asker.member, AT + seconds, 1)
+    assert decide(question(**DISCIPLINE | {"warrant": warrant})).code == (code and f"warrant-{code}")
+
+
+def test_a_question_is_about_somebody():
+    with raises_code(InvalidInput, "question-lines"):
+        question(lines=0)
