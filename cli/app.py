@@ -9,7 +9,22 @@ from typing import Annotated
 
 import typer
 
-from cli import backup, chain, documents, evidence, imports, init, keys, logs, node, policy, records, tokens
+from cli import (
+    audit,
+    backup,
+    chain,
+    documents,
+    evidence,
+    imports,
+    init,
+    keys,
+    logs,
+    node,
+    policy,
+    receipt,
+    records,
+    tokens,
+)
 from cli.language import say
 from cli.output import print_line
 
@@ -30,11 +45,19 @@ app.command(
     "backup", help=say("备份存储（节点运行时亦可）", "back up the store, while the node runs or not")
 )(backup.backup)
 app.command("restore", help=say("把备份放回主目录", "put a backup into a home directory"))(backup.restore)
+app.command(
+    "audit",
+    help=say(
+        "审计各成员的访问日志：与链核对，双方对照",
+        "audit members' access logs against the chain and each other",
+    ),
+)(audit.audit)
 app.add_typer(node.app, name="node")
 app.add_typer(tokens.app, name="token")
 app.add_typer(keys.app, name="key")
 app.add_typer(records.app, name="record")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(receipt.app, name="receipt")
 app.add_typer(policy.app, name="policy")
 app.add_typer(logs.app, name="log")
 app.add_typer(chain.app, name="chain")

@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from node.api import backups, documents, erasure, logs, records
+from node.api import backups, demands, documents, erasure, exchange, logs, records
 from node.api.auth import bearer_of, roles_of
 from node.api.edge import Edge
 from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, errors, install, node_problem, problem
@@ -32,7 +32,19 @@ UPLOAD_PATH: Final = "/api/v1/imports"
 _MAX_DIGITS: Final = 20
 
 
-ROUTERS: Final = (logs.api, records.router, erasure.router, backups.router, documents.router, documents.shared, logs.log, logs.health)
+ROUTERS: Final = (
+    logs.api,
+    records.router,
+    erasure.router,
+    backups.router,
+    documents.router,
+    documents.shared,
+    demands.router,
+    exchange.staff,
+    exchange.wire,
+    logs.log,
+    logs.health,
+)
 TIMEOUT_SECONDS: Final = 20.0
 _ALWAYS: Final = (400, 404, 413, 414, 431, 500)
 _WITH_BODY: Final = (408,)

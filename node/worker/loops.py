@@ -211,9 +211,9 @@ class ChainLoop:
             if condition.verified and condition.joined:
                 services.anchorer.anchor_now(sleep=self.sleep)
                 self._refresh_documents()
-                self._serve_demands()
             else:
                 self.prepare()
+            self._serve_demands()
         except Fatal as error:
             self._tell("anchoring stopped", error.code, error.message)
             condition.last_error = error
