@@ -30,6 +30,8 @@ _LEAST_ZEROS = 8
 _ZEROS_OF_WIDE_TEXT = 20
 """In UTF-16 digits, separators and ends of line hold a zero each, at even places or at odd ones: one byte in so many."""
 _NO_LEADS = bytes(byte for byte in range(256) if byte not in {*range(0xE3, 0xEA), 0xEF})
+_NEVER_UTF8 = bytes((0xC0, 0xC1, *range(0xF5, 0x100)))
+"""Bytes that no UTF-8 has and nearly every line of Chinese in GB18030; to look for them takes less than to fail."""
 _FOREIGN_MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -119,7 +121,7 @@ def _judge_lines(
     number, offset = place
     for line in block.removesuffix(newline).split(newline):
         if not line.isascii():
-            if _is_valid(line, "utf-8"):
+            if len(line.translate(None, _NEVER_UTF8)) == len(line) and _is_valid(line, "utf-8"):
                 # What is no GB18030 tells, however short: a file cannot be read as GB18030 over it.
                 both = is_chinese or _is_valid(line, "gb18030")
                 (short if both and not _is_telling(line) else utf8).add(number, offset)
