@@ -25,6 +25,8 @@ from node.chain.rpc import Rpc
 from node.chain.transport import HttpTransport
 from node.chain.web3_transport import Web3Transport
 from node.client.documents import MemberDocuments
+from node.client.peerlogs import PeerLogs
+from node.client.peers import PeerPost
 from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
 from node.core.types import MemberCode
@@ -35,7 +37,7 @@ from node.readers.opening import open_table
 from node.readers.table import Limits
 from node.records.catalogue import load_builtin_items, load_item
 from node.records.headers import find_header
-from node.service.assembly import Keys, Ports, assemble, log_numbers, open_logs
+from node.service.assembly import ExchangePorts, Keys, Ports, assemble, log_numbers, open_logs
 from node.service.endpoint import build_endpoint
 from node.service.fsck.checker import Checker
 from node.service.fsck.seals import SealCheck
@@ -46,6 +48,7 @@ from node.service.publishing import LogKeys
 from node.service.services import Identity, Services
 from node.service.upgrades import SealGrounds
 from node.storage.files import OsFiles
+from node.storage.forks import DiskForkFiles
 from node.storage.heads import DiskHeadFiles
 from node.storage.keyfiles import (
     NodeKeys,
@@ -59,6 +62,7 @@ from node.storage.state import FORMAT
 from node.storage.tornlog import list_kept
 from node.storage.upgrading import run_steps
 from node.worker.erasing import PurgeLoop
+from node.worker.exchange import ExchangeLoop
 from node.worker.loops import ChainLoop, ImportLoop
 from node.worker.pool import YOUNG_OBJECTS, IssuerSetup, IssuingPool
 from node.worker.uploads import Uploads
@@ -99,24 +103,27 @@ class RunningNode:
     imports: ImportLoop
     chain_loop: ChainLoop
     purges: PurgeLoop
+    exchanges: ExchangeLoop
 
     def start_loops(self) -> None:
         """Start the background loops."""
         self.imports.start()
         self.chain_loop.start()
         self.purges.start()
+        self.exchanges.start()
 
     def request_stop(self) -> None:
         """Tell the loops to stop, without waiting."""
         self.imports.request_stop()
         self.chain_loop.request_stop()
         self.purges.request_stop()
+        self.exchanges.request_stop()
 
     def join(self, *others: Joinable) -> None:
         """Wait until the loops and what else works on the store have stopped, JOIN_SECONDS at most for all together."""
         clock = self.services.clock
         until = clock.monotonic() + JOIN_SECONDS
-        for each in (*others, self.imports, self.chain_loop, self.purges):
+        for each in (*others, self.imports, self.chain_loop, self.purges, self.exchanges):
             each.join(max(0.0, until - clock.monotonic()))
 
 
@@ -381,6 +388,8 @@ def _build(
 ) -> RunningNode:
     chain = EvmChain(Rpc(Web3Transport(chain_url(settings, network))), network.settings(), keys.operator)
     stack.callback(chain.close)
+    post = PeerPost(allow_plain=settings.plain_peers)
+    stack.callback(post.close)
     ports = Ports(
         store=store,
         heads=DiskHeadFiles(settings.path(settings.head_dir)),
@@ -391,6 +400,9 @@ def _build(
         clock=clock,
         random=os.urandom,
         document_source=MemberDocuments(chain),
+        exchanges=ExchangePorts(
+            post, PeerLogs(chain, post), DiskForkFiles(settings.path(settings.data_dir).parent / "forks")
+        ),
     )
     items = load_builtin_items() | {name: load_item(data) for name, data in item_files.items()}
     services = assemble(_identity(settings, network, keys), _service_keys(keys), ports, items)
@@ -402,6 +414,7 @@ def _build(
         ImportLoop(services, uploads),
         ChainLoop(services, settings.anchor_period_seconds),
         PurgeLoop(services.eraser),
+        ExchangeLoop(services),
     )
 
 

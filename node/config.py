@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         description="The consortium's network file: domain, chain, contracts. Whoever changes it can point the node "
         "at another chain; anchors then fail to match evidence policies.",
     )
+    plain_peers: bool = Field(
+        default=False,
+        description="Speak plain HTTP to other members' nodes whose address on the chain is on this machine, for tests and "
+        "demonstrations. Questions stay sealed and signed, but anybody on this machine sees who asks whom.",
+    )
     rpc_url: str = Field(
         "",
         description="JSON-RPC address of the chain node; empty takes the first of the network file. Whoever controls "

@@ -176,6 +176,7 @@ _MEANINGS: Final = {
     413: "The body is larger than this route takes.",
     414: "The address is too long.",
     422: "What is stored is not what was signed; nothing is shown.",
+    429: "Too many requests of this member were refused; come again after the seconds in Retry-After.",
     431: "The head of the request is too large.",
     500: "An error of this node, or its own state is unknown.",
     503: "Not now; the same call may succeed later (Retry-After).",

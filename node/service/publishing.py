@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from node.core.types import RootHash
     from node.crypto.ed25519 import Ed25519Signer
     from node.crypto.mldsa import MlDsa44Signer
+    from node.ports import SecretKeeper
     from node.service.reading import LogReader
+    from node.service.rejects import Rejects
     from node.service.sequencer import Sequencer
     from node.service.status import StatusPublisher
     from node.service.transaction import Transaction
@@ -80,7 +82,11 @@ class Publisher:
         status: StatusPublisher,
         clock: Clock,
         random: Callable[[int], bytes],
+        rejects: Rejects,
+        keeper: SecretKeeper,
     ) -> None:
+        self._keeper = keeper
+        self._rejects = rejects
         self._sequencer = sequencer
         self._readers = readers
         self._keys = keys
@@ -98,7 +104,11 @@ class Publisher:
         with self._lock:
             try:
                 now_ms = self._now_ms()
-                sizes = self._sequencer.run(partial(self._close_period, now_ms), entries=ACCESS_STEP)
+                rejects = self._rejects.count
+                sizes = self._sequencer.run(
+                    partial(self._close_period, now_ms, rejects), entries=ACCESS_STEP
+                )
+                self._rejects.settle(rejects)
                 return {log: self._sign(log, size, now_ms // _MS) for log, size in sizes.items()}
             except Fatal as error:
                 self._sequencer.halt(error)
@@ -122,9 +132,9 @@ class Publisher:
                 f"stored checkpoint {last[0]} of the {log.text} log is not what was signed",
             ) from error
 
-    def _close_period(self, now_ms: int, transaction: Transaction) -> dict[LogKind, TreeSize]:
+    def _close_period(self, now_ms: int, rejects: int, transaction: Transaction) -> dict[LogKind, TreeSize]:
         self._status.append_head(transaction, now_ms // _MS)
-        transaction.append(LogKind.ACCESS, build_heartbeat(now_ms, rejects=0, unwraps=None))
+        transaction.append(LogKind.ACCESS, build_heartbeat(now_ms, rejects=rejects, unwraps=self._keeper.unwraps))
         while transaction.size(LogKind.ACCESS) % ACCESS_STEP:
             transaction.append(LogKind.ACCESS, build_pad(self._random(RID_BYTES)))
         return {log: TreeSize(transaction.size(log)) for log in LogKind}

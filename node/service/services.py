@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from node.service.documents import Documents
     from node.service.erasing import Eraser
     from node.service.events import OwnEvents
+    from node.service.exchange.wiring import Exchange
     from node.service.exporting import EvidenceExporter
+    from node.service.gossip import Gossip
     from node.service.importing import Importer
     from node.service.joining import Joiner
     from node.service.layout import LogKind
@@ -150,6 +152,8 @@ class Services:
     heads: HeadFiles
     documents: Documents
     document_source: DocumentSource | None = None
+    gossip: Gossip | None = None
+    exchange: Exchange | None = None
     condition: Condition = field(default_factory=Condition)
 
     def describe(self) -> dict[str, object]:

@@ -9,38 +9,29 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from hashlib import sha256
+from importlib import resources
 
 from consortium.samples.codes import build_uscc
 from node.access.answer import parse_answer
-from node.access.box import (
-    MAX_ANSWER_BYTES,
-    encode_envelope,
-    open_answer,
-    parse_envelope,
-    seal_request,
-)
+from node.access.box import MAX_ANSWER_BYTES, encode_envelope, open_answer, parse_envelope, seal_request
+from node.access.catalogue import ListedItem, encode_catalogue
 from node.access.event import parse_entry
 from node.access.opening import parse_opening
-from node.access.purposes import load_sample_purposes, parse_purposes
+from node.access.purposes import load_sample_purposes
 from node.access.question import parse_items, parse_subject
 from node.access.request import build_request
 from node.core.encoding import encode_b64u
 from node.crypto.hpke import ExchangeKey
+from node.crypto.note import parse_vkey
 from node.crypto.token import token_digest
 from node.errors import Conflict, NodeError, Unavailable
 from node.log.checkpoint import parse_origin
-from node.ports import Endpoint, KeyKind, KeyRegistration, Role
+from node.ports import Endpoint, Role
+from node.service.assembly import ExchangePorts
+from node.service.documents import CATALOGUE, PURPOSES
 from node.service.exchange.asker import Order
-from node.service.exchange.directory import Directory
-from node.service.exchange.permits import Permits, Rules
-from node.service.exchange.searching import Searcher
-from node.service.exchange.side import Side
-from node.service.exchange.wiring import build_exchange
-from node.service.gossip import Gossip
 from node.service.layout import LogKind
 from node.service.looking import _MINT, EventDraft, Look, Officer
-from node.service.policy import classes_of
-from node.service.status import StatusPublisher
 from tests.support.chain import SimulatedChain
 from tests.support.clock import ManualClock
 from tests.support.node_world import DOMAIN, NodeWorld, build_identity, seed_of
@@ -52,6 +43,12 @@ VCT = {item.key: f"urn:ironcage:{DOMAIN}:{item.key}" for item in (PENALTY, PERMI
 FIELDS = ("CF_CFLB", "CF_NR", "CF_WSH")
 OFFICER = Officer("li")
 assert ISSUER not in (COURT, MARKET, TAX)
+
+
+def read_item(item):
+    """The file of a built-in catalogue item."""
+    name = item.key.replace(":", "-")
+    return resources.files("node.records").joinpath("items", f"{name}.json").read_bytes()
 
 
 class Files:
@@ -72,8 +69,6 @@ class Sources:
         self._world = world
 
     def find_vkeys(self, origin):
-        from node.crypto.note import parse_vkey
-
         parsed = parse_origin(origin)
         node = self._world.nodes.get(parsed.member)
         if node is None:
@@ -138,20 +133,16 @@ class ExchangeWorld:
         roles = {COURT: Role.CONSUMER, MARKET: Role.ISSUER, TAX: Role.ISSUER}
         founders = [(code, build_identity(code).operator, roles.get(code, Role.ISSUER)) for code in members]
         self.chain = SimulatedChain(founders, clock=self.clock)
-        self.nodes = {
-            code: NodeWorld(member=code, chain=self.chain, clock=self.clock, seed=code) for code in members
-        }
-        self.files = {code: Files() for code in members}
-        self.rejects = dict.fromkeys(members, 0)
         self.post = Post(self)
-        self.exchanges = {}
-        self.purposes = parse_purposes(load_sample_purposes())
-        self.rules = Rules(
-            self.purposes, {vct: classes_of(item) for item in (PENALTY, PERMIT) for vct in [VCT[item.key]]}
-        )
+        self.files = {code: Files() for code in members}
+        self.nodes = {}
         for code in members:
+            ports = ExchangePorts(self.post, Sources(self), self.files[code])
+            self.nodes[code] = NodeWorld(
+                member=code, chain=self.chain, clock=self.clock, seed=code, exchanges=ports
+            )
             self._register(code)
-            self.wire(code)
+        self._decide_documents()
         self.anchor()
 
     def __enter__(self):
@@ -162,64 +153,45 @@ class ExchangeWorld:
             node.close()
 
     def _register(self, code):
-        """Join the chain, and say there where the node is reached and what is sealed to it."""
+        """Join the chain, and say there where the node is reached."""
         node = self.nodes[code]
         node.join()
         client = self.chain.client(node.identity.operator)
-        public = self.exchange_key(code).public
-        if client.key_at(code, KeyKind.EXCHANGE, self.chain.head.number) is None:
-            registration = KeyRegistration(KeyKind.EXCHANGE, sha256(public).digest(), public)
-            client.send(client.sign_register_keys([registration], client.next_nonce()).raw)
         endpoint = Endpoint("https://node.example", seed_of(code, "tls"))
         client.send(client.sign_set_endpoint(endpoint, client.next_nonce()).raw)
+
+    def _decide_documents(self):
+        """Have the members decide on purposes and catalogue, and every node get them."""
+        files = {item.key: read_item(item) for item in (PENALTY, PERMIT)}
+        first, *others = self.nodes.values()
+        listed = [
+            ListedItem(key, sha256(data).digest(), first.identity.member, None) for key, data in files.items()
+        ]
+        catalogue = encode_catalogue(DOMAIN, "目录", "catalogue", listed)
+        for kind, data in ((PURPOSES, load_sample_purposes()), (CATALOGUE, catalogue)):
+            for node in self.nodes.values():
+                for each in (data, *files.values()):
+                    node.services.documents.add(each)
+            proposal = first.services.documents.propose(*kind, sha256(data).digest(), sleep=first.sleep)
+            for node in others:
+                if not node.services.documents.find_proposal(proposal.id).executed:
+                    node.services.documents.vote(proposal.id, sleep=node.sleep)
+        for node in self.nodes.values():
+            node.services.documents.refresh()
 
     @staticmethod
     def exchange_key(code):
         return ExchangeKey(seed_of(code, "exchange"))
 
-    def wire(self, code):
-        """Build the exchange of a node over its services as they are now."""
-        node = self.nodes[code]
-        services = node.services
-        directory = Directory(
-            services.chain, DOMAIN, self.clock, stale_seconds=services.identity.anchor_limit_seconds
-        )
-        gossip = Gossip(services.store, services.sequencer, code, Sources(self), self.files[code])
-        side = Side(
-            member=code,
-            node_key=node.keys.node,
-            reads=services.store,
-            sequencer=services.sequencer,
-            logs=services.logs,
-            access=services.access,
-            directory=directory,
-            gossip=gossip,
-            permits=Permits(services.store, code, directory, lambda: self.rules, node.keys.index, self.clock),
-            clock=self.clock,
-            random=node.random,
-            anchor_limit_seconds=services.identity.anchor_limit_seconds,
-        )
-        vault = services.records._vault
-        searcher = Searcher(
-            services.store,
-            services.logs[LogKind.RECORDS],
-            vault,
-            StatusPublisher(services.store, node.keys.record, DOMAIN, code),
-            item_names=services.records._item_names,
-            domain=DOMAIN,
-            index_key=node.keys.index,
-        )
-        self.exchanges[code] = build_exchange(
-            side,
-            peers=self.post,
-            searcher=searcher,
-            vault=vault,
-            exchange_keys=[self.exchange_key(code)],
-            count_reject=lambda: self._count(code),
-        )
+    @property
+    def exchanges(self):
+        """Both sides of each node's exchanges, by member."""
+        return {code: node.services.exchange for code, node in self.nodes.items()}
 
-    def _count(self, code):
-        self.rejects[code] += 1
+    @property
+    def rejects(self):
+        """Messages that no member signed, by the member that was sent them."""
+        return {code: one.provider._count_reject.__self__.count for code, one in self.exchanges.items()}
 
     # ---- what a day brings
 
@@ -227,7 +199,7 @@ class ExchangeWorld:
         """What a crash of one node and its new start leave."""
         self.nodes[code].restart()
         self.nodes[code].join()
-        self.wire(code)
+        self.nodes[code].services.documents.refresh()
 
     def anchor(self, *codes):
         for code in codes or self.nodes:

@@ -307,6 +307,7 @@ class NodeWorld:
         heads: Head files instead of those in memory.
         clock: A clock that stands elsewhere.
         seed: Names the sequence of its random bytes.
+        exchanges: What exchanges with other nodes stand on; without it the node neither asks nor answers.
     """
 
     def __init__(
@@ -320,6 +321,7 @@ class NodeWorld:
         heads=None,
         clock=None,
         seed="random",
+        exchanges=None,
     ):
         self.clock = clock or ManualClock()
         self.identity = build_identity(member)
@@ -333,6 +335,7 @@ class NodeWorld:
         self.store = store or FaultyStore()
         self.heads = heads or FaultyHeads()
         self.uploads = Uploads()
+        self.exchanges = exchanges
         self.workers = InlineWorkers(
             ChunkIssuer(
                 domain=DOMAIN,
@@ -357,6 +360,7 @@ class NodeWorld:
             open_file=self.uploads.open_file,
             clock=self.clock,
             random=self.random,
+            exchanges=self.exchanges,
         )
         self.services = assemble(self.identity, self.keys, ports, self.items)
         self.loop = ChainLoop(self.services, PERIOD_SECONDS)

@@ -7,15 +7,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.service.exchange.asker import Asker
+from node.service.exchange.directory import Directory
+from node.service.exchange.permits import Permits
 from node.service.exchange.provider import Provider
+from node.service.exchange.searching import Searcher
+from node.service.exchange.side import Side
+from node.service.layout import LogKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from node.core.clock import Clock
+    from node.crypto.ed25519 import Ed25519Signer
     from node.crypto.hpke import ExchangeKey
+    from node.ports import AnchorChain, Store
     from node.ports.peers import Peers
-    from node.service.exchange.searching import Searcher
-    from node.service.exchange.side import Side
+    from node.service.exchange.permits import Rules
+    from node.service.gossip import Gossip
+    from node.service.looking import AccessLog
+    from node.service.reading import Logs
+    from node.service.rejects import Rejects
+    from node.service.sequencer import Sequencer
+    from node.service.services import Identity
+    from node.service.status import StatusPublisher
     from node.service.vault import Vault
 
 
@@ -44,27 +58,76 @@ class Exchange:
 
 
 def build_exchange(
-    side: Side,
+    identity: Identity,
     *,
-    peers: Peers,
-    searcher: Searcher,
+    store: Store,
+    sequencer: Sequencer,
+    logs: Mapping[LogKind, Logs],
+    access: AccessLog,
     vault: Vault,
+    status: StatusPublisher,
+    gossip: Gossip,
+    chain: AnchorChain,
+    peers: Peers,
+    find_rules: Callable[[], Rules | None],
+    item_names: Mapping[int, str],
+    node_key: Ed25519Signer,
     exchange_keys: Sequence[ExchangeKey],
-    count_reject: Callable[[], None],
+    index_key: bytes,
+    clock: Clock,
+    random: Callable[[int], bytes],
+    rejects: Rejects,
 ) -> Exchange:
     """Build both sides.
 
     Args:
-        side: This node.
-        peers: Carries envelopes to other nodes.
-        searcher: Finds own records.
-        vault: Opens them.
-        exchange_keys: What requests may be sealed to; the first is the newest.
-        count_reject: Told of every message that no member signed.
+        identity: Who this node is.
+        store: The store.
+        sequencer: Writes to it.
+        logs: Logs of this node.
+        access: Its access log.
+        vault: Opens records.
+        status: Proves their status.
+        gossip: Takes note of other members' checkpoints.
+        chain: Says who the others are.
+        peers: Carries envelopes to their nodes.
+        find_rules: Gives the shared documents in force; None where there are none.
+        item_names: ``<item>:<version>`` by the number in rows.
+        node_key: Signs requests and answers.
+        exchange_keys: What requests may be sealed to; the newest first.
+        index_key: Keys the digests by which records are found and questions are counted.
+        clock: The clock.
+        random: Source of unpredictable bytes.
+        rejects: Counts messages that no member signed.
     """
+    member, limit = identity.member, identity.anchor_limit_seconds
+    directory = Directory(chain, identity.domain, clock, stale_seconds=limit)
+    side = Side(
+        member=member,
+        node_key=node_key,
+        reads=store,
+        sequencer=sequencer,
+        logs=logs,
+        access=access,
+        directory=directory,
+        gossip=gossip,
+        permits=Permits(store, member, directory, find_rules, index_key, clock),
+        clock=clock,
+        random=random,
+        anchor_limit_seconds=limit,
+    )
+    searcher = Searcher(
+        store,
+        logs[LogKind.RECORDS],
+        vault,
+        status,
+        item_names=item_names,
+        domain=identity.domain,
+        index_key=index_key,
+    )
     keys = {key.kid: key for key in exchange_keys}
     return Exchange(
         Asker(side, peers),
-        Provider(side, keys, searcher, vault, count_reject),
+        Provider(side, keys, searcher, vault, rejects.add),
         exchange_keys[0].public,
     )

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop that tends exchanges: drops what is over, logs what was lost, checks what other members signed."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from node.errors import NodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from node.service.services import Services
+
+PERIOD_SECONDS: Final = 30.0
+_LOG = structlog.get_logger("ironcage")
+
+
+class ExchangeLoop:
+    """Works now and then on what no call waits for; nothing to do in a node without exchange."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._stop = threading.Event()
+        self._told: dict[str, str] = {}
+        self._thread = threading.Thread(target=self._run, name="exchange", daemon=True)
+
+    def start(self) -> None:
+        """Start the loop."""
+        self._thread.start()
+
+    def request_stop(self) -> None:
+        """Stop when what runs has ended."""
+        self._stop.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait until the loop has ended, ``seconds`` at most."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def turn(self) -> None:
+        """Do once what there is to do."""
+        exchange, gossip = self._services.exchange, self._services.gossip
+        if exchange is None or gossip is None:
+            return
+        condition = self._services.condition
+        if condition.verified and condition.joined:
+            # Both log events, and those give receipts.
+            self._try("exchange not tended", exchange.tend)
+        self._try("checkpoints not checked", self._recheck)
+
+    def _run(self) -> None:
+        while not self._stop.wait(PERIOD_SECONDS):
+            self.turn()
+
+    def _recheck(self) -> None:
+        gossip = self._services.gossip
+        for fork in gossip.recheck() if gossip is not None else ():
+            _LOG.error("a member signed two histories of its log", member=fork.member, proof=fork.name)
+
+    def _try(self, what: str, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except NodeError as error:
+            if error.code not in ("stopping", "store-closed") and error.code != self._told.get(what):
+                _LOG.warning(what, code=error.code, reason=error.message)
+            self._told[what] = error.code
+        else:
+            self._told.pop(what, None)
