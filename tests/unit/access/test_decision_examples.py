@@ -52,7 +52,7 @@ WINDOW = {
 DISCIPLINE = {
     "asker": asker("regulator"),
     "purpose": "discipline-inspection",
-    "basis": "supervision-law-25",
+    "basis": "supervision-law-18",
     "subject_type": "rid",
     "asked": {PENALTY: ("CF_WSH", "CF_XDR_ZJHM")},
     "warrant": WarrantGiven(question().asker.member, AT + 3600, 5),
