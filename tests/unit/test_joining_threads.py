@@ -25,7 +25,7 @@ class Stuck:
 @pytest.mark.parametrize("takes_ms", [100, 2_000, 60_000])
 def test_threads_that_do_not_end_are_waited_for_once_and_not_each(takes_ms):
     clock = ManualClock()
-    backup, *loops = (Stuck(clock, takes_ms) for _ in range(4))
+    backup, *loops = (Stuck(clock, takes_ms) for _ in range(5))
     node = RunningNode(SimpleNamespace(clock=clock), None, None, *loops)
     node.join(backup)
     assert clock.monotonic() == min(4 * takes_ms / 1_000, JOIN_SECONDS)
