@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgpack
@@ -28,7 +30,7 @@ from node.records.catalogue import load_item
 from node.service import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from node.core.types import MemberCode
     from node.ports import AnchorChain, DocumentSource, Proposal, SignedTransaction, Store
@@ -120,19 +122,19 @@ class Documents:
         return digest
 
     def get(self, digest: bytes) -> bytes:
-        """Give a document by its digest.
+        """Give a document by its digest; the files of the built-in catalogue items are among them.
 
         Raises:
             NotFound: ``document-unknown``.
         """
-        data = self._store.get(layout.document_key(digest))
+        data = self._store.get(layout.document_key(digest)) or load_own_files().get(digest)
         if data is None:
             raise NotFound("document-unknown", f"this node does not have document {digest.hex()}")
         return data
 
     def has(self, digest: bytes) -> bool:
         """Tell whether a document is here."""
-        return self._store.get(layout.document_key(digest)) is not None
+        return digest in load_own_files() or self._store.get(layout.document_key(digest)) is not None
 
     def fetch(self, digest: bytes, source: DocumentSource) -> None:
         """Get a document from the first node that gives the right bytes; nothing to do for one that is here.
@@ -172,9 +174,28 @@ class Documents:
         fetched: list[bytes] = []
         missing: list[tuple[bytes, str]] = []
         # Those that are put to the vote, too: nobody votes for what he cannot read.
-        proposed = [p.document.digest for p in self.proposals() if p.document is not None]
-        for digest in dict.fromkeys((*self._wanted(found), *(d for d in proposed if d is not None))):
-            if self.has(digest):
+        proposed = [proposal.document for proposal in self.proposals() if proposal.document is not None]
+        newest = sorted(found, key=lambda version: -version.decided_block)
+        named = [(version.kind, version.digest) for version in newest]
+        named += [(draft.kind, draft.digest) for draft in proposed]
+        for kind, digest in named:
+            if digest is None:
+                continue
+            self._fetch_missing([digest], source, fetched, missing)
+            if kind == CATALOGUE[0] and self.has(digest):
+                self._fetch_missing(_items_of(self.get(digest)), source, fetched, missing)
+        return Refreshed(changed, tuple(fetched), tuple(missing))
+
+    def _fetch_missing(
+        self,
+        digests: Iterable[bytes],
+        source: DocumentSource | None,
+        fetched: list[bytes],
+        missing: list[tuple[bytes, str]],
+    ) -> None:
+        known = {digest for digest, _ in missing}
+        for digest in digests:
+            if digest in known or self.has(digest):
                 continue
             try:
                 if source is None:
@@ -184,7 +205,6 @@ class Documents:
                 missing.append((digest, error.message))
             else:
                 fetched.append(digest)
-        return Refreshed(changed, tuple(fetched), tuple(missing))
 
     def versions(self) -> list[DocumentVersion]:
         """List all versions as the chain had them last, by kind, name and number."""
@@ -251,7 +271,8 @@ class Documents:
 
         Raises:
             InvalidInput: ``document-kind``, ``document-label``; what is wrong with a document of a kind that is known here.
-            NotFound: ``document-unknown``: this node does not have it, so nobody could get it from here.
+            NotFound: ``document-unknown``: this node does not have it, or an item's file that a catalogue names, so nobody
+                could get it from here.
             Conflict: ``document-same``, ``transaction-reverted``, ``contracts-older``.
             Unavailable: The chain is away.
         """
@@ -262,7 +283,11 @@ class Documents:
                 "document-label", "name is malformed: want 1 to 64 of a-z, 0-9, dot, colon and hyphen"
             )
         if digest is not None:
-            check_document(kind, name, self.get(digest))
+            data = self.get(digest)
+            check_document(kind, name, data)
+            if kind == CATALOGUE[0]:
+                for item in _items_of(data):
+                    self.get(item)
         last = [v for v in self._chain.document_versions() if (v.kind, v.name) == (kind, name)]
         if (last[-1].digest if last else None) == digest:
             raise Conflict("document-same", f"{kind} {name} is that already: nothing to vote on")
@@ -340,12 +365,6 @@ class Documents:
                 del now[key]
         transaction.put_all(now.items())
 
-    @staticmethod
-    def _wanted(found: list[DocumentVersion]) -> list[bytes]:
-        """Give the digests of all versions, those of the newest first: old decisions are judged by old rules."""
-        newest = sorted(found, key=lambda version: -version.decided_block)
-        return list(dict.fromkeys(v.digest for v in newest if v.digest is not None))
-
 
 def check_document(kind: str, name: str, data: bytes) -> None:
     """Refuse a document that this program cannot read, of the kinds that it knows; others are bytes to it.
@@ -374,6 +393,22 @@ def spell_document(kind: str, data: bytes) -> bytes:
     if kind in {PURPOSES[0], CATALOGUE[0]}:
         return encode_json(parse_json(data, max_bytes=MAX_DOCUMENT_BYTES, what=f"{kind} document"))
     return data
+
+
+@cache
+def load_own_files() -> Mapping[bytes, bytes]:
+    """Load the files of the built-in catalogue items, by their digests: what comes with every node needs no fetching."""
+    folder = files("node.records").joinpath("items")
+    contents = (file.read_bytes() for file in folder.iterdir() if file.name.endswith(".json"))
+    return {sha256(content).digest(): content for content in contents}
+
+
+def _items_of(catalogue: bytes) -> list[bytes]:
+    """Give the digests of the items' files that a catalogue names; of one that cannot be read, none."""
+    try:
+        return [item.schema for item in parse_catalogue(catalogue).items.values()]
+    except InvalidInput:
+        return []
 
 
 def _encode(version: DocumentVersion) -> bytes:

@@ -32,7 +32,11 @@ def test_a_document_is_given_to_anybody_by_its_digest(world):
 
 @pytest.mark.parametrize(
     ("digest", "status", "code"),
-    [("0" * 64, 404, "document-unknown"), (DIGEST.upper(), 400, "request-shape"), ("0" * 63, 400, "request")],
+    [
+        ("0" * 64, 404, "document-unknown"),
+        (DIGEST.upper(), 400, "request-shape"),
+        ("0" * 63, 400, "request-shape"),
+    ],
 )
 def test_what_is_not_here_is_not_given(world, digest, status, code):
     answer = world.get(f"/documents/{digest}")

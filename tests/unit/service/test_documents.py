@@ -12,7 +12,7 @@ from node.core.types import MemberCode
 from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable
 from node.ports import DocumentVersion, Role
 from node.service import layout
-from node.service.documents import MAX_DOCUMENT_BYTES, spell_document
+from node.service.documents import MAX_DOCUMENT_BYTES, load_own_files, spell_document
 from tests.support.chain import SimulatedChain
 from tests.support.clock import ManualClock
 from tests.support.errors import raises_code
@@ -235,6 +235,48 @@ def test_the_same_again_needs_no_vote(pair):
         propose(pair.first, "list", "one", sha256(LIST).digest())
     with raises_code(Conflict, "document-same"):
         propose(pair.first, "list", "two", None)
+
+
+def listed(*digests):
+    from node.core.canonical import encode_json
+    from node.core.encoding import encode_b64u
+
+    items = [
+        {"item": f"list-{n}:2026", "schema": encode_b64u(digest), "owner": ISSUER, "providers": None}
+        for n, digest in enumerate(digests)
+    ]
+    title = {"zh": "目录", "en": "catalogue"}
+    return encode_json({"v": 1, "domain": "zj.example", "title": title, "items": items})
+
+
+def test_a_catalogue_brings_the_files_of_its_items(pair):
+    own = next(iter(load_own_files()))
+    catalogue = listed(own, sha256(LIST).digest())
+    digest = pair.first.services.documents.add(catalogue)
+    with raises_code(NotFound, "document-unknown"):
+        propose(pair.first, "catalogue", "exchange", digest)
+    pair.first.services.documents.add(LIST)
+    proposal = propose(pair.first, "catalogue", "exchange", digest)
+    done = pair.second.services.documents.refresh(pair.source)
+    assert done.fetched == (digest, sha256(LIST).digest())
+    assert vote(pair.second, proposal.id).executed
+    assert pair.second.services.documents.refresh(pair.source).fetched == ()
+
+
+def test_a_catalogue_whose_item_nobody_has_names_it(pair):
+    catalogue = listed(sha256(LIST).digest())
+    pair.first.services.documents.add(LIST)
+    pair.put("catalogue", "exchange", catalogue)
+    for world in pair.worlds.values():
+        world.store.damage(layout.document_key(sha256(LIST).digest()), None)
+    ((missing, _),) = pair.second.services.documents.refresh(pair.source).missing
+    assert missing == sha256(LIST).digest()
+
+
+def test_the_built_in_items_are_given_without_being_kept(pair):
+    for digest, content in load_own_files().items():
+        assert pair.first.services.documents.get(digest) == content
+        assert pair.first.services.documents.has(digest)
 
 
 # ---- in force
