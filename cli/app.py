@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    audit,
     backup,
     chain,
     documents,
@@ -44,6 +45,13 @@ app.command(
     "backup", help=say("备份存储（节点运行时亦可）", "back up the store, while the node runs or not")
 )(backup.backup)
 app.command("restore", help=say("把备份放回主目录", "put a backup into a home directory"))(backup.restore)
+app.command(
+    "audit",
+    help=say(
+        "审计各成员的访问日志：与链核对，双方对照",
+        "audit members' access logs against the chain and each other",
+    ),
+)(audit.audit)
 app.add_typer(node.app, name="node")
 app.add_typer(tokens.app, name="token")
 app.add_typer(keys.app, name="key")

@@ -67,7 +67,7 @@ def open_client(home: Path, token_file: Path | None = None) -> NodeClient:
                 "token-file-needed", "--url needs a token of your own: --token-file or IRONCAGE_TOKEN_FILE"
             )
         require_guarded_url(ADDRESS.url)
-        return NodeClient(ADDRESS.url, _load_token(token_file), language=LANGUAGE, tls_ca=ADDRESS.tls_ca)
+        return NodeClient(ADDRESS.url, load_token(token_file), language=LANGUAGE, tls_ca=ADDRESS.tls_ca)
     run_file = home / "run" / "node.json"
     advice = f"start it with `ironcage node run --home {home}`"
     if not run_file.is_file():
@@ -81,7 +81,7 @@ def open_client(home: Path, token_file: Path | None = None) -> NodeClient:
     if not is_alive(members["pid"], members["started"]):
         # Another program may have its port by now, and must not be sent the token.
         raise Unavailable("node-not-running", f"the node of {home} was ended without notice: {advice}")
-    token = _load_token(token_file or home / "keys" / TOKEN_FILE)
+    token = load_token(token_file or home / "keys" / TOKEN_FILE)
     pin = parse_hex(str(members["certificate"]), length=32) if "certificate" in members else None
     return NodeClient(str(members["url"]), token, language=LANGUAGE, tls_pin=pin)
 
@@ -99,7 +99,13 @@ def require_guarded_url(url: str) -> None:
         )
 
 
-def _load_token(path: Path) -> str:
+def load_token(path: Path) -> str:
+    """Read a token from a file of its own.
+
+    Raises:
+        NotFound: The file is missing.
+        Fatal: Others can read it.
+    """
     from node.storage.keyfiles import load_private
 
     return load_private(path).decode("ascii", "replace").strip()

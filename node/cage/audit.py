@@ -257,19 +257,8 @@ class Audit:
         signed = [checkpoint for checkpoint, _ in reading.notes]
         promises = self._receipts.promises(log.origin)
         walk = Walk(log, signed, promises, self._members, self._rules, self._buckets, self._findings)
-        size = reading.signed.size if reading.signed else 0
         try:
-            while log.partial is None and log.size < size:
-                stop = min(size, (log.size // 256 + 1) * 256)
-                entries = reading.source.fetch_entries(log.size, stop)
-                if len(entries) != stop - log.size:
-                    raise InvalidInput(
-                        "bundle-form", "a bundle holds another number of entries than was asked"
-                    )
-                walk.take(entries, reading.source.fetch_openings(log.size, stop))
-                self._tell(log.origin, log.size, size)
-        except NotFound:
-            pass  # named by the walk, when the chain has more
+            self._walk(reading, walk, reading.signed.size if reading.signed else 0)
         except NodeError as error:
             log.partial = error.code
         walk.finish()
@@ -277,6 +266,19 @@ class Audit:
         if log.broken is None:
             for checkpoint in walk.differing:
                 self._note_differing(reading, checkpoint)
+
+    def _walk(self, reading: _Reading, walk: Walk, size: int) -> None:
+        log, source = reading.log, reading.source
+        while log.partial is None and log.size < size:
+            stop = min(size, (log.size // 256 + 1) * 256)
+            try:
+                entries = source.fetch_entries(log.size, stop)
+            except NotFound:
+                return  # named by the walk, when the chain has more
+            if len(entries) != stop - log.size:
+                raise InvalidInput("bundle-form", "a bundle holds another number of entries than was asked")
+            walk.take(entries, source.fetch_openings(log.size, stop))
+            self._tell(log.origin, log.size, size)
 
     def _read_checkpoint(self, reading: _Reading) -> None:
         try:

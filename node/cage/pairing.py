@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from node.cage.findings import Place
 from node.cage.opened import AGREED, MARK_BYTES, NO_MARK
-from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, RULE
+from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,8 @@ SETTLE_MS: Final = 900_000
 _ASK, _GRANT, _DENY, _RECEIVE, _SEALED, _BULK = range(len(KINDS))
 _NO_MARKS: Final = NO_MARK * len(AGREED)
 _HEARTBEATS: Final = 2
+_UNSENT: Final = b"A" * 43
+"""Digest of the request in the receive of one that was never sent, or of which a crash left nothing."""
 
 
 class Pairing:
@@ -72,7 +74,10 @@ class Pairing:
         if len(rows) == 3 and self._fits(rows):  # noqa: PLR2004 - ask, answer, receive
             return
         asks = [row for row in rows if row.kind == _ASK]
-        answers = [row for row in rows if row.kind in (_GRANT, _DENY)]
+        # A question that a node refused itself is a deny about itself and concerns nobody else.
+        answers = [
+            row for row in rows if row.kind in (_GRANT, _DENY) and row.peer != self._member_of[row.log]
+        ]
         receives = [row for row in rows if row.kind == _RECEIVE]
         others = [row for row in rows if row.kind in (_SEALED, _BULK)]
         if others:
@@ -100,8 +105,7 @@ class Pairing:
             and receive.peer == provider
             and ask.marks == answer.marks
             and receive.marks in (_NO_MARKS, ask.marks)
-            and receive.released == answer.released
-            and (receive.released != NO_MARK or receive.flags & RULE != 0)
+            and receive.released == answer.released != NO_MARK
             and not (answer.end and answer.end < ask.start)
             and not (receive.end and receive.end < answer.start)
         )
@@ -125,7 +129,7 @@ class Pairing:
         askers = {self._member_of[row.log] for row in (*asks, *receives)}
         providers = {self._member_of[row.log] for row in answers}
         requests = {row.req for row in answers}
-        wanted = {row.req for row in receives}
+        wanted = {row.req for row in receives}  # or zeros, of one who no longer knew
         if max(len(askers), len(providers), len(requests)) > 1:
             first = (asks or receives or answers)[0]
             self._add("rid-reused", first.log, [*asks, *answers, *receives])
@@ -148,6 +152,10 @@ class Pairing:
 
     def _judge_unasked(self, answers: list[Row], receives: list[Row]) -> None:
         first = (receives or answers)[0]
+        if not receives and all(row.kind == _DENY and row.marks == _NO_MARKS for row in answers):
+            # Of a request that could not be read, or of many that were counted: it says no more than who sent it.
+            self._remark("deny-alone", first)
+            return
         asker = self._member_of[receives[0].log] if receives else answers[0].peer
         if asker >= ELSEWHERE:
             if asker == NOT_OPENED and self._complete:
@@ -164,7 +172,7 @@ class Pairing:
         first, provider = rows[0], min(row.peer for row in rows)
         # The receipts of the ask and of its end may never have come to the provider.
         self.lost[self._logs[first.log].member, self._names.get(provider, "")] += 2
-        answered = [row for row in receives if row.released != NO_MARK or row.flags & RULE]
+        answered = [row for row in receives if row.released != NO_MARK]
         if provider >= ELSEWHERE and not (provider == NOT_OPENED and self._complete):
             self._remark("other-side-elsewhere" if provider == ELSEWHERE else "other-side-unknown", first)
         elif not answered:
@@ -200,7 +208,7 @@ class Pairing:
                 self._compare_order(ask, answer)
             for receive in receives[:1]:
                 self._compare_received(answer, receive)
-            if not any(row.released != NO_MARK or row.flags & RULE for row in receives):
+            if all(row.released == NO_MARK for row in receives):
                 asker = next((self._member_of[row.log] for row in (*receives, *asks)), answer.peer)
                 self.lost[self._logs[answer.log].member, self._names.get(asker, "")] += 1
 
@@ -230,7 +238,7 @@ class Pairing:
             )
 
     def _compare_received(self, answer: Row, receive: Row) -> None:
-        if answer.req != receive.req:
+        if receive.req not in (answer.req, _UNSENT):
             self._add("request-differs", receive.log, [receive, answer])
         if NO_MARK != receive.released != answer.released and answer.flags & OPENED:
             self._add("released-differs", answer.log, [answer, receive])

@@ -21,7 +21,6 @@ ELSEWHERE: Final = 0xFFFE
 """A peer that was opened and whose log is not in the audit."""
 
 OPENED: Final = 1
-RULE: Final = 2
 _ROW: Final = struct.Struct("<22s43sHBBQQH48s8sQQ")
 _HELD_BYTES: Final = 8 << 20
 
@@ -50,7 +49,7 @@ class Row(NamedTuple):
         req: 43 base64url characters, zeros where the kind has none.
         log: Number of its log in the audit.
         kind: Place in ``KINDS``.
-        flags: ``OPENED``, ``RULE``.
+        flags: ``OPENED`` or nothing.
         place: In its log.
         t_ms: The time that it claims.
         peer: Number of a member, ``ELSEWHERE`` or ``NOT_OPENED``.

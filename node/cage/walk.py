@@ -22,7 +22,7 @@ from node.access.event import Heartbeat
 from node.cage.findings import Place
 from node.cage.lines import EXCHANGED, Line, parse_line
 from node.cage.opened import NOTHING, read_openings
-from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, RULE, pack_row
+from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, pack_row
 from node.core.types import LeafHash
 from node.errors import InvalidInput, Verification
 from node.log.interval import CLAIM_TOLERANCE_SECONDS
@@ -349,7 +349,7 @@ class Walk:
             line.req,
             self._log.number,
             _KIND[line.kind],
-            (OPENED if opened is not NOTHING else 0) | (RULE if opened.rule else 0),
+            OPENED if opened is not NOTHING else 0,
             index,
             line.t_ms,
             peer,

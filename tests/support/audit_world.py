@@ -31,6 +31,7 @@ START = 1_790_000_000
 PERIOD = 300
 BLOCK_SECONDS = 5
 MEMBERS = ("91350100M000100Y43", "91440300708461136T", "91110000100003962Y", "91310000132260250X")
+ENDINGS = ("grant", "deny", "lost-request", "lost-answer", "crash")
 SUBJECT = {"type": "uscc", "id": "91350100M000100Y43"}
 
 
@@ -208,18 +209,21 @@ class AuditWorld:
             at: Second at which it is asked.
             asker: Number of a node.
             provider: Number of another.
-            ending: ``grant``, ``deny``, ``lost-request``, ``lost-answer``.
+            ending: ``grant``, ``deny``, ``lost-request``, ``lost-answer``, ``crash`` (of the asker).
             without: Kinds of events that are not logged, against the rules.
             changed: Of a kind of event, what it says instead, against the rules.
         """
         a, b, ctx = self.nodes[asker], self.nodes[provider], self.context()
-        answer = {"grant": "grant", "deny": "deny", "lost-answer": "grant"}.get(ending)
+        answer = {"grant": "grant", "deny": "deny", "lost-answer": "grant", "crash": "grant"}.get(ending)
         says = {"grant": {"rule": "purpose", "released": ctx["released"]}, "deny": {"rule": "no-case"}}
-        back = {"grant": {"released": ctx["released"]}, "deny": {"rule": "no-case"}}.get(ending, {})
-        steps = [("ask", a, b, at, {})]
+        # A refusal and no answer at all are received alike: the asker's own rule, and nothing released.
+        back = {"rule": "own-rule"} | ({"released": ctx["released"]} if ending == "grant" else {})
+        if ending == "crash":
+            back = {"context": {"req": bytes(32)}, "subject": None, "purpose": None, "items": None}
+        steps = [("ask", a, b, at, {"rule": "own-rule"})]
         if answer:
             steps.append((answer, b, a, at + 1, says[answer]))
-        steps.append(("receive", a, b, at + (2 if ending in back or back else 60), back))
+        steps.append(("receive", a, b, at + (2 if ending in says else 200), back))
         for kind, node, peer, when, values in steps:
             if kind in without:
                 continue
@@ -230,6 +234,18 @@ class AuditWorld:
             more = values | changed.get(kind, {})
             self._plan_event(node, kind, when, ctx, peer, more, lost=lost)
         return ctx
+
+    def refuse(self, at, node, other):
+        """Plan refusals without an ask: of an own officer, of a request that could not be read, of many at once."""
+        one, peer = self.nodes[node], self.nodes[other]
+        if one.is_up(at):
+            self.plan(
+                at, lambda: self.log(one, "deny", at, self.context(), peer=one, pair=False, rule="no-case")
+            )
+            nothing = {"subject": None, "purpose": None, "basis": None, "case": None, "items": None}
+            self.plan(
+                at, lambda: self.log(one, "deny", at, self.context(), peer=peer, rule="form", **nothing)
+            )
 
     def _plan_event(self, node, kind, when, ctx, peer, values, *, lost):
         def happen():
@@ -245,15 +261,15 @@ class AuditWorld:
             when = min(end for start, end in node.down if start <= when < end) + 3
         self.plan(when, happen)
 
-    def some_exchanges(
-        self, count_, *, endings=("grant", "deny", "lost-request", "lost-answer"), spread=3_000
-    ):
+    def some_exchanges(self, count_, *, endings=ENDINGS, spread=3_000):
         for _ in range(count_):
             asker, provider = self.random.sample(range(len(self.nodes)), 2)
             at = START + 20 + self.random.randrange(spread)
             ending = self.random.choice(endings)
             if not self.nodes[provider].is_up(at + 1):
                 ending = "lost-request"
+            if self.random.random() < 0.2:
+                self.refuse(at, asker, provider)
             if self.nodes[asker].is_up(at):
                 if not self.nodes[asker].is_up(at + 2) and ending in {"grant", "deny"}:
                     ending = "lost-answer"
