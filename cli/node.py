@@ -11,6 +11,7 @@ from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_cli
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported
 from cli.words import word
+from node.evidence.report import iso_time
 
 app = typer.Typer(no_args_is_help=True, help=say("运行节点", "run a node"))
 
@@ -53,5 +54,21 @@ def status(
         columns, [(word(log["kind"]), log["size"], log["published"], log["anchored"]) for log in node["logs"]]
     )
     print_line(f"{say('存储格式', 'format of the store')}: {node['store_format']}")
+    for fork in node["forks"]:
+        print_line(
+            say(
+                f"★ {fork['member']} 的日志 {fork['log']} 已被证明分叉，不再往来；证明 {fork['file']}",
+                f"*** {fork['member']} forked its log {fork['log']}: nothing is exchanged with it; the proof is {fork['file']}",
+            )
+        )
+    for demand in node["demands"]:
+        due = iso_time(demand["due_at"])
+        print_line(
+            say(
+                f"★ 日志 {demand['log']} 第 {demand['index']} 条被质询而未答复，期限 {due}：{demand['reason']} [{demand['code']}]",
+                f"*** entry {demand['index']} of log {demand['log']} is demanded and not answered, due {due}: "
+                f"{demand['reason']} [{demand['code']}]",
+            )
+        )
     if node["account"]:
         print_account(node["account"])

@@ -27,6 +27,7 @@ from node.chain.web3_transport import Web3Transport
 from node.client.documents import MemberDocuments
 from node.client.peerlogs import PeerLogs
 from node.client.peers import PeerPost
+from node.client.witnesses import PeerWitnesses
 from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
 from node.core.types import MemberCode
@@ -401,7 +402,10 @@ def _build(
         random=os.urandom,
         document_source=MemberDocuments(chain),
         exchanges=ExchangePorts(
-            post, PeerLogs(chain, post), DiskForkFiles(settings.path(settings.data_dir).parent / "forks")
+            post,
+            PeerLogs(chain, post),
+            DiskForkFiles(settings.path(settings.data_dir).parent / "forks"),
+            PeerWitnesses(chain, post),
         ),
     )
     items = load_builtin_items() | {name: load_item(data) for name, data in item_files.items()}

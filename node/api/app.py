@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from node.api import backups, demands, documents, erasure, exchange, logs, records
+from node.api import backups, demands, documents, erasure, exchange, logs, records, witness
 from node.api.auth import bearer_of, roles_of
 from node.api.edge import Edge
 from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, errors, install, node_problem, problem
@@ -42,6 +42,7 @@ ROUTERS: Final = (
     demands.router,
     exchange.staff,
     exchange.wire,
+    witness.router,
     logs.log,
     logs.health,
 )

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from node.crypto.hpke import ExchangeKey
     from node.ports import AnchorChain, DocumentSource, HeadFiles, Reads, Rows, SecretKeeper, Store
     from node.ports.peers import Peers
-    from node.ports.witnesses import ForkFiles, LogSources
+    from node.ports.witnesses import ForkFiles, LogSources, Witnesses
     from node.records.catalogue import CatalogueItem
     from node.service.importing import Workers
     from node.service.jobs import Job
@@ -98,11 +98,13 @@ class ExchangePorts:
         peers: Carries envelopes to other nodes.
         sources: Other members' logs.
         forks: Keeps proofs of forks.
+        witnesses: Asks other members what they hold of this node; None where nobody is to be asked.
     """
 
     peers: Peers
     sources: LogSources
     forks: ForkFiles
+    witnesses: Witnesses | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +318,7 @@ def _wire(
         documents=documents,
         gossip=gossip,
         exchange=exchange,
+        witnesses=None if ports.exchanges is None else ports.exchanges.witnesses,
         document_source=ports.document_source,
     )
 

@@ -108,6 +108,7 @@ class Gossip:
         self._lock = threading.Lock()
         self._vkeys: dict[str, Sequence[VKey]] = {}
         self._refused: dict[MemberCode, FoundFork] = {}
+        self._files_stored = False
         self.reasons: dict[str, NodeError] = {}
         """Why the checkpoints of a log wait, by origin."""
         for fork in self._stored_forks():
@@ -156,8 +157,12 @@ class Gossip:
         """Check what waits, as far as the nodes of its logs answer now.
 
         Raises:
-            Conflict, Fatal, Unavailable: The store cannot be written.
+            Conflict, Fatal, Unavailable: The store, or the file of a proof, cannot be written.
         """
+        if not self._files_stored:
+            # Whatever became of the files since, the proofs are in the store.
+            self.store_files()
+            self._files_stored = True
         found = []
         for kept in self.list_kept():
             if kept.unchecked and parse_origin(kept.origin).member not in self._refused:
@@ -188,12 +193,21 @@ class Gossip:
         start = layout.gossip_key(b"")
         return [_decode(data) for _, data in self._reads.scan(start, layout.stop_of(start))]
 
+    def notes_of(self, member: MemberCode) -> list[str]:
+        """Give all signed checkpoints that are kept of a member's logs."""
+        return [
+            note
+            for kept in self.list_kept()
+            if parse_origin(kept.origin).member == member
+            for note in _notes_of(kept)
+        ]
+
     def list_forks(self) -> list[FoundFork]:
         """Give the members of whom a fork is proven, one fork each, by member."""
         return [self._refused[member] for member in sorted(self._refused)]
 
     def store_files(self) -> list[str]:
-        """Write the files of all proven forks again and say where they lie; done at a start.
+        """Write the files of all proven forks again and say where they lie; done by the first ``recheck``.
 
         Raises:
             Unavailable: ``fork-not-stored``.

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from node.core.encoding import encode_b64u, encode_hex
-from node.errors import Unavailable
+from node.errors import Conflict, Unavailable
+from node.ports import KeyKind
 from node.service.missing import take_stock
 from node.service.succession import describe_earlier, describe_succession
+from node.service.witnesses import check_witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from node.core.types import LogId, MemberCode
     from node.errors import NodeError
     from node.ports import AnchorChain, DocumentSource, Endpoint, HeadFiles, Store
+    from node.ports.witnesses import Witnesses
     from node.records.catalogue import CatalogueItem
     from node.service.anchoring import Anchorer
     from node.service.demands import Demands
@@ -153,6 +156,7 @@ class Services:
     documents: Documents
     document_source: DocumentSource | None = None
     gossip: Gossip | None = None
+    witnesses: Witnesses | None = None
     exchange: Exchange | None = None
     condition: Condition = field(default_factory=Condition)
 
@@ -182,9 +186,31 @@ class Services:
             "items": sorted(self.items),
             "store_format": self.store.format,
             "state": self.state(),
+            "forks": [
+                {"member": fork.member, "log": fork.origin, "file": fork.name}
+                for fork in (self.gossip.list_forks() if self.gossip is not None else ())
+            ],
             "demands": [demand.to_json() for demand in self.demands.unanswered],
             "account": None if self.condition.account is None else self.condition.account.to_json(),
         }
+
+    def ask_witnesses(self) -> None:
+        """Ask other members what they hold of this node, before anything is signed.
+
+        Raises:
+            Conflict: This store does not continue it; the node is read-only from here on.
+            Unavailable: The chain cannot be asked who they are.
+        """
+        if self.witnesses is None:
+            return
+        member = self.identity.member
+        node_keys = [period.key for period in self.chain.keys(member, KeyKind.NODE)]
+        held = self.witnesses.ask(member)
+        try:
+            check_witnesses(held, self.readers, self.public_keys.logs, node_keys, self.heads)
+        except Conflict as error:
+            self.sequencer.set_read_only(error)
+            raise
 
     def take_stock(self) -> Account:
         """Look again at what a read-only node's store lacks, and keep it to be shown.

@@ -173,6 +173,7 @@ class ChainLoop:
         services.anchorer.require_ready()
         if not condition.verified:
             services.anchorer.compare()
+            services.ask_witnesses()
             condition.verified = True
         if not condition.joined:
             done = services.joiner.join(sleep=self.sleep)

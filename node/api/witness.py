@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A route by which a member learns, when its node starts, what this one holds of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, Field
+
+from node.api.auth import OPEN
+from node.api.problems import errors
+from node.api.state import services_of
+from node.core.uscc import parse_uscc
+
+router = APIRouter(prefix="/api/v1", tags=["node"], responses=errors(400, 500, 503))
+
+
+class HeldView(BaseModel):
+    """What this node holds of a member's logs."""
+
+    notes: list[str] = Field(description="Signed checkpoints, as the member's node sent them.")
+
+
+@router.get("/held/{member}", dependencies=[OPEN])
+def show_held(
+    request: Request, member: Annotated[str, Path(min_length=18, max_length=18, description="USCC.")]
+) -> HeldView:
+    """The newest signed checkpoints that this node got of a member's logs. Open to all: they are signed to be shown."""
+    code = parse_uscc(member)
+    gossip = services_of(request).gossip
+    return HeldView(notes=[] if gossip is None else gossip.notes_of(code))
