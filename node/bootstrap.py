@@ -400,7 +400,7 @@ def _build(
         open_file=_file_opener(settings, uploads),
         clock=clock,
         random=os.urandom,
-        document_source=MemberDocuments(chain),
+        document_source=MemberDocuments(chain, post),
         exchanges=ExchangePorts(
             post,
             PeerLogs(chain, post),
