@@ -17,6 +17,7 @@ from node.access.opening import MAX_OPENING_BYTES, check_opened
 from node.access.question import AskedSubject, encode_subject, parse_subject
 from node.core.canonical import check_members, encode_json, parse_json
 from node.core.encoding import encode_b64u, parse_b64u
+from node.core.types import RootHash
 from node.errors import InvalidInput, Verification
 from node.log.merkle import leaf_hash, path_of, root_of, verify_inclusion
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from node.access.event import ParsedEvent
-    from node.core.types import LeafHash, RootHash
+    from node.core.types import LeafHash
 
 NAME: Final = "line"
 MAX_LINES: Final = 1_000_000
@@ -154,7 +155,7 @@ def verify_line(event: ParsedEvent, text: str, k: int, path: Sequence[bytes]) ->
     if event.set_root is None:
         raise Verification("bulk-kind", f"event of kind {event.kind} has no lines")
     line = parse_line(text)
-    verify_inclusion(k, event.n, leaf_hash(text.encode("ascii")), path, event.set_root)  # type: ignore[arg-type]
+    verify_inclusion(k, event.n, leaf_hash(text.encode("ascii")), path, RootHash(event.set_root))
     return line
 
 
