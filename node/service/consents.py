@@ -18,6 +18,7 @@ The token itself is handed out once and not kept: the asker shows it to the prov
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
@@ -31,7 +32,7 @@ from node.errors import Conflict, InvalidInput, NotFound
 from node.service import layout
 from node.service.issuing import subject_digest
 from node.service.layout import LogKind
-from node.service.limiting import DIGEST_BYTES, read_used, revoke
+from node.service.limiting import DIGEST_BYTES, drop_ended, list_ended, read_used, revoke
 from node.service.looking import EventDraft, Officer
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from node.core.types import EntryIndex, MemberCode
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import Reads
+    from node.service.exchange.permits import Rules
     from node.service.looking import AccessLog, Logged, Purpose
     from node.service.reading import Logs
     from node.service.sequencer import Sequencer
@@ -165,6 +167,7 @@ class ConsentWindow:
         member: This member.
         node_key: Signs consents.
         index_key: Keys the digests of subjects, 32 bytes.
+        find_rules: Gives purposes and catalogue in force, or raises ``Unavailable``.
         clock: The clock.
         random: Source of unpredictable bytes.
     """
@@ -180,6 +183,7 @@ class ConsentWindow:
         member: MemberCode,
         node_key: Ed25519Signer,
         index_key: bytes,
+        find_rules: Callable[[], Rules],
         clock: Clock,
         random: Callable[[int], bytes],
     ) -> None:
@@ -191,25 +195,24 @@ class ConsentWindow:
         self._member = member
         self._node_key = node_key
         self._index_key = index_key
+        self._find_rules = find_rules
         self._clock = clock
         self._random = random
 
-    def give(
-        self, terms: Terms, why: Purpose, rules: PurposeRules, catalogue: Mapping[str, ItemClasses]
-    ) -> GivenConsent:
+    def give(self, terms: Terms, why: Purpose) -> GivenConsent:
         """Sign a consent and log it; nothing leaves before its event is durable.
 
         Args:
             terms: What the subject consents to.
             why: The officer at the window, legal basis and case; the event's purpose is the consent's.
-            rules: The purposes in force.
-            catalogue: Classes of the items of the exchange catalogue.
 
         Raises:
             InvalidInput: As ``check_terms`` and ``build_consent``; ``consent-validity`` for an end that has come or is too far off.
+            Unavailable: ``rules-missing``.
             NodeError: As ``AccessLog.log``; no consent was given.
         """
-        check_terms(terms, rules, catalogue)
+        rules = self._find_rules()
+        check_terms(terms, rules.purposes, rules.catalogue)
         now = self._clock.now_seconds()
         if not now < terms.end <= now + MAX_VALID_SECONDS:
             raise InvalidInput(
@@ -311,24 +314,19 @@ class ConsentWindow:
         return sorted(shown, key=lambda each: each.place, reverse=True)
 
     def sweep(self) -> int:
-        """Stop listing consents that ended long ago; the number of those dropped.
+        """Stop listing consents that ended long ago, and drop the counts of those that ended; how many there were.
 
         Raises:
             NodeError: The store cannot be written now; calling again goes on.
         """
-        before = _OVER + layout.u64(max(0, self._clock.now_seconds() - LISTED_SECONDS))
-        dropped = 0
+        now, dropped = self._clock.now_seconds(), 0
+        before = _OVER + layout.u64(max(0, now - LISTED_SECONDS))
         while over := list(self._reads.scan(_OVER, before, limit=_SWEPT_AT_ONCE)):
-
-            def drop(transaction: Transaction, gone: Sequence[tuple[bytes, bytes]] = tuple(over)) -> None:
-                for key, subject in gone:
-                    digest = key[-DIGEST_BYTES:]
-                    transaction.delete(key)
-                    transaction.delete(_GIVEN + digest)
-                    transaction.delete(_SUBJECT + subject + digest)
-
-            self._sequencer.run(drop, entries=0)
+            self._sequencer.run(partial(_drop_listed, over), entries=0)
             dropped += len(over)
+        while ended := list_ended(self._reads, now, limit=_SWEPT_AT_ONCE):
+            self._sequencer.run(partial(drop_ended, reads=self._reads, digests=ended), entries=0)
+            dropped += len(ended)
         return dropped
 
     def _log_revocation(self, digest: bytes, end: int, why: Purpose) -> Logged:
@@ -366,3 +364,11 @@ class ConsentWindow:
             revoked=used.revoked,
             place=place,
         )
+
+
+def _drop_listed(over: Sequence[tuple[bytes, bytes]], transaction: Transaction) -> None:
+    for key, subject in over:
+        digest = key[-DIGEST_BYTES:]
+        transaction.delete(key)
+        transaction.delete(_GIVEN + digest)
+        transaction.delete(_SUBJECT + subject + digest)

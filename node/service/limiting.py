@@ -302,9 +302,6 @@ def drop_ended(transaction: Transaction, reads: Reads, digests: Sequence[bytes])
 
 
 def _put_used(transaction: Transaction, digest: bytes, used: Used) -> None:
-    before = _parse_used(transaction.get(_COUNT + digest))
-    if before.end is not None and before.end != used.end:
-        transaction.delete(_END + layout.u64(before.end) + digest)
     if used.end is not None:
         transaction.put(_END + layout.u64(used.end) + digest, b"")
     transaction.put(_COUNT + digest, msgpack.packb([used.end, used.uses, used.revoked]))

@@ -288,7 +288,8 @@ class Provider:
             try:
                 charge(transaction, index)
             except AccessDenied as error:
-                raise _LostRace(judged.decision.rule, error.code) from None
+                # A charge refuses with the code of its rule: rate-member, consent-used-up.
+                raise _LostRace(error.code.partition("-")[0], error.code) from None
 
         return take
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from node.service.consents import ConsentWindow
 from node.service.exchange.asker import Asker
 from node.service.exchange.directory import Directory
 from node.service.exchange.permits import Permits
@@ -41,11 +42,13 @@ class Exchange:
         asker: Asks for own officers.
         provider: Answers other members.
         exchange_key: Public half of the key that requests are sealed to now, 1,216 bytes.
+        window: Where subjects consent to be asked about.
     """
 
     asker: Asker
     provider: Provider
     exchange_key: bytes
+    window: ConsentWindow
 
     def tend(self) -> None:
         """Drop what is over, and log what was only counted or was lost; called now and then.
@@ -55,6 +58,7 @@ class Exchange:
         """
         self.provider.sweep()
         self.asker.close_lost()
+        self.window.sweep()
 
 
 def build_exchange(
@@ -102,6 +106,20 @@ def build_exchange(
     """
     member, limit = identity.member, identity.anchor_limit_seconds
     directory = Directory(chain, identity.domain, clock, stale_seconds=limit)
+    permits = Permits(store, member, directory, find_rules, index_key, clock)
+    window = ConsentWindow(
+        store,
+        sequencer,
+        logs[LogKind.ACCESS],
+        access,
+        vault,
+        member=member,
+        node_key=node_key,
+        index_key=index_key,
+        find_rules=permits.rules,
+        clock=clock,
+        random=random,
+    )
     side = Side(
         member=member,
         node_key=node_key,
@@ -111,7 +129,7 @@ def build_exchange(
         access=access,
         directory=directory,
         gossip=gossip,
-        permits=Permits(store, member, directory, find_rules, index_key, clock),
+        permits=permits,
         clock=clock,
         random=random,
         anchor_limit_seconds=limit,
@@ -130,4 +148,5 @@ def build_exchange(
         Asker(side, peers),
         Provider(side, keys, searcher, vault, rejects.add),
         exchange_keys[0].public,
+        window,
     )

@@ -11,7 +11,8 @@ from node.core.encoding import encode_b64u
 from node.errors import Conflict, InvalidInput, NotFound, Unavailable
 from node.service import consents
 from node.service.consents import LISTED_SECONDS, MAX_VALID_SECONDS, ConsentWindow, Terms
-from node.service.limiting import UseCharge, read_used
+from node.service.exchange.permits import Rules
+from node.service.limiting import KEPT_SECONDS, UseCharge, read_used
 from node.service.looking import EventDraft, Officer
 from node.service.vault import Vault
 from tests.support import purposes
@@ -43,6 +44,7 @@ class Window:
             member=ISSUER,
             node_key=world.keys.node,
             index_key=world.keys.index,
+            find_rules=lambda: Rules(purposes.sample_rules(), purposes.builtin_classes()),
             clock=world.clock,
             random=world.random,
         )
@@ -68,9 +70,7 @@ class Window:
         return Terms(**(members | changes))
 
     def give(self, **changes):
-        return self.window.give(
-            self.terms(**changes), WHY, purposes.sample_rules(), purposes.builtin_classes()
-        )
+        return self.window.give(self.terms(**changes), WHY)
 
     def shown(self, subject=PERSON):
         return self.window.show_of(subject, WHY)
@@ -269,3 +269,12 @@ def test_the_store_does_not_say_who_consented_to_what(window):
     stored += window.world.store.read("access.0/values", 0, values)
     for word in (PERSON.id, ASKER, "window-query", "CF_WSH"):
         assert word.encode() not in stored
+
+
+def test_counts_of_consents_that_ended_go_with_the_sweep(window):
+    window.use(window.give(), 1)
+    window.world.clock.advance(seconds=3_600 + KEPT_SECONDS)
+    assert window.window.sweep() == 0
+    window.world.clock.advance(seconds=1)
+    assert window.window.sweep() == 1
+    assert [each.used for each in window.shown()] == [0]
