@@ -78,6 +78,7 @@ def build() -> str:
 TAGS = {
     "imports": "Imports 导入",
     "records": "Records 记录",
+    "exchange": "Exchange 跨部门查询",
     "anchors": "Anchors 上链",
     "node": "Node 节点",
     "log": "Logs 日志",
