@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    ask,
     audit,
     backup,
     chain,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command("init", help=say("建立节点主目录", "create a node's home directory"))(init.init)
 app.command("import", help=say("导入部门文件", "import a department's file"))(imports.import_file)
+app.command("ask", help=say("向其他部门查询（先留痕）", "ask other departments; logged first"))(ask.ask)
 app.command(
     "backup", help=say("备份存储（节点运行时亦可）", "back up the store, while the node runs or not")
 )(backup.backup)
