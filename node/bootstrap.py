@@ -64,6 +64,7 @@ from node.storage.tornlog import list_kept
 from node.storage.upgrading import run_steps
 from node.worker.erasing import PurgeLoop
 from node.worker.exchange import ExchangeLoop
+from node.worker.keys import KeyProcess
 from node.worker.loops import ChainLoop, ImportLoop
 from node.worker.pool import YOUNG_OBJECTS, IssuerSetup, IssuingPool
 from node.worker.uploads import Uploads
@@ -83,6 +84,8 @@ if TYPE_CHECKING:
     from node.service.keycheck import Stored
     from node.storage.disk import DiskStore
 
+UNWRAPS_FILE: Final = "unwraps"
+"""File of the unwrap counter, in the directory of the head files."""
 JOIN_SECONDS: Final = 3.0
 """Longest wait for all threads to end. One that waits for somebody outside is left behind; it cannot write any more."""
 
@@ -200,19 +203,22 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
     network = load_network(settings)
     keys_dir = settings.path(settings.keys_dir)
     ensure_exchange_key(keys_dir, passphrase, os.urandom, scrypt_n=DEFAULT_SCRYPT_N)
-    keys = load_keys(keys_dir, passphrase, find_newest_log_keys(keys_dir))
     item_files = load_more_items(settings)
     clock = clock or SystemClock()
     with ExitStack() as stack:
+        # The key process derives its key while this one derives the others.
+        keeper = _start_keeper(settings, passphrase)
+        stack.callback(keeper.close)
+        keys = load_keys(keys_dir, passphrase, find_newest_log_keys(keys_dir))
+        keeper.wait_ready()
         setup = IssuerSetup(
             network.domain,
             MemberCode(settings.member),
             keys.record_seed,
-            keys.wrapping,
             keys.index,
             item_files,
         )
-        pool = IssuingPool(setup, settings.workers)
+        pool = IssuingPool(setup, settings.workers, keeper.open_channel)
         stack.callback(pool.close)
         identity_text = f"{network.domain}/{settings.member}"
         data_dir = settings.path(settings.data_dir)
@@ -223,17 +229,15 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
             identity_text.encode(),
             create=True,
             upgrade=True,
-            before_upgrade=_key_check(_keeper(keys), keys.index),
+            before_upgrade=_key_check(keeper, keys.index),
         )
         stack.callback(store.close)
         for kept in list_kept(data_dir / "store"):
             structlog.get_logger("ironcage").warning("a torn write was cut off and kept", path=str(kept))
-        carry_upgrade(
-            store, network.domain, MemberCode(settings.member), _keeper(keys), keys.index, _log_upgrade
-        )
+        carry_upgrade(store, network.domain, MemberCode(settings.member), keeper, keys.index, _log_upgrade)
         keys = fit_log_keys(keys, keys_dir, passphrase, store)
         uploads = Uploads(data_dir / "uploads", settings.max_upload_bytes)
-        node = _build(stack, settings, network, keys, item_files, store, pool, uploads, clock)
+        node = _build(stack, settings, network, keys, keeper, item_files, store, pool, uploads, clock)
         # The workers load what they need while the store opens.
         pool.warm()
         # What was loaded stays for good; looking at all of it again takes the collector tens of milliseconds.
@@ -282,8 +286,12 @@ def _key_check(keeper: SecretKeeper, index_key: bytes) -> Callable[[Stored], Non
     return partial(check_own_keys, checks=KeyChecks(build_key_check(keeper, index_key), {}))
 
 
-def _keeper(keys: NodeKeys) -> LocalKeeper:
-    return LocalKeeper(keys.wrapping, os.urandom)
+def _start_keeper(settings: Settings, passphrase: str) -> KeyProcess:
+    """Start the key process. Its counter lies by the head files: outside the data and their backups."""
+    head_dir = settings.path(settings.head_dir)
+    head_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    load = partial(load_wrapping_key, settings.path(settings.keys_dir), passphrase)
+    return KeyProcess(load, head_dir / UNWRAPS_FILE)
 
 
 def upgrade_store(settings: Settings, passphrase: str, tell: Callable[[str, int], None]) -> int:
@@ -298,9 +306,10 @@ def upgrade_store(settings: Settings, passphrase: str, tell: Callable[[str, int]
     member = MemberCode(settings.member)
     path = settings.path(settings.data_dir) / "store"
     identity = f"{network.domain}/{member}".encode()
-    store = open_store(path, identity, upgrade=True, before_upgrade=_key_check(_keeper(keys), keys.index))
+    keeper = LocalKeeper(load_wrapping_key(keys_dir, passphrase), os.urandom)
+    store = open_store(path, identity, upgrade=True, before_upgrade=_key_check(keeper, keys.index))
     try:
-        carry_upgrade(store, network.domain, member, _keeper(keys), keys.index, tell)
+        carry_upgrade(store, network.domain, member, keeper, keys.index, tell)
     finally:
         store.close()
     return store.format
@@ -381,6 +390,7 @@ def _build(
     settings: Settings,
     network: Network,
     keys: NodeKeys,
+    keeper: KeyProcess,
     item_files: Mapping[str, bytes],
     store: DiskStore,
     pool: IssuingPool,
@@ -395,7 +405,7 @@ def _build(
         store=store,
         heads=DiskHeadFiles(settings.path(settings.head_dir)),
         chain=chain,
-        keeper=_keeper(keys),
+        keeper=keeper,
         workers=pool,
         open_file=_file_opener(settings, uploads),
         clock=clock,

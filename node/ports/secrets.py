@@ -57,6 +57,10 @@ class SecretKeeper(Protocol):
         """
         ...
 
+    def raise_to(self, count: int) -> None:
+        """Count on from at least a number: the last one that this node has said."""
+        ...
+
     def key_check(self) -> bytes:
         """Give half of a digest of the wrapping key, 16 bytes, by which it is told from others."""
         ...

@@ -32,7 +32,7 @@ from node.service.joining import Joiner
 from node.service.keycheck import KeyChecks, build_key_check, check_own_keys
 from node.service.layout import LogKind
 from node.service.looking import AccessLog
-from node.service.publishing import Publisher, build_vkeys
+from node.service.publishing import Publisher, build_vkeys, find_last_unwraps
 from node.service.reading import LogReader, Logs
 from node.service.records import Records
 from node.service.rejects import Rejects
@@ -184,6 +184,9 @@ def assemble(identity: Identity, keys: Keys, ports: Ports, items: Mapping[str, C
         _store_key_checks(ports.store, sequencer, key_checks)
         if discontinuity is None:
             take_over(ports.store, sequencer, logs)
+            # The counter's file may have been lost or put back; what was said once is never taken back.
+            if (said := find_last_unwraps(logs[LogKind.ACCESS])) is not None:
+                ports.keeper.raise_to(said)
         return _wire(identity, keys, ports, items, logs, vkeys, sequencer)
     except BaseException:
         sequencer.close()
@@ -220,7 +223,7 @@ def _wire(
     status = StatusPublisher(store, keys.record, identity.domain, identity.member)
     sender = Sender(store, sequencer, ports.chain, clock)
     rejects = Rejects()
-    publisher = Publisher(sequencer, readers, keys.logs, status, clock, random, rejects)
+    publisher = Publisher(sequencer, readers, keys.logs, status, clock, random, rejects, ports.keeper)
     importer = Importer(
         ImportTools(
             store=store,

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgpack
 
 from node.core.ids import build_uuid7_many
 from node.crypto.ed25519 import Ed25519Signer
-from node.crypto.wrap import wrap_secret
 from node.errors import InvalidInput
 from node.log.merkle import leaf_hash
 from node.records.chunks import parse_chunk as parse_row_chunk
@@ -37,13 +36,15 @@ if TYPE_CHECKING:
     from node.records.values import Cell
 
 SECRET_BYTES: Final = 32
-NONCE_BYTES: Final = 12
 DIGEST_BYTES: Final = 16
 KEY_BYTES: Final = 16
 NO_NUMBER: Final = "record-without-number"
 NO_RECORD: Final = "record-form"
 # Codes that speak of what the row holds; any other one is of this program and ends the import.
 _ROW_CODES: Final = frozenset({"record-values", "record-value", "record-subject"})
+
+WrapAll: TypeAlias = "Callable[[Sequence[bytes], Sequence[str]], list[bytes]]"
+"""Wraps secrets under their names (``node.ports.SecretKeeper.wrap_all``)."""
 
 
 def subject_digest(index_key: bytes, subject_type: str, subject_id: str) -> bytes:
@@ -145,7 +146,7 @@ class ChunkIssuer:
         domain: Exchange domain.
         member: USCC of the issuing member.
         record_seed: Seed of the record key, 32 bytes.
-        wrapping_key: Wraps record secrets, 32 bytes.
+        wrap_all: Wraps record secrets under their names.
         index_key: Keys the digests of identities, contents and subjects, 32 bytes.
         items: Catalogue items by ``<item>:<version>``.
         random: Source of secrets.
@@ -157,7 +158,7 @@ class ChunkIssuer:
         domain: str,
         member: MemberCode,
         record_seed: bytes,
-        wrapping_key: bytes,
+        wrap_all: WrapAll,
         index_key: bytes,
         items: Mapping[str, CatalogueItem],
         random: Callable[[int], bytes],
@@ -165,7 +166,7 @@ class ChunkIssuer:
         self._domain = domain
         self._member = member
         self._signer = Ed25519Signer(record_seed)
-        self._wrapping_key = wrapping_key
+        self._wrap_all = wrap_all
         self._identities = KeyedDigests(index_key, "identity")
         self._contents = KeyedDigests(index_key, "content")
         self._subjects = KeyedDigests(index_key, "subject")
@@ -231,7 +232,7 @@ class ChunkIssuer:
                 entries,
                 list(map(leaf_hash, entries)),
                 self._seal_all(issued, drafts, rows),
-                self._wrap_all(drafts),
+                self._wrap_all(drafts.secrets, drafts.jtis),
                 bytes.fromhex("".join(drafts.jtis).replace("-", "")),
                 self._identities.digest_all(row.identity for row in rows),
                 self._contents.digest_all(row.content for row in rows),
@@ -263,15 +264,6 @@ class ChunkIssuer:
         return [
             b"%c%b%b" % (len(record.positions), record.positions, seal_packed(secret, jti, row.packed))
             for record, secret, jti, row in zip(issued, drafts.secrets, drafts.jtis, rows, strict=True)
-        ]
-
-    def _wrap_all(self, drafts: Drafts) -> list[bytes]:
-        nonces = self._random(len(drafts.jtis) * NONCE_BYTES)
-        return [
-            wrap_secret(self._wrapping_key, secret, jti, nonces[at : at + NONCE_BYTES])
-            for secret, jti, at in zip(
-                drafts.secrets, drafts.jtis, range(0, len(nonces), NONCE_BYTES), strict=True
-            )
         ]
 
     def _issuer(self, item: CatalogueItem) -> Issuer:

@@ -79,6 +79,9 @@ class LocalKeeper:
         except InvalidTag:
             raise Verification("values-seal", "sealed values do not open under their secret") from None
 
+    def raise_to(self, count: int) -> None:
+        """Do nothing: who counts here knows best."""
+
     def key_check(self) -> bytes:
         """Give half of a digest of the wrapping key."""
         return build_key_digest("wrapping", self._key)

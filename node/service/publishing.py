@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from node.access.event import RID_BYTES, build_heartbeat, build_pad
+from node.access.event import RID_BYTES, Heartbeat, build_heartbeat, build_pad, parse_entry
 from node.core.types import TreeSize
 from node.crypto.note import ED25519, MLDSA44, build_vkey, encode_vkey, parse_vkey
 from node.errors import Fatal, InvalidInput, Verification
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from node.crypto.ed25519 import Ed25519Signer
     from node.crypto.mldsa import MlDsa44Signer
     from node.ports import SecretKeeper
-    from node.service.reading import LogReader
+    from node.service.reading import LogReader, Logs
     from node.service.rejects import Rejects
     from node.service.sequencer import Sequencer
     from node.service.status import StatusPublisher
@@ -59,6 +59,18 @@ def build_vkeys(origin: str, keys: LogKeys) -> tuple[str, str]:
         encode_vkey(build_vkey(origin, ED25519, keys.ed25519.public)),
         encode_vkey(build_vkey(origin, MLDSA44, keys.ml_dsa_44.public)),
     )
+
+
+def find_last_unwraps(logs: Logs) -> int | None:
+    """Find the count of unwraps that the newest published heartbeat says; None where none says any."""
+    for reader in reversed(logs.readers):
+        size = reader.published_size()
+        for _, row in reversed(list(reader.rows(max(0, size - ACCESS_STEP), size))):
+            entry = reader.entry(row)
+            parsed = parse_entry(entry) if entry.startswith(b"{") else None
+            if isinstance(parsed, Heartbeat) and parsed.unwraps is not None:
+                return parsed.unwraps
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +117,7 @@ class Publisher:
             try:
                 now_ms = self._now_ms()
                 rejects = self._rejects.count
-                sizes = self._sequencer.run(
-                    partial(self._close_period, now_ms, rejects), entries=ACCESS_STEP
-                )
+                sizes = self._sequencer.run(partial(self._close_period, now_ms, rejects), entries=ACCESS_STEP)
                 self._rejects.settle(rejects)
                 return {log: self._sign(log, size, now_ms // _MS) for log, size in sizes.items()}
             except Fatal as error:
@@ -134,7 +144,9 @@ class Publisher:
 
     def _close_period(self, now_ms: int, rejects: int, transaction: Transaction) -> dict[LogKind, TreeSize]:
         self._status.append_head(transaction, now_ms // _MS)
-        transaction.append(LogKind.ACCESS, build_heartbeat(now_ms, rejects=rejects, unwraps=self._keeper.unwraps))
+        transaction.append(
+            LogKind.ACCESS, build_heartbeat(now_ms, rejects=rejects, unwraps=self._keeper.unwraps)
+        )
         while transaction.size(LogKind.ACCESS) % ACCESS_STEP:
             transaction.append(LogKind.ACCESS, build_pad(self._random(RID_BYTES)))
         return {log: TreeSize(transaction.size(log)) for log in LogKind}

@@ -56,13 +56,15 @@ class LogKeyPair:
 
 @dataclass(frozen=True, slots=True)
 class NodeKeys:
-    """All keys that a running node holds; of its exchange keys the newest first. Has no printable form."""
+    """All keys that a running node holds; the wrapping key is in the key process. Has no printable form.
+
+    Of its exchange keys the newest comes first.
+    """
 
     operator: OperatorKey
     record_seed: bytes
     node: Ed25519Signer
     logs: Mapping[str, LogKeyPair]
-    wrapping: bytes
     index: bytes
     exchange: tuple[ExchangeKey, ...] = ()
 
@@ -164,7 +166,7 @@ def find_newest_log_keys(directory: Path) -> dict[str, int]:
 
 
 def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> NodeKeys:
-    """Load the keys of a node that is to run.
+    """Load the keys of a node that is to run, but the wrapping key.
 
     Args:
         directory: Where they are.
@@ -184,7 +186,7 @@ def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> N
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         keystores = {
             name: threads.submit(parse_keystore, _load(directory / f"{name}.json"), passphrase)
-            for name in ("operator", "wrapping", "index", *_exchange_files(directory))
+            for name in ("operator", "index", *_exchange_files(directory))
         }
         seeds = {
             name: threads.submit(parse_private_key, kind, _load(directory / f"{name}.pem"), passphrase)
@@ -201,7 +203,6 @@ def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> N
             )
             for log, n in numbers.items()
         },
-        wrapping=keystores["wrapping"].result(),
         index=keystores["index"].result(),
         exchange=tuple(ExchangeKey(keystores[name].result()) for name in _exchange_files(directory)),
     )

@@ -19,15 +19,17 @@ import struct
 import threading
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Final
 
 from node.errors import Unavailable
 from node.records.catalogue import load_builtin_items, load_item
 from node.service.issuing import ChunkIssuer
+from node.worker.keys import wrap_over
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from node.core.types import MemberCode
 
@@ -49,7 +51,6 @@ class IssuerSetup:
     domain: str
     member: MemberCode
     record_seed: bytes
-    wrapping_key: bytes
     index_key: bytes
     items: Mapping[str, bytes]
 
@@ -59,13 +60,19 @@ class IssuerSetup:
 
 
 class IssuingPool:
-    """Implements ``node.service.importing.Workers``; a worker that dies fails its chunk and is started again."""
+    """Implements ``node.service.importing.Workers``; a worker that dies fails its chunk and is started again.
 
-    def __init__(self, setup: IssuerSetup, processes: int) -> None:
+    Args:
+        setup: What each worker gets.
+        processes: How many there are.
+        open_channel: Gives a socket to the key process, on which a worker has secrets wrapped.
+    """
+
+    def __init__(self, setup: IssuerSetup, processes: int, open_channel: Callable[[], socket.socket]) -> None:
         self._tasks: _Tasks = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
-        self._workers = [_Worker(setup, self._tasks) for _ in range(processes)]
+        self._workers = [_Worker(setup, self._tasks, open_channel) for _ in range(processes)]
 
     def issue(self, encoded_task: bytes) -> Future[bytes]:
         """Run one chunk in a worker; the future fails with BrokenExecutor when the worker dies over it.
@@ -102,7 +109,8 @@ class IssuingPool:
 class _Worker:
     """One worker process, started again when it has died, and the thread that talks to it."""
 
-    def __init__(self, setup: IssuerSetup, tasks: _Tasks) -> None:
+    def __init__(self, setup: IssuerSetup, tasks: _Tasks, open_channel: Callable[[], socket.socket]) -> None:
+        self._open_channel = open_channel
         self._setup = setup
         self._tasks = tasks
         self.ready = threading.Event()
@@ -115,10 +123,11 @@ class _Worker:
         self._thread.join()
 
     def _start(self) -> None:
-        self._socket, theirs = socket.socketpair()
-        self._process = _SPAWN.Process(target=_serve, args=(theirs, self._setup), daemon=True)
-        self._process.start()
-        theirs.close()
+        with self._open_channel() as keys:
+            self._socket, theirs = socket.socketpair()
+            self._process = _SPAWN.Process(target=_serve, args=(theirs, keys, self._setup), daemon=True)
+            self._process.start()
+            theirs.close()
         self._is_new = True
 
     def _run(self) -> None:
@@ -164,7 +173,7 @@ class _Worker:
             self._process.join()
 
 
-def _serve(channel: socket.socket, setup: IssuerSetup) -> None:
+def _serve(channel: socket.socket, keys: socket.socket, setup: IssuerSetup) -> None:
     """Be a worker: issue chunk after chunk until the node closes the socket."""
     # Ctrl-C reaches the whole process group; the parent decides when workers end. (SIGTERM is how it says so.)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -173,7 +182,7 @@ def _serve(channel: socket.socket, setup: IssuerSetup) -> None:
         domain=setup.domain,
         member=setup.member,
         record_seed=setup.record_seed,
-        wrapping_key=setup.wrapping_key,
+        wrap_all=partial(wrap_over, keys),
         index_key=setup.index_key,
         items=load_builtin_items() | {name: load_item(data) for name, data in setup.items.items()},
         random=os.urandom,
@@ -188,6 +197,9 @@ def _serve(channel: socket.socket, setup: IssuerSetup) -> None:
             _, task = _receive(channel)
             try:
                 answer = issuer.issue(task)
+            except (OSError, EOFError):
+                # The key process has ended: this worker's channel to it is of no more use, the next worker gets another.
+                return
             except Exception as error:  # noqa: BLE001 - the node decides what to make of it
                 _send(channel, _ERROR, bytes(ForkingPickler.dumps(error)))
             else:

@@ -23,6 +23,7 @@ from node.records.sealed import seal_packed
 from node.service.deciding import append_records, decide
 from node.service.identities import Identities
 from node.service.issuing import ChunkIssuer, IssueTask, encode_task, parse_chunk
+from node.service.keeping import LocalKeeper
 from tests.bench.homes import ITEM, MEMBER, make_home, running_node
 from tests.bench.processes import MIB, disk_bytes, measured
 
@@ -107,7 +108,7 @@ def measure_stages(scratch, file, *, chunks=STAGE_CHUNKS):
         domain=DOMAIN,
         member=MEMBER,
         record_seed=bytes(32),
-        wrapping_key=bytes(32),
+        wrap_all=LocalKeeper(bytes(32), os.urandom).wrap_all,
         index_key=bytes(32),
         items={ITEM.key: ITEM},
         random=os.urandom,

@@ -23,6 +23,7 @@ from node.service.assembly import LOG_NUMBERS, open_readers
 from node.service.deciding import decide
 from node.service.identities import Identities
 from node.service.issuing import ChunkIssuer, IssueTask, encode_task, parse_chunk
+from node.service.keeping import LocalKeeper
 from node.service.layout import ROW_BYTES, LogKind
 from node.service.sequencer import MAX_ENTRIES, Sequencer
 from node.service.startup import create_heads
@@ -45,7 +46,7 @@ def build_issuer():
         domain="zj.example",
         member=ISSUER,
         record_seed=bytes(32),
-        wrapping_key=bytes(32),
+        wrap_all=LocalKeeper(bytes(32), bytes).wrap_all,
         index_key=bytes(32),
         items={PENALTY.key: PENALTY},
         random=bytes,

@@ -341,7 +341,7 @@ class NodeWorld:
                 domain=DOMAIN,
                 member=self.identity.member,
                 record_seed=seed_of(member, "record"),
-                wrapping_key=self.wrapping,
+                wrap_all=self.keeper.wrap_all,
                 index_key=self.keys.index,
                 items=self.items,
                 random=self.random,

@@ -15,13 +15,14 @@ import pytest
 from node.errors import InvalidInput, Unavailable
 from node.records.chunks import encode_chunk
 from node.service.issuing import IssueTask, encode_task, parse_chunk
+from node.worker.keys import KeyProcess
 from node.worker.pool import IssuerSetup, IssuingPool
 from tests.support.errors import raises_code
 from tests.support.rows import ISSUER, PENALTY, build_row
 
 ROWS = 500
 HEADER = list(PENALTY.field_codes)
-SETUP = IssuerSetup("zj.example", ISSUER, bytes(32), bytes(32), bytes(32), {})
+SETUP = IssuerSetup("zj.example", ISSUER, bytes(32), bytes(32), {})
 
 
 def task(rows=ROWS, *, header=HEADER, item=PENALTY.key):
@@ -33,9 +34,20 @@ def task(rows=ROWS, *, header=HEADER, item=PENALTY.key):
     )
 
 
+def load_key():
+    return bytes(32)
+
+
 @pytest.fixture
-def pool():
-    pool = IssuingPool(SETUP, 2)
+def keeper(tmp_path):
+    keeper = KeyProcess(load_key, tmp_path / "unwraps")
+    yield keeper
+    keeper.close()
+
+
+@pytest.fixture
+def pool(keeper):
+    pool = IssuingPool(SETUP, 2, keeper.open_channel)
     yield pool
     pool.close()
 
@@ -91,8 +103,8 @@ def test_what_a_worker_refuses_is_told(pool):
     assert len(parse_chunk(pool.issue(task(1)).result(60)).entries) == 1
 
 
-def test_a_closed_pool_takes_nothing_and_drops_what_waits():
-    pool = IssuingPool(SETUP, 1)
+def test_a_closed_pool_takes_nothing_and_drops_what_waits(keeper):
+    pool = IssuingPool(SETUP, 1, keeper.open_channel)
     pool.warm()
     futures = [pool.issue(task()) for _ in range(10)]
     (pid,) = pids(pool)
@@ -116,7 +128,7 @@ def limit_memory(pid, more_bytes):
 
 
 @pytest.mark.parametrize("more_bytes", [1 << 20, 24 << 20])
-def test_a_worker_that_the_system_gives_no_memory_fails_its_chunk_and_nothing_else(more_bytes):
+def test_a_worker_that_the_system_gives_no_memory_fails_its_chunk_and_nothing_else(keeper, more_bytes):
     """Where it runs out, at the chunk's first bytes or in the middle of the records, decides whether it lives."""
     rows = [[*build_row()] for _ in range(ROWS)]
     for cells in rows:
@@ -125,7 +137,7 @@ def test_a_worker_that_the_system_gives_no_memory_fails_its_chunk_and_nothing_el
     heavy = encode_task(
         IssueTask(PENALTY.key, HEADER, encode_chunk(2, rows), places, [], "2026-12-31", 1_790_000_000_000)
     )
-    pool = IssuingPool(SETUP, 1)
+    pool = IssuingPool(SETUP, 1, keeper.open_channel)
     try:
         pool.warm()
         (pid,) = pids(pool)

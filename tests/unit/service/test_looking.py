@@ -381,8 +381,8 @@ DEFINED = {
     "node/service/keeping.py",
 }
 HOLDERS = [
-    # Checks of a node that is stopped, with the passphrase of its keys, and the start of a node.
-    ("node/bootstrap.py", None, "_keeper", "LocalKeeper"),
+    # A store that is stopped: its upgrade, and its check, with the passphrase of the keys.
+    ("node/bootstrap.py", None, "upgrade_store", "LocalKeeper"),
     ("node/bootstrap.py", None, "check_store", "LocalKeeper"),
 ]
 """Who holds the wrapping key."""
@@ -411,6 +411,8 @@ def test_one_function_of_the_node_unwraps_a_secret_and_it_demands_a_look():
         *HOLDERS,
         ("node/service/vault.py", "Vault", "_unseal", "open_values"),
         ("node/service/vault.py", "Vault", "_unwrap", "unwrap"),
+        # The key process of a running node.
+        ("node/worker/keys_server.py", None, "serve_keys", "LocalKeeper"),
     ]
     parameters = inspect.signature(Vault._unwrap).parameters
     assert (list(parameters)[1], parameters["look"].annotation) == ("look", "Look")

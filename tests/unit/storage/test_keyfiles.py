@@ -17,6 +17,7 @@ from node.storage.keyfiles import (
     load_exchange_key,
     load_keys,
     load_private,
+    load_wrapping_key,
     replace_exchange_key,
     store_private,
 )
@@ -99,20 +100,20 @@ def test_a_file_of_another_kind(keys, here, from_, error, code):
 
 
 def test_a_flipped_bit_in_any_key_file_is_refused(keys):
-    before = load(keys)
+    before, secret = load(keys), load_wrapping_key(keys, PASSPHRASE)
     for at, path in enumerate(used_files(keys)):
         whole = load_private(path)
         place = len(whole) * (at + 1) // 13
         store_private(path, whole[:place] + bytes((whole[place] ^ 1,)) + whole[place + 1 :])
         try:
-            found = load(keys)
+            found, wrapping = load(keys), load_wrapping_key(keys, PASSPHRASE)
         except (InvalidInput, Verification):
             continue
         finally:
             store_private(path, whole)
         # What is no part of the secret: the id or the address that a keystore repeats.
         assert found.operator.address == before.operator.address
-        assert (found.wrapping, found.index) == (before.wrapping, before.index)
+        assert (wrapping, found.index) == (secret, before.index)
         assert [key.public for key in found.exchange] == [key.public for key in before.exchange]
 
 
