@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from node.access.event import ParsedEvent, parse_entry, parse_event
 from node.errors import NotFound
+from node.service.auditing import open_range
 from node.service.looking import EventDraft, Officer
 
 if TYPE_CHECKING:
@@ -139,6 +140,10 @@ class OwnEvents:
             aud, pair = reader.receipt_facts(index)
         line = self._line(reader, index, event)
         return ShownEvent(line, entry, openings, aud, pair, logged.receipt)
+
+    def open_range(self, number: int, start: int, stop: int, officer: str) -> list[list[str]]:
+        """Give an auditor the openings of a range of events; see ``node.service.auditing.open_range``."""
+        return open_range(self._logs, self._access, self._vault, number, start, stop, officer)
 
     def _find(self, place: int) -> tuple[LogReader, EntryIndex, bytes, ParsedEvent]:
         reader, index = self._logs.locate(place)
