@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The routes of the window: a consent is given, shown, used by a question over the same API, and taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.access.consent import parse_consent
+from node.access.receipt import parse_receipt
+from tests.support.exchange_world import COURT, MARKET, TAX, ExchangeWorld
+from tests.support.rows import PERSON, RESIDENT_ID
+from tests.unit.api.test_exchange import OFFICER, call, serve
+
+SUBJECT = {"type": "rid", "id": RESIDENT_ID}
+TERMS = {
+    "subject": SUBJECT,
+    "provider": MARKET,
+    "asker": COURT,
+    "purpose": "window-query",
+    "items": [{"item": "penalty:2018", "fields": ["subject", "CF_WSH"]}],
+    "case": "2026-申-3",
+}
+
+
+@pytest.fixture
+def world():
+    with ExchangeWorld() as made:
+        made.nodes[MARKET].import_penalties([7], **PERSON)
+        made.anchor()
+        yield made
+
+
+def post(world, path, body, member=MARKET):
+    headers = {"Authorization": f"Bearer {OFFICER}", "Accept-Language": "en"}
+    return call(serve(world, member), f"/api/v1/{path}", json=body, headers=headers)
+
+
+def give(world, **changes):
+    return post(world, "consents", TERMS | {"end": world.clock.now_seconds() + 3_600} | changes)
+
+
+def ask(world, consent):
+    question = {
+        "subject": SUBJECT,
+        "items": TERMS["items"],
+        "purpose": "window-query",
+        "providers": [MARKET],
+        "consents": [{"provider": MARKET, "consent": consent}],
+    }
+    (outcome,) = post(world, "ask", question, COURT).json()["outcomes"]
+    return outcome["result"], outcome["code"]
+
+
+def show(world):
+    return post(world, "consents/search", {"subject": SUBJECT}).json()
+
+
+def test_from_the_window_to_the_answer_and_back(world):
+    given = give(world)
+    assert given.status_code == 201, given.text
+    body = given.json()
+    consent = parse_consent(body["consent"])
+    assert consent.digest.hex() == body["digest"]
+    assert consent.items[0].fields == ("CF_WSH", "subject")
+    assert parse_receipt(body["receipt"]).idx == body["event"]
+    assert ask(world, body["consent"]) == ("ok", None)
+    assert ask(world, body["consent"]) == ("deny", "consent-used-up")
+    (line,) = show(world)
+    assert (line["digest"], line["used"], line["uses"], line["revoked"]) == (body["digest"], 1, 1, None)
+    assert line["items"] == [{"item": "penalty:2018", "fields": ["CF_WSH", "subject"]}]
+    back = post(world, f"consents/{body['digest']}/revoke", {"case": "2026-申-4"})
+    assert back.status_code == 200
+    assert back.json()["is_effective"] is True
+    assert show(world)[0]["revoked"] == world.clock.now_seconds()
+    again = post(world, f"consents/{body['digest']}/revoke", {})
+    assert (again.status_code, again.json()["code"]) == (409, "consent-revoked")
+
+
+def test_a_consent_of_another_window_is_taken_back_at_its_provider(world):
+    terms = TERMS | {"end": world.clock.now_seconds() + 3_600, "uses": 5}
+    body = post(world, "consents", terms, TAX).json()
+    assert post(world, f"consents/{body['digest']}/revoke", {}, TAX).json()["is_effective"] is False
+    assert ask(world, body["consent"]) == ("ok", None)
+    back = post(world, "consents/revoke", {"consent": body["consent"]})
+    assert (back.status_code, back.json()["provider"]) == (200, MARKET)
+    assert ask(world, body["consent"]) == ("deny", "consent-revoked")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"purpose": "tender-check"}, 400, "subject-beyond-purpose"),
+        ({"provider": "x"}, 400, "uscc-form"),
+        ({"uses": 0}, 400, "request-shape"),
+        ({"end": 1}, 400, "consent-validity"),
+        ({"items": TERMS["items"] * 2}, 400, "question-items"),
+        ({"more": 1}, 400, "request-shape"),
+    ],
+)
+def test_a_consent_that_cannot_be_is_refused_and_repeats_nothing(world, changes, status, code):
+    answer = give(world, **changes)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert RESIDENT_ID not in answer.text
+    assert show(world) == []
+
+
+def test_what_is_unknown_is_not_found(world):
+    answer = post(world, f"consents/{'0' * 64}/revoke", {})
+    assert (answer.status_code, answer.json()["code"]) == (404, "consent-unknown")
