@@ -81,9 +81,12 @@ def verify_fork_file(data: bytes, policy: Policy, *, now_seconds: int) -> Ruling
     file = steps.check("file", lambda: _check_file(data))
     both = steps.check("statements", lambda: _check_statements(file.value))
     signer = steps.check("signer", lambda: _check_signer(both.value, policy))
-    steps.check("signature-a", lambda: _check_signature(both.value[0], signer.value.a, policy))
-    steps.check("signature-b", lambda: _check_signature(both.value[1], signer.value.b, policy))
-    words = steps.check("contradiction", lambda: _check_contradiction(file.value, both.value)).find()
+    a = steps.check("signature-a", lambda: _check_signature(both.value[0], signer.value.a, policy))
+    b = steps.check("signature-b", lambda: _check_signature(both.value[1], signer.value.b, policy))
+    signed = steps.check(
+        "contradiction", lambda: _check_contradiction(file.value, (a.value, b.value), signer.value.member)
+    )
+    words = signed.find()
     proven = words is not None and all(steps.passed(kind.name) for kind in FORK_STEPS)
     return Ruling(
         what="fork",
@@ -184,10 +187,12 @@ def find_node_key(policy: Policy, member: MemberCode, jws: Jws) -> TrustedKey:
     )
 
 
-def _check_signature(statement: Statement, trusted: TrustedLog | TrustedKey, policy: Policy) -> Found[None]:
+def _check_signature(
+    statement: Statement, trusted: TrustedLog | TrustedKey, policy: Policy
+) -> Found[Statement]:
     if statement.receipt is not None:
         verify_jws(statement.receipt[0], trusted.public)  # type: ignore[union-attr]  # find_node_key gave it
-        return Found(None, "节点密钥的签名成立", "the signature of the node key holds")
+        return Found(statement, "节点密钥的签名成立", "the signature of the node key holds")
     assert statement.checkpoint is not None, "a statement is one of the two"
     checkpoint, note = statement.checkpoint
     keys = (trusted.ed25519, trusted.ml_dsa_44)  # type: ignore[union-attr]  # as above
@@ -200,25 +205,26 @@ def _check_signature(statement: Statement, trusted: TrustedLog | TrustedKey, pol
         )
     names = sorted(algorithms)
     return Found(
-        None,
+        statement,
         f"大小 {checkpoint.size}，{'、'.join(names)} 签名成立",
         f"size {checkpoint.size}, signatures hold: {', '.join(names)}",
     )
 
 
-def _check_contradiction(proof: ForkProof, both: tuple[Statement, Statement]) -> Found[Words]:
-    words = _contradict(proof, both)
+def _check_contradiction(
+    proof: ForkProof, both: tuple[Statement, Statement], member: MemberCode
+) -> Found[Words]:
+    words = _contradict(proof, both, member)
     return Found(words, words.zh, words.en)
 
 
-def _contradict(proof: ForkProof, both: tuple[Statement, Statement]) -> Words:
+def _contradict(proof: ForkProof, both: tuple[Statement, Statement], member: MemberCode) -> Words:
     a, b = both
     if a.checkpoint is None:
         assert a.receipt is not None, "two receipts"
         assert b.receipt is not None, "two receipts"
         return find_receipt_fork(a.receipt[1], b.receipt[1])
     tree = a.checkpoint[0]
-    member = tree.origin.split("/")[1]
     if b.receipt is not None:
         receipt = b.receipt[1]
         _check_receipt(proof, tree, receipt)

@@ -69,7 +69,7 @@ def test_a_policy_that_names_other_keys_convicts_nobody(world):
         ruling = judge(world, world.other_leaf(receipt, 2), keys=keys)
         assert (ruling.verdict.exit_code, ruling.convicts, ruling.about) == (1, None, {})
         assert code(ruling, "signer") == wanted
-        assert open_steps(ruling) == ["signature-a", "signature-b"]
+        assert open_steps(ruling) == ["signature-a", "signature-b", "contradiction"]
 
 
 def test_a_forged_receipt_convicts_nobody(world):
@@ -116,6 +116,13 @@ def test_a_log_that_the_policy_does_not_name(world):
     world.origins.reverse()
     world.log_keys.pop(parse_signed_checkpoint(proof.a)[0].origin)
     assert code(judge(world, proof), "signer") == "log-unknown"
+
+
+def test_a_log_that_is_none_of_ours(world):
+    proof = two_histories(world)
+    _, _, rest = proof.a.partition("\n")
+    ruling = judge(world, ForkProof(Form.ROOTS, "elsewhere\n" + rest, "elsewhere\n" + rest))
+    assert code(ruling, "signer") == "log-unknown"
 
 
 def test_under_a_post_quantum_policy_both_need_that_line(world):
