@@ -83,7 +83,7 @@ class AuditNode:
             aud=other,
             log=self.origin,
             idx=index,
-            leaf=leaf or leaf_hash(self.entries[index]),
+            leaf=leaf or (leaf_hash(self.entries[index]) if index < len(self.entries) else bytes(32)),
             rid=rid,
             pair=pair or self.pair_with(other),
             iat=at,
