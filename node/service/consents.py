@@ -32,7 +32,7 @@ from node.errors import Conflict, InvalidInput, NotFound
 from node.service import layout
 from node.service.issuing import subject_digest
 from node.service.layout import LogKind
-from node.service.limiting import DIGEST_BYTES, drop_ended, list_ended, read_used, revoke
+from node.service.limiting import DIGEST_BYTES, KEPT_SECONDS, drop_ended, list_ended, read_used, revoke
 from node.service.looking import EventDraft, Officer
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 GIVEN: Final = "consent"
 TAKEN_BACK: Final = "revoke"
 LOOKED_UP: Final = "audit"
-LISTED_SECONDS: Final = 366 * 86_400
-"""How long after its end a consent is still listed; its event stays in the log."""
+LISTED_SECONDS: Final = KEPT_SECONDS
+"""How long after its end a consent is still listed, with its uses; its event stays in the log."""
 MAX_VALID_SECONDS: Final = 2 * 366 * 86_400
 """For how long a consent may be given: two years and a little."""
 

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 COUNTER_BYTES: Final = 16
 DIGEST_BYTES: Final = 32
-KEPT_SECONDS: Final = 86_400
-"""How long after its end the count of a consent or warrant is kept: longer than any request under it is valid."""
+KEPT_SECONDS: Final = 366 * 86_400
+"""How long after its end the count of a consent or warrant is kept: as long as its subject is shown it."""
 
 _RATE: Final = b"T"
 _COUNT: Final = b"Cc"

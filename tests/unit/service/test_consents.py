@@ -275,6 +275,7 @@ def test_counts_of_consents_that_ended_go_with_the_sweep(window):
     window.use(window.give(), 1)
     window.world.clock.advance(seconds=3_600 + KEPT_SECONDS)
     assert window.window.sweep() == 0
+    assert [each.used for each in window.shown()] == [1]
     window.world.clock.advance(seconds=1)
-    assert window.window.sweep() == 1
-    assert [each.used for each in window.shown()] == [0]
+    assert window.window.sweep() == 2
+    assert list(window.world.store.scan(b"C", b"D")) == []

@@ -223,7 +223,7 @@ def test_a_used_consent_can_be_taken_back_between_decision_and_commit(node):
     assert read_used(node.store, CONSENT.digest) == Used(CONSENT.exp, 1, AT)
 
 
-def test_counts_go_a_day_after_the_end_and_leave_nothing(node):
+def test_counts_go_a_year_after_the_end_and_leave_nothing(node):
     node.run(asking(0, UseCharge.of_consent(CONSENT, rid(0))))
     node.run(asking(1, UseCharge.of_consent(CONSENT, rid(1))))
     node.run(lambda t: revoke(t, CONSENT.digest, end=CONSENT.exp, at=AT))
