@@ -325,8 +325,7 @@ class ConsentWindow:
             self._sequencer.run(partial(_drop_listed, over), entries=0)
             dropped += len(over)
         while ended := list_ended(self._reads, now, limit=_SWEPT_AT_ONCE):
-            self._sequencer.run(partial(drop_ended, reads=self._reads, digests=ended), entries=0)
-            dropped += len(ended)
+            dropped += self._sequencer.run(partial(drop_ended, reads=self._reads, digests=ended), entries=0)
         return dropped
 
     def _log_revocation(self, digest: bytes, end: int, why: Purpose) -> Logged:

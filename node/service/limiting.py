@@ -46,6 +46,8 @@ COUNTER_BYTES: Final = 16
 DIGEST_BYTES: Final = 32
 KEPT_SECONDS: Final = 366 * 86_400
 """How long after its end the count of a consent or warrant is kept: as long as its subject is shown it."""
+DROPPED_AT_ONCE: Final = 1_000
+"""Most uses that one commit drops, so that none is long."""
 
 _RATE: Final = b"T"
 _COUNT: Final = b"Cc"
@@ -284,21 +286,33 @@ def list_ended(reads: Reads, now_seconds: int, *, limit: int) -> list[bytes]:
     return [key[-DIGEST_BYTES:] for key, _ in reads.scan(_END, before, limit=limit)]
 
 
-def drop_ended(transaction: Transaction, reads: Reads, digests: Sequence[bytes]) -> None:
-    """Drop the counts of consents and warrants that ended; which events used them still stands in the log.
+def drop_ended(transaction: Transaction, reads: Reads, digests: Sequence[bytes]) -> int:
+    """Drop the counts of consents and warrants that ended, at most ``DROPPED_AT_ONCE`` uses; calling again goes on.
+
+    Which events used them still stands in the log.
 
     Args:
         transaction: The commit.
         reads: The store.
         digests: From ``list_ended``.
+
+    Returns:
+        How many of them are gone altogether.
     """
-    for digest in digests:
+    room = DROPPED_AT_ONCE
+    for number, digest in enumerate(digests):
+        prefix = _USE + digest
+        found = [key for key, _ in reads.scan(prefix, layout.stop_of(prefix), limit=room + 1)]
+        for key in found[:room]:
+            transaction.delete(key)
+        if len(found) > room:
+            return number
+        room -= len(found)
         used = _parse_used(transaction.get(_COUNT + digest))
         if used.end is not None:
             transaction.delete(_END + layout.u64(used.end) + digest)
         transaction.delete(_COUNT + digest)
-        for rid, _ in list_uses(reads, digest):
-            transaction.delete(_USE + digest + rid)
+    return len(digests)
 
 
 def _put_used(transaction: Transaction, digest: bytes, used: Used) -> None:

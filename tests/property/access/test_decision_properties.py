@@ -10,7 +10,6 @@ import dataclasses
 import random
 from collections import Counter
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -331,15 +330,14 @@ def check(rng):
     return code
 
 
-@pytest.mark.parametrize("start", range(0, 10_000, 5_000))
-def test_decision_is_the_plain_reading_of_the_page(start):
-    met = Counter(check(random.Random(seed)) for seed in range(start, start + 5_000))
+def test_decision_is_the_plain_reading_of_the_page():
+    met = Counter(check(random.Random(seed)) for seed in range(6_000))
     # What was never refused with was never tested.
     assert met.keys() == {None, *CODES}
     assert met[None] > 500
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_decision_is_the_plain_reading_also_where_hypothesis_looks(rng):
     check(rng)

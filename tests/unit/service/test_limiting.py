@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rates and uses, counted in the commit that logs their event: in memory, on disk, and when the disk dies in between."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -17,6 +18,7 @@ from node.service import layout
 from node.service.assembly import LOG_NUMBERS, open_readers
 from node.service.layout import LogKind
 from node.service.limiting import (
+    DROPPED_AT_ONCE,
     KEPT_SECONDS,
     RateCharge,
     UseCharge,
@@ -234,6 +236,22 @@ def test_counts_go_a_year_after_the_end_and_leave_nothing(node):
     node.run(lambda t: drop_ended(t, node.store, ended))
     assert list(node.store.scan(b"C", b"D")) == []
     assert list_ended(node.store, gone + 10**9, limit=10) == []
+
+
+def test_what_was_used_often_is_dropped_in_several_commits(node):
+    other = replace(CONSENT, digest=bytes(32))
+    for number in range(3):
+        charge = UseCharge.of_consent(CONSENT, rid(number))
+        node.run(lambda t, charge=charge: charge.write(t, 0))
+    many = replace(CONSENT, digest=b"\x01" * 32, uses=10_000)
+    uses = [UseCharge.of_consent(many, rid(number)) for number in range(DROPPED_AT_ONCE)]
+    node.run(lambda t: [each.write(t, 0) for each in (*uses, UseCharge.of_consent(other, rid(0)))])
+    end, dropped = CONSENT.exp + KEPT_SECONDS + 1, []
+    while ended := list_ended(node.store, end, limit=10):
+        dropped.append(node.run(lambda t, ended=ended: drop_ended(t, node.store, ended)))
+    # The first takes a use and most of the thousand, the second the rest of them and the last.
+    assert dropped == [1, 2]
+    assert list(node.store.scan(b"C", b"D")) == []
 
 
 def test_what_was_taken_back_without_a_known_end_is_kept(node):
