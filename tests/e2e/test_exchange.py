@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two departments on a real chain: one asks the other, as operators and officers do it, and both logs say so."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from importlib import resources
+
+import pytest
+
+from node.access.catalogue import ListedItem, encode_catalogue
+from node.access.event import parse_entry
+from node.access.purposes import load_sample_purposes
+from node.client.api import NodeClient
+from node.log.tiles import parse_bundle
+from tests.support.penalty_files import store_penalties
+from tests.support.real_node import DOMAIN, free_port, real_nodes, wait_until
+from tests.support.rows import COMPANY
+
+pytestmark = pytest.mark.slow
+ITEM = "penalty:2018"
+QUESTION = ("ask", f"uscc:{COMPANY}", "--purpose", "tender-check", "--basis", "gov-procurement-22")
+FIELDS = ("--item", f"{ITEM}:CF_WSH,CF_CFLB")
+CASE = ("--case", "2026-招-17")
+
+
+@pytest.fixture(scope="module")
+def nodes(real_chain, tmp_path_factory):
+    """A court and a market regulator with three penalties; the documents are decided on, and both have anchored."""
+    folder = tmp_path_factory.mktemp("exchange")
+    with real_nodes(real_chain.url, folder, 2) as (court, market):
+        for node in (court, market):
+            port = free_port()
+            node.settings = {
+                "IRONCAGE_LISTEN_PORT": str(port),
+                "IRONCAGE_PUBLIC_URL": f"http://127.0.0.1:{port}",
+                "IRONCAGE_PLAIN_PEERS": "true",
+            }
+            node.start()
+            made = node.run("token", "create", "chief", "--role", "administrator", "--out", str(admin(node)))
+            assert made.code == 0, made
+        decide(folder, court, market)
+        market.wait_job(market.order(store_penalties(folder / "penalties.csv", range(3))))
+        for node in (court, market):
+            node.anchor()
+        yield court, market
+
+
+def admin(node):
+    return node.home / "admin.token"
+
+
+def as_admin(node, *words):
+    done = node.run("document", *words, "--token-file", str(admin(node)), "--json")
+    assert done.code == 0, done
+    return done.json
+
+
+def decide(folder, court, market):
+    """Propose and vote on what is asked for, and why."""
+    item = resources.files("node.records").joinpath("items", "penalty-2018.json").read_bytes()
+    files = {
+        ("item", ITEM): item,
+        ("purposes", "exchange"): load_sample_purposes(),
+        ("catalogue", "exchange"): encode_catalogue(
+            DOMAIN, "目录", "catalogue", [ListedItem(ITEM, sha256(item).digest(), court.code, None)]
+        ),
+    }
+    for (kind, name), data in files.items():
+        path = folder / f"{kind}.json"
+        path.write_bytes(data)
+        proposal = as_admin(court, "propose", kind, name, str(path))
+        if not proposal["executed"]:
+            # A vote is for a document that the voter has.
+            as_admin(market, "add", str(path), "--kind", kind)
+            as_admin(market, "vote", str(proposal["id"]))
+    for node in (court, market):
+        wait_until(lambda node=node: as_admin(node, "refresh") is not None, "documents are here")
+
+
+def events(node):
+    """The kinds of the events in a node's access log, as far as an auditor reads it."""
+    node.anchor()
+    with node.client() as client:
+        size = next(log for log in client.get("/api/v1/node")["logs"] if log["kind"] == "access")["size"]
+        token = admin(node).read_text().strip()
+    url = json.loads((node.home / "run" / "node.json").read_bytes())["url"]
+    with NodeClient(url, token) as client:
+        data = client.get_bytes(f"/log/access/0/tile/entries/000.p/{size}")
+    found = [parse_entry(entry) for entry in parse_bundle(data, size)]
+    kinds = [event.kind for event in found if hasattr(event, "digests")]
+    # That it was read stands there, too.
+    return [kind for kind in kinds if kind != "audit"]
+
+
+def test_an_officer_asks_and_both_logs_say_so(nodes):
+    court, market = nodes
+    before = len(events(court)), len(events(market))
+    done = court.run(*QUESTION, *FIELDS, *CASE, "--save", str(court.home / "answers"))
+    assert done.code == 0, done
+    assert f"{market.code}  given" in done.out
+    assert "云市监罚〔2026〕2号" in done.out
+    assert "Not every department" not in done.out
+    assert [path.name.endswith(".answer.json") for path in (court.home / "answers").iterdir()] == [True]
+    assert events(court)[before[0] :] == ["ask", "receive"]
+    assert events(market)[before[1] :] == ["grant"]
+
+
+def test_no_record_and_a_refusal(nodes):
+    court, market = nodes
+    other = "91310000MA00000315"
+    answer = court.ask("ask", f"uscc:{other}", *QUESTION[2:], *FIELDS, *CASE)
+    assert [one["result"] for one in answer["outcomes"]] == ["none"]
+    refused = court.ask(*QUESTION, *FIELDS, code=1)
+    assert [(one["result"], one["code"]) for one in refused["outcomes"]] == [("refused", "case-required")]
+    assert events(market)[-1] == "grant"
+
+
+def test_many_officers_at_once(nodes):
+    court, market = nodes
+    before = len(events(market))
+    body = {
+        "subject": {"type": "uscc", "id": COMPANY},
+        "items": [{"item": ITEM, "fields": ["CF_WSH"]}],
+        "purpose": "tender-check",
+        "basis": "gov-procurement-22",
+        "case": "2026-招-17",
+    }
+
+    def ask(_):
+        with court.client() as client:
+            return [one["result"] for one in client.post("/api/v1/ask", body)["outcomes"]]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(map(tuple, pool.map(ask, range(48)))) == {("ok",)}
+    assert len(events(market)) == before + 48
+
+
+def test_a_provider_that_is_killed_answers_when_it_is_back(nodes):
+    court, market = nodes
+    market.kill()
+    failed = court.ask(*QUESTION, *FIELDS, *CASE, code=3)
+    assert [(one["result"], one["code"]) for one in failed["outcomes"]] == [("failed", "peer-away")]
+    market.start()
+    answer = court.ask(*QUESTION, *FIELDS, *CASE)
+    assert [one["result"] for one in answer["outcomes"]] == ["ok"]
+    for node in nodes:
+        node.stop()
+        done = node.run("log", "fsck", "--json")
+        assert done.code == 0, done
