@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from node.access.event import RID_BYTES, parse_event
 from node.core.canonical import check_members
+from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64u, parse_b64u
 from node.core.members import check_integer, check_text
 from node.core.types import EntryIndex, LeafHash
@@ -189,8 +190,8 @@ def read_receipt(token: str) -> tuple[Jws, Receipt]:
         leaf=LeafHash(parse_b64u(check_text(claims["leaf"], "leaf"), length=_LEAF_BYTES)),
         rid=parse_b64u(check_text(claims["rid"], "rid"), length=RID_BYTES),
         pair=check_integer(claims["pair"], "pair", least=1),
-        iat=check_integer(claims["iat"], "iat"),
-        anchor_by=check_integer(claims["anchor_by"], "anchor_by"),
+        iat=check_integer(claims["iat"], "iat", most=MAX_TIME),
+        anchor_by=check_integer(claims["anchor_by"], "anchor_by", most=MAX_TIME),
     )
     origin = parse_origin(receipt.log)
     if origin.member != receipt.iss or origin.kind != "access":

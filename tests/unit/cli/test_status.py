@@ -23,6 +23,12 @@ class Answer(BaseHTTPRequestHandler):
             "domain": "d.example",
             "state": STATE,
             "logs": [],
+            "forks": [
+                {"member": "91330106MA27Y8LH7C", "log": "zj.example/x/access/0", "file": "x.fork.json"}
+            ],
+            "demands": [
+                {"log": "y", "index": 7, "due_at": 1_800_000_000, "code": "log-behind", "reason": "lost"}
+            ],
             "account": None,
             "store_format": 2,
         }
@@ -55,3 +61,12 @@ def home(tmp_path):
 def test_the_code_stands_behind_the_reason(home, capsys):
     status(home)
     assert "waiting-for-chain — no answer [chain-away]\n" in capsys.readouterr().out
+
+
+def test_forks_and_unanswered_demands_are_loud(home, capsys):
+    status(home)
+    out = capsys.readouterr().out
+    assert "91330106MA27Y8LH7C" in out
+    assert "x.fork.json" in out
+    assert "2027-01-15T08:00:00Z" in out
+    assert "lost [log-behind]" in out

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from node.access.receipt import TYP
 from node.core.canonical import encode_json, parse_json
+from node.core.clock import MAX_TIME
 from node.crypto.ed25519 import Ed25519Signer
+from node.crypto.jws import parse_jws, sign_jws
 from node.errors import Unavailable
 from node.evidence.honouring import DAY_SECONDS, GRACE_BLOCKS
 from node.evidence.policy import Demand, Level, TrustedKey
@@ -191,6 +194,14 @@ def test_what_is_no_receipt_of_that_member(world, event):
         ruling = judge(world, data)
         assert step in failed(ruling), step
         assert (ruling.finding.name, ruling.verdict.exit_code, ruling.convicts) == ("invalid", 1, None)
+
+
+@pytest.mark.parametrize("name", ["iat", "anchor_by"])
+def test_times_that_are_in_no_calendar(world, event, name):
+    claims = parse_jws(world.promise(event), typ=TYP, max_bytes=10_000).payload
+    late = claims | {"anchor_by": MAX_TIME + 1} | {name: MAX_TIME + 1}
+    ruling = judge(world, sign_jws(TYP, late, world.node_key).encode())
+    assert failed(ruling) == ["receipt"]
 
 
 def test_a_key_that_was_not_valid_then(world, event):
