@@ -79,18 +79,8 @@ def list_documents(
 ) -> None:
     """List what the chain had last, and what is put to the vote."""
     with reported(as_json=as_json), open_client(home, token_file) as client:
-        documents: list[dict[str, Any]] = client.get("/api/v1/documents")
-        proposals: list[dict[str, Any]] = client.get("/api/v1/documents/proposals")
-    if as_json:
-        print_json({"documents": documents, "proposals": proposals})
-        return
-    if not documents and not proposals:
-        print_line(say("链上还没有共享文件", "there are no shared documents on the chain yet"))
-    if documents:
-        _print_documents(documents)
-    if proposals:
-        print_line(say("正在表决：", "under vote:"))
-        _print_proposals(proposals)
+        found = _ask(client)
+    _print_all(found, as_json=as_json)
 
 
 @app.command(
@@ -160,13 +150,9 @@ def refresh(
 ) -> None:
     """Do at once what the node does after each anchor."""
     with reported(as_json=as_json), open_client(home, token_file) as client:
-        documents = client.post("/api/v1/documents/refresh")
-    if as_json:
-        print_json(documents)
-    elif documents:
-        _print_documents(documents)
-    else:
-        print_line(say("链上还没有共享文件", "there are no shared documents on the chain yet"))
+        client.post("/api/v1/documents/refresh")
+        found = _ask(client)
+    _print_all(found, as_json=as_json)
 
 
 @app.command(help=say("输出一份文件的内容", "write a document's content to the output"))
@@ -200,6 +186,26 @@ def _add(client: Any, file: Path, kind: str | None) -> dict[str, Any]:
     require_file(file, max_bytes=MAX_DOCUMENT_BYTES)
     added: dict[str, Any] = client.upload("/api/v1/documents", file, {} if kind is None else {"kind": kind})
     return added
+
+
+def _ask(client: Any) -> dict[str, list[dict[str, Any]]]:
+    return {
+        "documents": client.get("/api/v1/documents"),
+        "proposals": client.get("/api/v1/documents/proposals"),
+    }
+
+
+def _print_all(found: dict[str, list[dict[str, Any]]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    if not found["documents"]:
+        print_line(say("链上还没有共享文件", "there are no shared documents on the chain yet"))
+    else:
+        _print_documents(found["documents"])
+    if found["proposals"]:
+        print_line(say("正在表决：", "under vote:"))
+        _print_proposals(found["proposals"])
 
 
 def _find_in_force(client: Any, kind: str, name: str) -> str:
