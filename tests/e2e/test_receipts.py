@@ -20,6 +20,7 @@ def node(real_chain, tmp_path):
         yield made
 
 
+@pytest.mark.slow
 def test_from_the_look_to_the_answer(node, real_chain, tmp_path):
     node.wait_job(node.order(store_penalties(tmp_path / "rows.csv", range(3))))
     node.anchor()

@@ -11,6 +11,7 @@ from tests.fuzz import (
     exchange_targets,
     log_targets,
     policy_targets,
+    proof_targets,
     record_targets,
 )
 
@@ -21,6 +22,7 @@ _TARGETS = [
         log_targets,
         record_targets,
         evidence_targets,
+        proof_targets,
         exchange_targets,
         policy_targets,
         chain_targets,

@@ -19,14 +19,25 @@ COSTLY = {
     "client-answer",
     "csv",
     "evidence-verify",
+    "fork-verify",
     "keystore",
     "ndjson",
+    "receipt-verify",
     "workbook-archive",
     "workbook-parts",
 }
 """A case of these takes most of a millisecond; they get fewer."""
 
-RANDOMISED = {"evidence", "evidence-verify", "note", "signed-checkpoint"}
+RANDOMISED = {
+    "evidence",
+    "evidence-verify",
+    "fork",
+    "fork-verify",
+    "note",
+    "receipt-file",
+    "receipt-verify",
+    "signed-checkpoint",
+}
 """Their seeds hold ML-DSA-44 signatures, which differ each time."""
 
 # Seeds that are there to be refused; what a chain node answers fits no two calls.
