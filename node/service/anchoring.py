@@ -183,6 +183,8 @@ class Anchorer:
 
         self._sequencer.run(settle, entries=0)
         if outcome.status != 1:
-            code = "anchor-reverted" if pending.purpose == ANCHOR_PURPOSE else "transaction-reverted"
-            raise Conflict(code, f"the chain refused the transaction: {outcome.revert_reason}")
+            reason = f"the chain refused the transaction: {outcome.revert_reason}"
+            if pending.purpose == ANCHOR_PURPOSE:
+                raise Conflict("anchor-reverted", reason)
+            raise Conflict("transaction-reverted", reason)
         return stored
