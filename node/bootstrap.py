@@ -444,11 +444,17 @@ def _identity(settings: Settings, network: Network, keys: NodeKeys) -> Identity:
         contract=encode_hex(network.anchor_log),
         operator=keys.operator.address,
         anchor_limit_seconds=network.anchor_limit_seconds,
-        endpoint=_endpoint(settings, network),
+        endpoint=load_endpoint(settings, network),
     )
 
 
-def _endpoint(settings: Settings, network: Network) -> Endpoint | None:
+def load_endpoint(settings: Settings, network: Network) -> Endpoint | None:
+    """Load what this node says on the chain about where it is reached; None when it is to say nothing.
+
+    Raises:
+        Conflict: ``contracts-older``.
+        InvalidInput: ``public-url``, ``public-certificate``.
+    """
     if not settings.public_url:
         return None
     if network.document_registry is None:
