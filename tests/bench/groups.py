@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.bench.anchors import GROWTHS, SIZES, measure_anchors
+from tests.bench.audit import measure_audit
 from tests.bench.engine import measure_engine, measure_proofs
 from tests.bench.evidence import measure_evidence
 from tests.bench.growth import measure_growth, say_to_terminal
@@ -35,6 +36,7 @@ class Scale:
     restart_entries: int = 100_000
     starts: int = 3
     growth_rows: int = 10_000_000
+    audit_events: int = 1_000_000
 
     @classmethod
     def quick(cls):
@@ -53,6 +55,7 @@ class Scale:
             restart_entries=1_000,
             starts=1,
             growth_rows=2_000,
+            audit_events=3_000,
         )
 
 
@@ -98,6 +101,10 @@ def _growth(scratch, scale):
     return measure_growth(scratch, scale.growth_rows, starts=scale.starts, say=say_to_terminal)
 
 
+def _audit(scratch, scale):
+    return measure_audit(scratch, scale.audit_events)
+
+
 GROUPS = {
     "import": _import,
     "log": _log,
@@ -106,6 +113,7 @@ GROUPS = {
     "anchors": _anchors,
     "restart": _restart,
     "growth": _growth,
+    "audit": _audit,
 }
-ON_REQUEST = {"growth"}
-"""Takes half an hour: measured when it is named, and in a quick run."""
+ON_REQUEST = {"growth", "audit"}
+"""Take half an hour, and some minutes for making the logs: measured when they are named, and in a quick run."""

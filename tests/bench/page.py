@@ -246,6 +246,24 @@ def _growth(group):
     )
 
 
+def _audit(group):
+    plain, opened = group["entries"], group["openings"]
+
+    def line(what, budget, name):
+        return [what, budget, f"{plain[name]:,}", f"{opened[name]:,}"]
+
+    return _table(
+        [f"audit of {group['events']:,} events in two logs", "budget", "entries", "and openings"],
+        [
+            line("s, from files to the report", "≤ 60", "seconds"),
+            line("of processor time, one core", "", "cpu_seconds"),
+            line("of that pairing", "", "pairing_seconds"),
+            line("memory, peak MiB", "", "memory_mib"),
+            line("temporary files, MiB", "", "scratch_mib"),
+        ],
+    )
+
+
 TABLES = {
     "conditions": (None, _conditions),
     "import": ("import", _import),
@@ -256,4 +274,5 @@ TABLES = {
     "anchors": ("anchors", _anchors),
     "restart": ("restart", _restart),
     "growth": ("growth", _growth),
+    "audit": ("audit", _audit),
 }
