@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    access,
     ask,
     audit,
     backup,
@@ -58,6 +59,7 @@ app.add_typer(node.app, name="node")
 app.add_typer(tokens.app, name="token")
 app.add_typer(keys.app, name="key")
 app.add_typer(records.app, name="record")
+app.add_typer(access.app, name="access")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(policy.app, name="policy")

@@ -25,6 +25,19 @@ _CHINESE: Final = {
     # logs
     "records": "记录日志",
     "access": "访问日志",
+    # kinds of access event
+    "ask": "询问",
+    "grant": "准予",
+    "deny": "拒绝",
+    "receive": "收到",
+    "read": "查看",
+    "export": "导出",
+    "consent": "授权",
+    "revoke": "撤回授权",
+    "erase": "删除",
+    "audit": "审计",
+    "sealed": "封存",
+    "bulk": "批量",
     # mode of a node
     "ready": "正常",
     "waiting-for-chain": "等待链",

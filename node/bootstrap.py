@@ -33,7 +33,7 @@ from node.core.encoding import encode_hex
 from node.core.types import MemberCode
 from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.keyfile import DEFAULT_SCRYPT_N
-from node.errors import Conflict, InvalidInput, NotFound
+from node.errors import Conflict, InvalidInput, NotFound, Unavailable
 from node.readers.opening import open_table
 from node.readers.table import Limits
 from node.records.catalogue import load_builtin_items, load_item
@@ -210,7 +210,7 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         keeper = _start_keeper(settings, passphrase)
         stack.callback(keeper.close)
         keys = load_keys(keys_dir, passphrase, find_newest_log_keys(keys_dir))
-        keeper.wait_ready()
+        _wait_ready(keeper)
         setup = IssuerSetup(
             network.domain,
             MemberCode(settings.member),
@@ -284,6 +284,18 @@ def carry_upgrade(
 def _key_check(keeper: SecretKeeper, index_key: bytes) -> Callable[[Stored], None]:
     """Give what refuses a store that was written with another wrapping or index key."""
     return partial(check_own_keys, checks=KeyChecks(build_key_check(keeper, index_key), {}))
+
+
+def _wait_ready(keeper: KeyProcess) -> None:
+    """Wait for the key process. One of another node of this home counts in the same file, before that node's store is found locked."""
+    try:
+        keeper.wait_ready()
+    except Unavailable as error:
+        if error.code != "unwraps-held":
+            raise
+        raise Unavailable(
+            "store-locked", "another process has this node's key counter open: stop it first"
+        ) from None
 
 
 def _start_keeper(settings: Settings, passphrase: str) -> KeyProcess:

@@ -12,7 +12,19 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from node.api import audits, backups, consents, demands, documents, erasure, exchange, logs, records, witness
+from node.api import (
+    access,
+    audits,
+    backups,
+    consents,
+    demands,
+    documents,
+    erasure,
+    exchange,
+    logs,
+    records,
+    witness,
+)
 from node.api.auth import bearer_of, roles_of
 from node.api.edge import Edge
 from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, errors, install, node_problem, problem
@@ -37,6 +49,7 @@ ROUTERS: Final = (
     records.router,
     erasure.router,
     backups.router,
+    access.router,
     audits.router,
     documents.router,
     documents.shared,

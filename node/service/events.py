@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from node.access.event import ParsedEvent, parse_entry, parse_event
-from node.errors import NotFound
+from node.errors import AccessDenied, NotFound
 from node.service.auditing import open_range
 from node.service.looking import EventDraft, Officer
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from node.service.vault import Vault
 
 AUDIT: Final = "audit"
+SEALED: Final = "sealed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,12 @@ class OwnEvents:
 
         Raises:
             NotFound: ``event-unknown``: there is no event at this place.
+            AccessDenied: ``event-sealed``.
             NodeError: The log did not take the ``audit``; nothing is shown.
         """
         reader, index, entry, event = self._find(place)
+        if event.kind == SEALED:
+            raise AccessDenied("event-sealed", f"event {index} is sealed: an inspector opens it")
         draft = EventDraft(
             kind=AUDIT,
             officer=Officer(why.officer),

@@ -54,6 +54,8 @@ ROUTES = {
     ("POST", "/api/v1/records/{leaf}/erase"): (ADMINISTRATORS, {"json": {"ground": "ordered"}}),
     ("GET", "/api/v1/records/{leaf}/erasure"): (STAFF, {}),
     ("GET", "/api/v1/erasures"): (STAFF, {}),
+    ("POST", "/api/v1/access"): (AUDITORS, {"json": {}}),
+    ("POST", "/api/v1/access/{number}/{index}/show"): (AUDITORS, {"json": {"purpose": "audit"}}),
     ("POST", "/api/v1/access/openings"): (AUDITORS, {"json": {"log": 0, "start": 0, "stop": 1}}),
     ("POST", "/api/v1/backups"): (OPERATORS, {"json": {"directory": "/nowhere"}}),
     ("GET", "/api/v1/backups/newest"): (OPERATORS, {}),

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ironcage access``: an auditor looks into the access log of the running node; each look at what an event was about is logged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
+from cli.language import say
+from cli.output import print_json, print_line, print_table, reported
+from cli.words import word
+from node.errors import InvalidInput
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=say(
+        "查阅本节点的访问日志（审计员令牌）", "look into this node's access log, with an auditor's token"
+    ),
+)
+_MS = 1_000
+
+
+@app.command(
+    "list", help=say("列出访问事件（不显示所涉内容）", "list events, nothing of what they were about")
+)
+def list_events(
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    kind: Annotated[
+        list[str] | None, typer.Option(help=say("只列此类事件，可重复", "only this kind; may stand twice"))
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help=say("自此日（含），YYYY-MM-DD，UTC", "from this day on, YYYY-MM-DD, UTC")),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help=say("至此日（含），YYYY-MM-DD，UTC", "to this day, YYYY-MM-DD, UTC"))
+    ] = None,
+    rid: Annotated[
+        str | None, typer.Option(help=say("请求编号（22 位）", "id of the request, 22 characters"))
+    ] = None,
+    before: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help=say("接在上一页最后一个 place 之后", "below this place: the last of the page before")
+        ),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List events of the access log, newest first."""
+    with reported(as_json=as_json), open_client(home, token_file) as client:
+        body: dict[str, object] = {"limit": limit, "kinds": kind or []}
+        if since is not None:
+            body["since"] = _milliseconds(since)
+        if until is not None:
+            body["until"] = _milliseconds(until, days=1)
+        body |= {name: value for name, value in (("rid", rid), ("before", before)) if value is not None}
+        events = client.post("/api/v1/access", body)
+    if as_json:
+        print_json(events)
+        return
+    columns = (
+        say("日志", "log"),
+        say("序号", "index"),
+        say("时间", "time"),
+        say("种类", "kind"),
+        "n",
+        say("请求", "request"),
+        say("阶段", "stage"),
+    )
+    rows = [
+        (e["number"], e["index"], _time(e["t"]), word(e["kind"]), e["n"], e["rid"], word(e["stage"]))
+        for e in events
+    ]
+    print_table(columns, rows, fold=False)
+
+
+@app.command(
+    help=say("查看一个事件所涉内容（先留痕）", "show what an event was about; the look is logged first")
+)
+def show(
+    index: Annotated[int, typer.Argument(min=0, help=say("事件序号", "index of the event"))],
+    purpose: Annotated[
+        str, typer.Option(help=say("查阅目的，写入访问日志", "why; written into the access log"))
+    ],
+    log: Annotated[int, typer.Option(min=0, help=say("日志承继号", "succession number of its log"))] = 0,
+    basis: Annotated[str | None, typer.Option(help=say("法律依据", "legal basis or duty"))] = None,
+    case: Annotated[str | None, typer.Option(help=say("案号", "case number"))] = None,
+    home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the ten values of an event."""
+    with reported(as_json=as_json), open_client(home, token_file) as client:
+        body = {"purpose": purpose, "basis": basis, "case": case}
+        shown = client.post(f"/api/v1/access/{log}/{index}/show", body)
+    if as_json:
+        print_json(shown)
+        return
+    event = shown["event"]
+    print_line(
+        f"{word(event['kind'])}  {_time(event['t'])}  {event['log']} {event['index']}  {word(event['stage'])}"
+    )
+    values = [(name, _text(value)) for name, value in shown["values"].items() if value is not None]
+    print_table((say("名称", "name"), say("值", "value")), values)
+    if shown["receipt_for"] is not None:
+        print_line(
+            say(
+                f"其回执给予 {shown['receipt_for']}，第 {shown['pair']} 号",
+                f"its receipt went to {shown['receipt_for']}, number {shown['pair']}",
+            )
+        )
+    print_line(say("本次查阅的回执：", "receipt of this look: ") + shown["receipt"])
+
+
+def _milliseconds(day: str, *, days: int = 0) -> int:
+    try:
+        at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        raise InvalidInput("day-form", "not a day: want YYYY-MM-DD") from None
+    return int(at.timestamp()) * _MS
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / _MS, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _text(value: Any) -> str:
+    """Say a value on one line, with the short words of it alone."""
+    if isinstance(value, dict):
+        return " ".join(_text(each) for each in value.values() if each is not None)
+    if isinstance(value, list):
+        return "; ".join(_text(each) for each in value)
+    return str(value)
