@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an exchange ends: too many records, silent members, a chain that is away, an old state of a log."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.errors import Unavailable
+from node.service.exchange.searching import GIVEN_AT_ONCE, TOO_MANY
+from tests.support.exchange_world import COURT, MARKET, TAX
+
+SILENT_SECONDS = 4 * 3_600 + 60
+
+
+def test_more_records_than_one_answer_holds_are_counted(world):
+    world.nodes[MARKET].import_penalties(range(100, 100 + GIVEN_AT_ONCE))
+    world.anchor()
+    outcome = world.ask_one()
+    assert (outcome.result, outcome.code) == ("partial", TOO_MANY)
+    assert (outcome.answer.found, outcome.answer.withheld) == (GIVEN_AT_ONCE + 3, 3)
+    assert len(outcome.records) == GIVEN_AT_ONCE
+
+
+def test_an_asker_that_was_silent_too_long_is_refused_and_logged(world):
+    world.clock.advance(seconds=SILENT_SECONDS)
+    # Only the regulator goes on anchoring.
+    world.anchor(MARKET)
+    # The court's own node would not go on: somebody changed its program.
+    world.nodes[COURT].services.access._require_young_anchor = lambda: None
+    refused = world.ask_by_hand()
+    assert (refused.result, refused.code) == ("deny", "member-silent")
+    assert world.kinds(MARKET) == ["deny"]
+
+
+def test_a_provider_that_was_silent_too_long_gives_nothing(world):
+    world.clock.advance(seconds=SILENT_SECONDS)
+    world.anchor(COURT)
+    outcome = world.ask_one()
+    assert (outcome.result, outcome.records) == ("failed", ())
+    assert world.kinds(MARKET) == []
+
+
+def test_a_chain_that_is_away_for_a_while_changes_nothing(world):
+    world.ask_one()
+    world.chain.away = True
+    world.clock.advance(seconds=3_000)
+    assert world.ask_one().result == "ok"
+    world.clock.advance(seconds=SILENT_SECONDS)
+    with pytest.raises(Unavailable):
+        world.ask_one()
+    world.chain.away = False
+
+
+def test_an_answer_from_an_older_state_than_the_chain_knows_is_not_taken(world):
+    searcher = world.exchanges[MARKET].provider._searcher
+    old = searcher.newest()
+    world.nodes[MARKET].import_penalties([50])
+    world.anchor()
+    world.clock.advance(seconds=11)
+    searcher.newest = lambda: old
+    outcome = world.ask_one()
+    assert (outcome.result, outcome.code, outcome.records) == ("failed", "answer-stale", ())
+
+
+def test_a_suspended_department_is_not_asked_when_nobody_is_named(world):
+    assert [one.provider for one in world.ask(providers=None)] == sorted([MARKET, TAX])
