@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import msgpack
@@ -53,6 +54,7 @@ class IndexCheck:
         yield from guarded("imports", self._check_jobs)
         yield from guarded("receipts", self._check_pairs)
         yield from guarded("transaction under way", self._check_pending)
+        yield from guarded("shared documents", self._check_documents)
         yield from self._check_keys()
 
     def _check_leaves(self) -> Iterator[Finding]:
@@ -183,6 +185,14 @@ class IndexCheck:
         if stored is not None:
             Pending(*msgpack.unpackb(stored))
         return iter(())
+
+    def _check_documents(self) -> Iterator[Finding]:
+        prefix = layout.DOCUMENT_PREFIX
+        for key, value in self._reads.scan(prefix, layout.stop_of(prefix)):
+            if sha256(value).digest() != key[len(prefix) :]:
+                yield Finding(
+                    "fsck-document", f"document {key[len(prefix) :].hex()}", "it has another digest"
+                )
 
     def _check_keys(self) -> Iterator[Finding]:
         """Look between the ranges of known keys, and at keys that are all they say."""

@@ -53,6 +53,7 @@ def sample():
         world.services.records.withdraw(world.leaf(2), officer="wang", ground="撤销处罚")
         for _ in range(3):
             world.services.records.show(world.leaf(), WHY)
+        world.services.documents.add(b"{}")
         world.anchor()
         world.anchor()
         assert world.check() == []
@@ -114,6 +115,7 @@ SILENT = {
     b"O": "that this store had a log opened, which its anchors say as well",
     b"o": "officer and ground of a change",
     b"v": "a catalogue item that no record is of",
+    b"W": "a shared document that is gone, which is got again from other nodes",
 }
 
 
@@ -144,6 +146,7 @@ def silent(key, name, value, changed):
         b"O": name == "gone",
         b"o": one_byte,
         b"v": value == b"permit:2018",
+        b"W": name == "gone",
     }[key[:1]]
 
 
