@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -161,7 +162,9 @@ def _check(file: Path, policy: Policy, *, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "code": finding.code, "sound": True, "follows": follows})
         return
-    print_line(f"{file}  {finding.code}: {finding_text(finding.code, LANGUAGE)}")
+    # The file holds the entries and not the words about them.
+    said = re.sub(r"\{[a-z_]+\}", "…", finding_text(finding.code, LANGUAGE))
+    print_line(f"{file}  {finding.code}: {said}")
     print_line(
         "  "
         + (
