@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An auditor with a token of each of two nodes, from his own machine: reads, finds nothing, then finds what is wrong."""
+"""An auditor with a token of each of two nodes, from his own machine."""
 
 import json
 
 import pytest
 
 from tests.support.real_node import ironcage, real_nodes
-
-READS = 3
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +61,6 @@ def test_what_was_read_is_kept_and_read_again(audited):
     assert not (folder / "entries").exists(), "no bundle of these logs is full yet"
 
 
-def test_a_shorter_period_than_agreed_is_a_finding(audited):
-    folder, options = audited
-    done = ironcage("audit", *options, "--out", "late", "--period", "1", "--anchor-limit", "1", cwd=folder)
-    assert done.code in {0, 1}, done
-
-
 def test_without_a_token_for_each_node(audited, tmp_path):
     folder, options = audited
     done = ironcage(
@@ -87,10 +79,8 @@ def test_a_node_that_is_away_makes_it_partial(audited, tmp_path):
     assert done.json["findings"] == []
 
 
-def test_a_log_that_is_not_the_nodes_own(audited, nodes):
-    """A checkpoint that contradicts the log, and the file that proves it."""
+def test_a_checkpoint_that_is_none_is_refused(audited):
     folder, options = audited
-    assert READS
     note = folder / "foreign.note"
     note.write_text("no checkpoint\n")
     done = ironcage("audit", *options, "--checkpoint", str(note), "--out", "foreign", cwd=folder)
