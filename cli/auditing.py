@@ -23,7 +23,6 @@ from node.errors import InvalidInput, Unavailable
 from node.log.checkpoint import MAX_CHECKPOINT
 
 if TYPE_CHECKING:
-
     from node.cage.audit import Report
     from node.cage.walk import Rules
     from node.evidence.policy import Policy

@@ -38,6 +38,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
     gossip: g log id(32)               msgpack of the newest checkpoint of another member's log, and of those to check
             F log id(32)               msgpack of the proof that it forked
     exchanges: E and a letter          node.service.exchange.ledger
+    rates, consents: T, C and a letter node.service.limiting, node.service.consents
     documents: Wd digest(32)           a shared document
                Wv kind 0 name 0 n(4)   msgpack of its n-th version, as the chain had it last
     jobs: j id(16) · J id(16) row(8) · chain: q, w demands on own logs · keys: K what tells wrapping and index key from others
