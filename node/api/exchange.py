@@ -22,7 +22,7 @@ from node.api.problems import errors, language_of, problem
 from node.api.state import services_of
 from node.core.texts import title_of
 from node.core.uscc import parse_uscc
-from node.errors import AccessDenied, InvalidInput, Unavailable
+from node.errors import AccessDenied, Conflict, InvalidInput, Unavailable
 from node.log.checkpoint import parse_signed_checkpoint
 from node.service.exchange.asker import MOST_PROVIDERS, Order
 from node.service.looking import Officer as LoggedOfficer
@@ -217,7 +217,7 @@ async def ask_departments(request: Request, body: AskBody, caller: Officer) -> A
 def _exchange(request: Request) -> Exchange:
     exchange = services_of(request).exchange
     if exchange is None:
-        raise Unavailable("exchange-off", "this node has no exchange key yet: `ironcage key new exchange`")
+        raise Conflict("exchange-off", "this node neither asks nor answers: it has no exchange key")
     return exchange
 
 

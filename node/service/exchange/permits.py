@@ -22,7 +22,7 @@ from node.access.decision import (
     decide,
     refuse,
 )
-from node.errors import AccessDenied, InvalidInput, Unavailable, Verification
+from node.errors import AccessDenied, Conflict, InvalidInput, Verification
 from node.ports import Role
 from node.service.limiting import RateCharge, UseCharge, read_counts, read_used
 
@@ -97,11 +97,11 @@ class Permits:
         """Give the documents in force.
 
         Raises:
-            Unavailable: ``rules-missing``: the network has none, or this node has not fetched them yet.
+            Conflict: ``rules-missing``: the network has none, or this node has not fetched them yet.
         """
         rules = self._find_rules()
         if rules is None:
-            raise Unavailable(
+            raise Conflict(
                 "rules-missing",
                 "no purposes and catalogue are in force here: nothing can be asked or answered",
             )
@@ -111,7 +111,7 @@ class Permits:
         """Name the fields of an item that a purpose sees without consent; ``subject`` alone where it sees none.
 
         Raises:
-            Unavailable: ``rules-missing``.
+            Conflict: ``rules-missing``.
         """
         rules = self.rules()
         found, item = rules.purposes.purposes.get(purpose), rules.catalogue.get(vct)
@@ -124,7 +124,8 @@ class Permits:
         """Decide a question of another member.
 
         Raises:
-            Unavailable: ``rules-missing``; ``chain-…`` when a consent cannot be checked now.
+            Conflict: ``rules-missing``.
+            Unavailable: ``chain-…`` when a consent cannot be checked now.
         """
         rules, at = self.rules(), self._clock.now_seconds()
         if request.sealed is not None:
@@ -179,7 +180,7 @@ class Permits:
         A consent is only read here: its signature and uses are the provider's to check.
 
         Raises:
-            Unavailable: ``rules-missing``.
+            Conflict: ``rules-missing``.
         """
         rules, at = self.rules(), self._clock.now_seconds()
         given = None
