@@ -335,6 +335,6 @@ def test_workers_end_with_their_node(real_chain, tmp_path):
     with real_nodes(real_chain.url, tmp_path) as (node,):
         node.start()
         workers = node.workers()
-        assert len(workers) == 2
+        assert len(workers) == 3, "two that issue, and the one with the wrapping key"
         node.kill()
         wait_until(lambda: not any(worker.is_alive() for worker in workers), "the workers have ended", 5)

@@ -39,7 +39,7 @@ from node.crypto.keccak import keccak256
 from node.crypto.keyfile import encode_private_key, parse_private_key
 from node.crypto.keystore import parse_keystore
 from node.crypto.rlp import encode_rlp
-from node.crypto.secp256k1 import encode_address, parse_address
+from node.crypto.secp256k1 import OperatorKey, encode_address, parse_address
 from node.crypto.wrap import unwrap_secret, wrap_secret
 from node.errors import InvalidInput
 from tests.fuzz.case import ONE, Target, as_text
@@ -246,10 +246,11 @@ def _keystore_seed():
     salt, iv = b"\x2d" * 16, b"\x0f" * 16
     derived = hashlib.scrypt(PASSPHRASE.encode(), salt=salt, n=2, r=8, p=1, dklen=32)
     cipher = Cipher(AES128(derived[:16]), CTR(iv)).encryptor()
-    sealed = cipher.update(bytes(range(1, 33))) + cipher.finalize()
+    private = bytes(range(1, 33))
+    sealed = cipher.update(private) + cipher.finalize()
     return encode_json(
         {
-            "address": "7e5f4552091a69125d5dfcb7b8c2659029395bdf",
+            "address": OperatorKey(private).address[2:].lower(),
             "crypto": {
                 "cipher": "aes-128-ctr",
                 "cipherparams": {"iv": iv.hex()},

@@ -5,8 +5,8 @@ import pytest
 
 from node.errors import Conflict, InvalidInput, NotFound, Unavailable
 from node.records.record import parse_record
-from node.service import importing, layout
-from node.service.status import StatusAllocator, parse_history
+from node.service import importing
+from node.service.status import StatusAllocator
 from tests.support.errors import raises_code
 from tests.support.imports import WRONG_CODE, counts, refusals, statuses
 from tests.support.node_world import WHY, FixedRandom, NodeWorld, penalty
@@ -39,8 +39,7 @@ def test_a_correction_supersedes_and_invalidates_in_one_commit(world):
     claims = parse_record(world.records.entry(world.records.row(new[0].index))).claims
     assert [claims.supersedes] == [old]
     assert world.services.records.show(new[0].leaf, WHY).opened.values["CF_NR_FK"] == "1"
-    sealed = parse_history(world.store.get(layout.history_key(1)))
-    history = world.services.importer._tools.sealer.open(1, sealed)
+    history = world.services.records.show(old, WHY).history
     assert [(c.officer, c.ground) for c in history] == [("wang", "corrected by import")]
     assert world.check() == []
 
