@@ -135,7 +135,6 @@ class Asking:
 
     def _check_logged_again(self, included: Included, anchor: Anchor) -> Found[None]:
         """Check an entry that no anchor of its own log covers and that stands in a later one."""
-        receipt = self.receipt
         closed_at = self._chain.closes_at(self._contract, self._log)
         if closed_at is None or closed_at > anchor.time:
             raise NotChecked(
@@ -143,8 +142,7 @@ class Asking:
                 "its log is not closed, so an entry of a later one does not stand for it",
                 code="receipt-unshown",
             )
-        # Logged again within a day, and anchored as soon as a receipt of that day would have to be.
-        due_block = self.find_later(closed_at + DAY_SECONDS + receipt.anchor_by - receipt.iat)
+        due_block = self._find_due_again(closed_at)
         if due_block is not None and anchor.block > due_block + GRACE_BLOCKS:
             raise _late(anchor.block, due_block + GRACE_BLOCKS)
         return Found(
@@ -152,6 +150,10 @@ class Asking:
             f"原日志关闭后重新登记为 {included.origin} 的第 {included.index} 条",
             f"logged again as entry {included.index} of {included.origin}, after its log was closed",
         )
+
+    def _find_due_again(self, closed_at: int) -> int | None:
+        """Find the block from which on an entry of a closed log is late: logged again within a day, anchored as any."""
+        return self.find_later(closed_at + DAY_SECONDS + self.receipt.anchor_by - self.receipt.iat)
 
     def _judge_unanchored(self, due_block: int | None) -> Refuted | NotChecked:
         by = iso_time(self.receipt.anchor_by)
@@ -172,10 +174,17 @@ class Asking:
             )
         closed_at = self._chain.closes_at(self._contract, self._log)
         if closed_at is not None and closed_at <= self._chain.block_time(deadline):
-            return NotChecked(
-                "该日志在期限前已关闭：须由后继日志出示该条目",
-                "the log was closed before it was due: the entry has to be shown in its successor",
-                code="receipt-unshown",
+            due_again = self._find_due_again(closed_at)
+            if due_again is None or due_again + GRACE_BLOCKS > self._final:
+                return NotChecked(
+                    "该日志在期限前已关闭：须由后继日志出示该条目",
+                    "the log was closed before it was due: the entry has to be shown in its successor",
+                    code="receipt-unshown",
+                )
+            return Refuted(
+                "receipt-unanchored",
+                f"日志关闭后，到区块 {due_again + GRACE_BLOCKS} 仍未出示后继日志中的该条目",
+                f"its log was closed, and at block {due_again + GRACE_BLOCKS} nothing shows the entry in a successor",
             )
         return Refuted(
             "receipt-unanchored",

@@ -8,8 +8,11 @@
                  no answer, or other tiles   still unchecked; asked again
 
 Only ``recheck`` waits for the network, so that no message waits for another member's node. A checkpoint that cannot be
-checked is neither forgotten nor held against its member: whether a member is away and whether it hides something looks
-the same from here, and the chain's limit on silent members decides that. A proven fork is final.
+checked is never forgotten and convicts nobody: whether a member is away and whether it hides something looks the same
+from here. But a member whose node shows no tiles while it signs on and on is not exchanged with until it shows them:
+what does not fit among those that wait is refused, with the message that carried it, so that nobody pushes out a
+checkpoint that convicts. A proven fork is final: refused at once, stored, then written as a file; what of that
+fails is done again by ``recheck``.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 
-from node.errors import AccessDenied, NodeError, Verification
+from node.errors import AccessDenied, NodeError, Unavailable, Verification
 from node.log.checkpoint import log_id, parse_origin, parse_signed_checkpoint, verify_parsed_checkpoint
 from node.log.fork import build_fork, encode_fork, file_name, parse_fork
 from node.service import layout
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 
     from node.core.types import MemberCode
     from node.crypto.note import VKey
-    from node.log.checkpoint import Checkpoint
     from node.log.fork import ForkProof
     from node.ports import Reads
     from node.ports.witnesses import ForkFiles, LogSources
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from node.service.transaction import Transaction
 
 MOST_UNCHECKED: Final = 8
-"""Checkpoints of one log that wait to be checked; of more, the second newest is dropped, never the newest."""
+"""Checkpoints of one log that wait to be checked; more are refused. A node publishes one in each anchor period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Gossip:
         self._lock = threading.Lock()
         self._vkeys: dict[str, Sequence[VKey]] = {}
         self._refused: dict[MemberCode, FoundFork] = {}
-        self._files_stored = False
+        self._filed: set[str] = set()
         self.reasons: dict[str, NodeError] = {}
         """Why the checkpoints of a log wait, by origin."""
         for fork in self._stored_forks():
@@ -128,28 +130,32 @@ class Gossip:
         Raises:
             InvalidInput: It is no checkpoint of a log of a member.
             Verification: ``checkpoint-…``: its log's key did not sign it. Nothing was kept.
-            Unavailable: The chain, or the store, cannot be used now. Nothing was kept.
+            Unavailable: ``checkpoints-unchecked``: too many of this log wait to be checked; or the chain, or the store,
+                cannot be used now. Nothing was kept, and what came with it must not be relied on. Or
+                ``fork-not-stored``: the fork is proven and its member refused.
         """
         checkpoint, parsed = parse_signed_checkpoint(note)
         member = parse_origin(checkpoint.origin).member
         if member == self._member or member in self._refused:
             return self._refused.get(member)
-        if self._knows(self.kept(checkpoint.origin), checkpoint):
+        if note in _notes_of(self.kept(checkpoint.origin)):
+            # Verified when it was kept; of another text with the same tree the signatures may be anything.
             return None
         verify_parsed_checkpoint(checkpoint, parsed, self._find_vkeys(checkpoint.origin))
         with self._lock:
             kept = self.kept(checkpoint.origin)
-            if self._knows(kept, checkpoint):
-                return None
             for other in _notes_of(kept):
-                if parse_signed_checkpoint(other)[0].size == checkpoint.size:
+                known = parse_signed_checkpoint(other)[0]
+                if known == checkpoint:
+                    return None
+                if known.size == checkpoint.size:
                     proof = build_fork(other, note)
                     assert proof is not None, "two checkpoints of one size that differ are a fork"
                     return self._convict(member, proof)
             if kept.newest is None and not kept.unchecked:
                 self._keep(replace(kept, newest=note))
             else:
-                self._keep(replace(kept, unchecked=_queue(kept.unchecked, note)))
+                self._keep(replace(kept, unchecked=_queue(kept, note)))
         self._on_unchecked()
         return None
 
@@ -159,10 +165,7 @@ class Gossip:
         Raises:
             Conflict, Fatal, Unavailable: The store, or the file of a proof, cannot be written.
         """
-        if not self._files_stored:
-            # Whatever became of the files since, the proofs are in the store.
-            self.store_files()
-            self._files_stored = True
+        self.store_forks()
         found = []
         for kept in self.list_kept():
             if kept.unchecked and parse_origin(kept.origin).member not in self._refused:
@@ -206,13 +209,22 @@ class Gossip:
         """Give the members of whom a fork is proven, one fork each, by member."""
         return [self._refused[member] for member in sorted(self._refused)]
 
-    def store_files(self) -> list[str]:
-        """Write the files of all proven forks again and say where they lie; done by the first ``recheck``.
+    def store_forks(self) -> list[str]:
+        """Store the proven forks of which this process has not yet written store and file, and say which.
+
+        Every process writes each file once, whatever became of it since. ``recheck`` begins with this.
+
+        Returns:
+            Names of the files.
 
         Raises:
-            Unavailable: ``fork-not-stored``.
+            Conflict, Fatal, Unavailable: The store, or the file of a proof, cannot be written; called again, it goes on.
         """
-        return [self._files.store(fork.name, fork.data) for fork in self.list_forks()]
+        names = [fork.name for fork in self.list_forks() if fork.name not in self._filed]
+        for fork in self.list_forks():
+            if fork.name in names:
+                self._store(fork)
+        return names
 
     def _check(self, origin: str) -> FoundFork | None:
         self.reasons.pop(origin, None)
@@ -239,13 +251,20 @@ class Gossip:
         (a, _), (b, _) = (parse_signed_checkpoint(note) for note in (proof.a, proof.b))
         fork = FoundFork(member, a.origin, file_name(a.origin, a.size, b.size), encode_fork(proof))
         # Refused first: a disk that is full makes nobody honest.
-        self._refused.setdefault(member, fork)
-        packed = msgpack.packb([fork.member, fork.origin, fork.name, fork.data])
-        key = layout.fork_key(log_id(fork.origin))
-        self._files.store(fork.name, fork.data)
-        if self._sequencer.read_only is None:
-            self._sequencer.run(lambda transaction: transaction.put(key, packed), entries=0)
+        fork = self._refused.setdefault(member, fork)
+        self._store(fork)
         return fork
+
+    def _store(self, fork: FoundFork) -> None:
+        key = layout.fork_key(log_id(fork.origin))
+        packed = msgpack.packb([fork.member, fork.origin, fork.name, fork.data])
+        try:
+            # The store first: it alone is read at the next start.
+            if self._sequencer.read_only is None and self._reads.get(key) is None:
+                self._sequencer.run(lambda transaction: transaction.put(key, packed), entries=0)
+        finally:
+            self._files.store(fork.name, fork.data)
+        self._filed.add(fork.name)
 
     def _stored_forks(self) -> list[FoundFork]:
         start = layout.fork_key(b"")
@@ -260,9 +279,6 @@ class Gossip:
             transaction.put(key, data)
 
         self._sequencer.run(put, entries=0)
-
-    def _knows(self, kept: Kept, checkpoint: Checkpoint) -> bool:
-        return any(parse_signed_checkpoint(note)[0] == checkpoint for note in _notes_of(kept))
 
     def _find_vkeys(self, origin: str) -> Sequence[VKey]:
         vkeys = self._vkeys.get(origin)
@@ -279,11 +295,14 @@ def _notes_of(kept: Kept) -> tuple[str, ...]:
     return kept.unchecked if kept.newest is None else (kept.newest, *kept.unchecked)
 
 
-def _queue(unchecked: tuple[str, ...], note: str) -> tuple[str, ...]:
-    notes = sorted((*unchecked, note), key=lambda each: parse_signed_checkpoint(each)[0].size)
-    if len(notes) > MOST_UNCHECKED:
-        del notes[-2]
-    return tuple(notes)
+def _queue(kept: Kept, note: str) -> tuple[str, ...]:
+    if len(kept.unchecked) >= MOST_UNCHECKED:
+        raise Unavailable(
+            "checkpoints-unchecked",
+            f"{len(kept.unchecked)} checkpoints of log {kept.origin} wait for its node to show what they cover: "
+            "no more are taken",
+        )
+    return tuple(sorted((*kept.unchecked, note), key=lambda each: parse_signed_checkpoint(each)[0].size))
 
 
 def _encode(kept: Kept) -> bytes:

@@ -167,6 +167,28 @@ def test_logged_again_too_late(world, event):
     assert finding(world, data) == ("not-honoured", 1)
 
 
+@pytest.mark.parametrize("shown", [False, True])
+def test_an_entry_of_a_closed_log_that_nobody_shows_again(world, event, shown):
+    receipt = world.promise(event)
+    world.chain.mine(60)
+    world.chain.closings[log_id(world.origin)] = world.chain.time
+    data = world.file(receipt, event)
+    if shown:
+        index = world.append(event, world.origins[1])
+        world.chain.mine(DAY_SECONDS)
+        world.anchor(world.origins[1])
+        data = world.file(receipt, event, shown=index, origin=world.origins[1])
+        world.chain.mine(LIMIT_SECONDS)
+    else:
+        world.chain.mine(DAY_SECONDS + LIMIT_SECONDS)
+        assert finding(world, data) == ("unshown", 3)
+    world.chain.mine(GRACE_BLOCKS * world.chain.seconds_per_block)
+    assert finding(world, data) == (("honoured", 0) if shown else ("unshown", 3))
+    world.chain.mine(2 * world.chain.seconds_per_block)
+    assert finding(world, data) == (("honoured", 0) if shown else ("not-honoured", 1))
+    assert (code(judge(world, data), "promise") == "receipt-unanchored") is not shown
+
+
 def test_a_log_that_was_closed_after_it_was_due(world, event):
     data = world.file(world.promise(event), event)
     wait_out(world)

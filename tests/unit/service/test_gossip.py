@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
+from contextlib import suppress
+
 import pytest
 
-from node.errors import AccessDenied, InvalidInput, Unavailable, Verification
+from node.errors import AccessDenied, InvalidInput, NodeError, Unavailable, Verification
 from node.log.checkpoint import log_id
 from node.log.fork import Form, verify_fork
 from node.service import layout
@@ -156,7 +159,9 @@ def test_who_forked_is_refused_for_ever(world):
     fork = world.gossip.observe(note_of(OTHERS, 400))
     world.files.clear()
     world.restart()
-    assert world.gossip.store_files() == [fork.name]
+    assert world.gossip.store_forks() == [fork.name]
+    assert world.files == {fork.name: fork.data}
+    assert world.gossip.store_forks() == []
     assert world.gossip.observe(note_of(TILES, 700)) == fork
     assert world.gossip.list_forks() == [fork]
     with raises_code(AccessDenied, "member-forked"):
@@ -190,26 +195,95 @@ def test_own_logs_are_not_judged_here(world):
     assert world.gossip.list_kept() == []
 
 
-def test_no_more_than_some_wait_and_the_newest_among_them(world):
+def test_what_does_not_fit_among_those_that_wait_is_refused(world):
     world.sources.tiles = None
-    for size in range(300, 300 + MOST_UNCHECKED + 5):
+    for size in range(300, 300 + MOST_UNCHECKED + 1):
         world.gossip.observe(note_of(TILES, size))
-    kept = world.gossip.kept(ORIGIN)
-    assert len(kept.unchecked) == MOST_UNCHECKED
-    assert kept.unchecked[-1] == note_of(TILES, 300 + MOST_UNCHECKED + 4)
+    before = world.gossip.kept(ORIGIN)
+    assert len(before.unchecked) == MOST_UNCHECKED
+    with raises_code(Unavailable, "checkpoints-unchecked"):
+        world.gossip.observe(note_of(TILES, 600))
+    world.gossip.observe(before.unchecked[2])
+    assert world.gossip.kept(ORIGIN) == before
+    world.gossip.require_honest(MEMBER)
+    world.sources.tiles = TILES
+    world.gossip.recheck()
+    assert world.gossip.observe(note_of(TILES, 600)) is None
+
+
+def test_old_checkpoints_push_out_none_that_convicts(world):
+    world.gossip.observe(note_of(TILES, 600))
+    fork = note_of(OTHERS, 550)
+    world.gossip.observe(fork)
+    for size in range(400, 400 + MOST_UNCHECKED):
+        with suppress(Unavailable):
+            world.gossip.observe(note_of(TILES, size))
+    with raises_code(Unavailable, "checkpoints-unchecked"):
+        world.gossip.observe(note_of(TILES, 650))
+    assert fork in world.gossip.kept(ORIGIN).unchecked
+    assert [found.proof.form for found in world.gossip.recheck()] == [Form.PREFIX]
+
+
+def test_a_known_tree_under_another_signature_is_verified(world):
+    note = note_of(TILES, 400)
+    world.gossip.observe(note)
+    body, _, signatures = note.partition("\n\n")
+    name, encoded = signatures.splitlines()[0].rsplit(" ", 1)
+    raw = bytearray(b64decode(encoded))
+    raw[-1] ^= 1
+    broken = f"{body}\n\n{name} {b64encode(raw).decode()}\n"
+    with pytest.raises(Verification):
+        world.gossip.observe(broken)
+    assert world.gossip.observe(note) is None
+
+
+def refuse(_name, _data):
+    raise Unavailable("fork-not-stored", "disk is full")
 
 
 def test_a_full_disk_makes_nobody_honest(world):
     world.gossip.observe(note_of(TILES, 400))
-
-    def refuse(_name, _data):
-        raise Unavailable("fork-not-stored", "disk is full")
-
     world.files.store = refuse
     with raises_code(Unavailable, "fork-not-stored"):
         world.gossip.observe(note_of(OTHERS, 400))
     with raises_code(AccessDenied, "member-forked"):
         world.gossip.require_honest(MEMBER)
+    with raises_code(Unavailable, "fork-not-stored"):
+        world.gossip.recheck()
+    world.restart()
+    with raises_code(AccessDenied, "member-forked"):
+        world.gossip.require_honest(MEMBER)
+
+
+@pytest.mark.parametrize("at", ["observe", "recheck"])
+def test_the_file_of_a_proof_is_written_once_the_disk_has_room(world, at):
+    world.gossip.observe(note_of(TILES, 400))
+    world.gossip.recheck()
+    world.files.store = refuse
+    if at == "recheck":
+        world.gossip.observe(note_of(OTHERS, 700))
+        world.sources.tiles = OTHERS
+    with raises_code(Unavailable, "fork-not-stored"):
+        world.gossip.observe(note_of(OTHERS, 400)) if at == "observe" else world.gossip.recheck()
+    del world.files.store
+    world.gossip.recheck()
+    (fork,) = world.gossip.list_forks()
+    assert world.files == {fork.name: fork.data}
+    world.restart()
+    assert world.gossip.list_forks() == [fork]
+
+
+def test_a_proof_that_the_store_did_not_take_is_stored_later(world, monkeypatch):
+    world.gossip.observe(note_of(TILES, 400))
+    with monkeypatch.context() as patched:
+        patched.setattr(world.store, "commit", lambda _: refuse(None, None))
+        with pytest.raises(NodeError):
+            world.gossip.observe(note_of(OTHERS, 400))
+    (fork,) = world.gossip.list_forks()
+    assert world.files == {fork.name: fork.data}
+    world.gossip.recheck()
+    world.restart()
+    assert world.gossip.list_forks() == [fork]
 
 
 def test_keys_are_those_of_the_table(world):
