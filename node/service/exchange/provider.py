@@ -17,6 +17,7 @@ Trust: nothing in the envelope before step 1 has ended; nothing that the asker d
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -27,7 +28,7 @@ from node.access.question import encode_items, encode_subject
 from node.access.request import authenticate_request, check_request, parse_request
 from node.core.encoding import encode_b64u
 from node.crypto.token import token_digest
-from node.errors import AccessDenied, InvalidInput, NotFound, Verification
+from node.errors import AccessDenied, InvalidInput, NotFound, Unavailable, Verification
 from node.service.exchange.denies import EACH_WINDOW, Denies
 from node.service.exchange.flights import Flights
 from node.service.exchange.ledger import (
@@ -47,7 +48,7 @@ from node.service.limiting import charge_all
 from node.service.looking import EventDraft
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from node.access.request import Request
     from node.core.types import EntryIndex, MemberCode
@@ -196,7 +197,8 @@ class Provider:
         plan = find_plan(self._side.reads, asked.req)
         if plan is not None and self._side.clock.now_seconds() < plan.exp:
             # It was logged, and the node died before the answer was stored.
-            return self._resume(request, plan)
+            with _whole():
+                return self._resume(request, plan)
         try:
             judged = self._judge(request, asked)
             decision = judged.decision
@@ -260,7 +262,11 @@ class Provider:
 
     def _grant(self, request: Request, judged: Judged) -> Kept:
         decision = judged.decision
-        found = self._searcher.search(request.subject, decision)
+        try:
+            found = self._searcher.search(request.subject, decision)
+        except NotFound:
+            # A record was erased while it was looked for.
+            return self._deny(request, REQUEST_RULE, "record-erased")
         rows = tuple((release.index, tuple(release.fields)) for release in found.releases)
         count = len(rows) + found.withheld
         plan = Plan(0, GRANT, request.exp, found.code, count, found.withheld, found.searched, rows)
@@ -274,9 +280,6 @@ class Provider:
         except _LostRace as lost:
             # Of two questions that had room for one, the other was first.
             return self._deny(request, lost.rule, lost.code)
-        except NotFound:
-            # It was erased between the search and the opening.
-            return self._deny(request, REQUEST_RULE, "record-erased")
 
     def _take(self, request: Request, judged: Judged) -> Also:
         """Give what a grant uses up, checked once more in its own commit."""
@@ -310,7 +313,8 @@ class Provider:
             put_promise(transaction, place, request.iss, request.ask.event, request.ask.receipt)
 
         logged = side.access.log(draft, also)
-        return self._seal(request, plan, logged, releases)
+        with _whole():
+            return self._seal(request, plan, logged, releases)
 
     def _seal(self, request: Request, plan: Plan, logged: Logged, releases: Sequence[Release]) -> Kept:
         side = self._side
@@ -355,6 +359,21 @@ def _draft(kind: str, request: Request, rule: str) -> EventDraft:
         rid=request.rid,
         req=request.digest,
     )
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Give an answer exactly as its event has it, or none: the event stands, another one about the request would contradict it.
+
+    Raises:
+        Unavailable: ``answer-incomplete``: something that the event names was erased since.
+    """
+    try:
+        yield
+    except NotFound as error:
+        raise Unavailable(
+            "answer-incomplete", f"what the logged answer names is not there any more: {error.code}"
+        ) from error
 
 
 def _replayed() -> AccessDenied:
