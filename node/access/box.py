@@ -38,6 +38,7 @@ _KID: Final = re.compile(r"[0-9a-f]{16}|reply")
 _REQUEST: Final = "request"
 _ANSWER: Final = "answer"
 _SEALED: Final = "sealed"
+_HELD: Final = "held"
 _NAMES: Final = ("v", "from", "to", "kid", "box")
 
 
@@ -176,6 +177,34 @@ def open_answer(envelope: Envelope, key: ExchangeKey, *, req: bytes) -> str:
     if envelope.kid != REPLY:
         raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {REPLY}")
     return unpad(key.open(answer_info(envelope.from_, envelope.to, req), envelope.box))
+
+
+def seal_held(receipt: str, *, public: bytes, from_: MemberCode, to: MemberCode) -> Envelope:
+    """Seal a receipt to the member that signed it, so that an open route tells nobody else of whom it is.
+
+    Args:
+        receipt: The receipt.
+        public: Exchange key of its signer, 1,216 bytes, from the registry.
+        from_: Who holds it.
+        to: Who signed it.
+
+    Raises:
+        InvalidInput: ``exchange-key``, ``box-size``.
+    """
+    kid = key_id16(public)
+    return Envelope(from_, to, kid, seal(public, _info(_HELD, from_, to, kid), pad(receipt, PAD_BYTES)))
+
+
+def open_held(envelope: Envelope, key: ExchangeKey) -> str:
+    """Open what ``seal_held`` sealed and return the receipt, of which nothing is verified.
+
+    Raises:
+        InvalidInput: ``box-padding``.
+        Verification: ``box-kid`` when it is sealed to another key, ``box-open``.
+    """
+    if envelope.kid != key.kid:
+        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {key.kid}")
+    return unpad(key.open(_info(_HELD, envelope.from_, envelope.to, envelope.kid), envelope.box))
 
 
 def request_info(from_: str, to: str, kid: str) -> bytes:

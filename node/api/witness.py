@@ -20,13 +20,23 @@ class HeldView(BaseModel):
     """What this node holds of a member's logs."""
 
     notes: list[str] = Field(description="Signed checkpoints, as the member's node sent them.")
+    sealed: str | None = Field(
+        description="Envelope to the member with the newest of its receipts; null where there is none, or no key."
+    )
 
 
 @router.get("/held/{member}", dependencies=[OPEN])
 def show_held(
     request: Request, member: Annotated[str, Path(min_length=18, max_length=18, description="USCC.")]
 ) -> HeldView:
-    """The newest signed checkpoints that this node got of a member's logs. Open to all: they are signed to be shown."""
+    """The newest signed checkpoints and the newest receipt that this node got of a member.
+
+    Open to all: checkpoints are signed to be shown, and the receipt is sealed to the member itself.
+    """
     code = parse_uscc(member)
-    gossip = services_of(request).gossip
-    return HeldView(notes=[] if gossip is None else gossip.notes_of(code))
+    services = services_of(request)
+    gossip, exchange = services.gossip, services.exchange
+    return HeldView(
+        notes=[] if gossip is None else gossip.notes_of(code),
+        sealed=None if exchange is None else exchange.held.seal(code),
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from node.access.box import PAD_BYTES, max_envelope_bytes
 from node.core.canonical import check_members, parse_json
 from node.core.members import check_list, check_text
 from node.errors import NodeError
@@ -66,7 +67,11 @@ def _parse(code: MemberCode, data: bytes) -> Held:
     members = check_members(
         parse_json(data, max_bytes=MAX_ANSWER_BYTES, max_depth=3, what="answer"),
         "answer",
-        required=("notes",),
+        required=("notes", "sealed"),
     )
+    sealed = members["sealed"]
+    if sealed is not None:
+        sealed = check_text(sealed, "sealed", max_chars=max_envelope_bytes(PAD_BYTES))
     notes = check_list(members["notes"], "notes", max_items=MOST_NOTES)
-    return Held(code, tuple(check_text(note, "note", max_chars=MAX_CHECKPOINT) for note in notes))
+    texts = tuple(check_text(note, "note", max_chars=MAX_CHECKPOINT) for note in notes)
+    return Held(code, texts, sealed=sealed)

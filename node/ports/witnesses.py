@@ -22,11 +22,13 @@ class Held:
         by: Who holds it.
         notes: Signed checkpoints of this node's logs.
         receipts: Receipts of this node.
+        sealed: The newest of them in an envelope to this node.
     """
 
     by: MemberCode
     notes: tuple[str, ...] = ()
     receipts: tuple[str, ...] = ()
+    sealed: str | None = None
 
 
 class Witnesses(Protocol):

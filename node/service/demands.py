@@ -161,6 +161,7 @@ class Demands:
             InvalidInput: ``origin-form``.
             NotFound: ``log-unknown``: the chain has no such log.
             Conflict: ``demand-unanchored``: no anchor covers the entry, so its owner could not answer;
+                ``demand-log-closed``: and none ever will, so that the receipt convicts without a demand;
                 ``transaction-reverted``; or the node is read-only.
             Unavailable: The chain is away.
         """
@@ -192,6 +193,13 @@ class Demands:
         head = self._chain.log_head(log)
         if head is None:
             raise NotFound("log-unknown", f"the chain has no log {origin}")
+        info = self._chain.log_info(log)
+        if index >= head.size and info is not None and info.closed:
+            raise Conflict(
+                "demand-log-closed",
+                f"log {origin} was closed at size {head.size}: whoever promised entry {index} has to log it again "
+                "under a successor, or the receipt convicts without a demand",
+            )
         if index >= head.size:
             raise Conflict(
                 "demand-unanchored",

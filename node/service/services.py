@@ -204,8 +204,14 @@ class Services:
         if self.witnesses is None:
             return
         member = self.identity.member
-        node_keys = [period.key for period in self.chain.keys(member, KeyKind.NODE)]
+        node_keys = [
+            period.key
+            for period in self.chain.keys(member, KeyKind.NODE)
+            if self.chain.compromised_from(member, KeyKind.NODE, period.key) is None
+        ]
         held = self.witnesses.ask(member)
+        if self.exchange is not None:
+            held = [self.exchange.held.open(one) for one in held]
         try:
             check_witnesses(held, self.readers, self.public_keys.logs, node_keys, self.heads)
         except Conflict as error:

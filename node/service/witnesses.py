@@ -44,7 +44,8 @@ def check_witnesses(
         held: As they answered, untrusted.
         readers: The open logs of this node.
         vkeys: Their keys.
-        node_keys: This node's present and former node keys, 32 bytes each.
+        node_keys: This node's present and former node keys, 32 bytes each, but for those declared compromised: whoever
+            stole one could stop this node for good.
         heads: The head files; a checkpoint that is ahead of the store is kept there, so that the verdict outlives the
             next start with that member away.
 
@@ -58,7 +59,7 @@ def check_witnesses(
                 _check_checkpoint(_verify(note, readers, vkeys), readers, heads, one)
         for token in one.receipts:
             with suppress(InvalidInput, Verification):
-                _check_receipt(_verify_receipt(token, node_keys), readers, one)
+                _check_receipt(_verify_receipt(token, node_keys, one), readers, one)
 
 
 def _verify(
@@ -90,8 +91,10 @@ def _check_checkpoint(
         )
 
 
-def _verify_receipt(token: str, node_keys: Sequence[bytes]) -> Receipt:
+def _verify_receipt(token: str, node_keys: Sequence[bytes], one: Held) -> Receipt:
     jws, receipt = read_receipt(token)
+    if receipt.aud != one.by:
+        raise Verification("receipt-aud", f"receipt is for another member: got {receipt.aud}, want {one.by}")
     for public in node_keys:
         with suppress(Verification):
             verify_jws(jws, public)

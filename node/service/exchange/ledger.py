@@ -8,6 +8,8 @@
     E x exp(8) req(32)               empty: by when answer and plan go
     E q place(8)                     msgpack: a question of ours that has no ``receive`` yet
     E g place(8)                     msgpack [member, event, receipt]: what the other side promised about an event of ours
+    E h member(18)                   msgpack [n, index, receipt]: the newest of them by member, of access log n
+    E s member(18)                   u64: greatest number of a status head that the member ever answered with
 
 ``p`` is written by the commit that logs the event, and dropped by the one that stores the answer: between the two a
 crash leaves an event and a plan, and the same request is answered from them, with no second event.
@@ -20,6 +22,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgpack
 
+from node.access.receipt import parse_receipt
+from node.log.checkpoint import parse_origin
 from node.service import layout
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ _ANSWER: Final = b"Ea"
 _EXPIRY: Final = b"Ex"
 _QUESTION: Final = b"Eq"
 _PROMISE: Final = b"Eg"
+_NEWEST: Final = b"Eh"
+_SEEN_HEAD: Final = b"Es"
 _REQ_BYTES: Final = 32
 
 
@@ -176,9 +182,34 @@ def list_open(reads: Reads) -> Iterator[OpenQuestion]:
         yield OpenQuestion(layout.parse_u64(key[2:]), *msgpack.unpackb(data))
 
 
+def put_seen_head(transaction: Transaction, member: MemberCode, seq: int) -> None:
+    """Keep the greatest number of a status head that a member answered with."""
+    if seq > find_seen_head(transaction, member):
+        transaction.put(_SEEN_HEAD + member.encode("ascii"), layout.u64(seq))
+
+
+def find_seen_head(reads: Reads | Transaction, member: MemberCode) -> int:
+    """Find the greatest number of a status head that a member answered with; 0 where none was seen."""
+    data = reads.get(_SEEN_HEAD + member.encode("ascii"))
+    return 0 if data is None else layout.parse_u64(data)
+
+
 def put_promise(transaction: Transaction, place: int, member: MemberCode, event: bytes, receipt: str) -> None:
     """Keep what the other side promised: its event and its receipt, by the place of our own event."""
     transaction.put(_PROMISE + layout.u64(place), msgpack.packb([member, event, receipt]))
+    promised = parse_receipt(receipt)
+    newest = [parse_origin(promised.log).n, promised.idx]
+    key = _NEWEST + member.encode("ascii")
+    data = transaction.get(key)
+    if data is None or newest > msgpack.unpackb(data)[:2]:
+        transaction.put(key, msgpack.packb([*newest, receipt]))
+
+
+def find_newest_receipt(reads: Reads, member: MemberCode) -> str | None:
+    """Find the receipt of a member that promises the last entry of its last access log that this node knows of."""
+    data = reads.get(_NEWEST + member.encode("ascii"))
+    receipt: str | None = None if data is None else msgpack.unpackb(data)[2]
+    return receipt
 
 
 def find_promise(reads: Reads, place: int) -> tuple[str, bytes, str] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from node.service.consents import ConsentWindow
 from node.service.exchange.asker import Asker
 from node.service.exchange.directory import Directory
+from node.service.exchange.held import HeldReceipts
 from node.service.exchange.permits import Permits
 from node.service.exchange.provider import Provider
 from node.service.exchange.searching import Searcher
@@ -43,12 +44,14 @@ class Exchange:
         provider: Answers other members.
         exchange_key: Public half of the key that requests are sealed to now, 1,216 bytes.
         window: Where subjects consent to be asked about.
+        held: The newest receipt of each other member, sealed to it.
     """
 
     asker: Asker
     provider: Provider
     exchange_key: bytes
     window: ConsentWindow
+    held: HeldReceipts
 
     def tend(self) -> None:
         """Drop what is over, and log what was only counted or was lost; called now and then.
@@ -149,4 +152,5 @@ def build_exchange(
         Provider(side, keys, searcher, vault, rejects.add),
         exchange_keys[0].public,
         window,
+        HeldReceipts(side, keys),
     )

@@ -14,10 +14,12 @@ from node.access.box import (
     encode_envelope,
     max_envelope_bytes,
     open_answer,
+    open_held,
     open_request,
     pad,
     parse_envelope,
     seal_answer,
+    seal_held,
     seal_request,
     unpad,
 )
@@ -69,6 +71,19 @@ def test_a_request_is_no_answer_and_an_answer_no_request():
     as_request = Envelope(PROVIDER, ASKER, REPLY_KEY.kid, REPLY.box)
     with raises_code(Verification, "box-open"):
         open_request(as_request, REPLY_KEY)
+
+
+def test_a_held_receipt_opens_for_its_signer_and_is_no_request():
+    held = seal_held("g.h.i", public=PROVIDER_KEY.public, from_=ASKER, to=PROVIDER)
+    assert parse_envelope(encode_envelope(held), max_plaintext_bytes=PAD_BYTES) == held
+    assert open_held(held, PROVIDER_KEY) == "g.h.i"
+    with raises_code(Verification, "box-kid"):
+        open_held(held, REPLY_KEY)
+    with raises_code(Verification, "box-open"):
+        open_request(held, PROVIDER_KEY)
+    for other in (SEALED, Envelope(REGULATOR, PROVIDER, held.kid, held.box)):
+        with raises_code(Verification, "box-open"):
+            open_held(other, PROVIDER_KEY)
 
 
 @pytest.mark.parametrize("length", [1, 4_095, 4_096, 4_097, 8_192, 100_000])

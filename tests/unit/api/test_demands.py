@@ -39,6 +39,6 @@ def test_what_cannot_be_demanded(world):
 
 def test_what_is_held_of_a_member_is_open_to_all(world):
     member = world.node.identity.member
-    assert world.get(f"/api/v1/held/{member}").json() == {"notes": []}
+    assert world.get(f"/api/v1/held/{member}").json() == {"notes": [], "sealed": None}
     assert world.get("/api/v1/held/xxxxxxxxxxxxxxxxxx").status_code == 400
     assert world.get("/metrics").text.count("ironcage_unanswered_demands 0.0") == 1

@@ -11,7 +11,7 @@ from node.errors import Unavailable
 from node.ports import Endpoint, MemberStatus
 from node.ports.witnesses import Held
 
-ME, GOOD, AWAY, ODD, GONE, NOWHERE = (f"9133010600000000{number}X" for number in range(10, 16))
+ME, GOOD, AWAY, ODD, GONE, NOWHERE, NONE, LONG = (f"9133010600000000{number}X" for number in range(10, 18))
 
 
 class Chain:
@@ -21,7 +21,7 @@ class Chain:
         kinds = {GONE: MemberStatus.REMOVED}
         return [
             type("Row", (), {"code": code, "status": kinds.get(code, MemberStatus.ACTIVE)})
-            for code in (ME, GOOD, AWAY, ODD, GONE, NOWHERE)
+            for code in (ME, GOOD, AWAY, ODD, GONE, NOWHERE, NONE, LONG)
         ]
 
     def endpoint(self, code):
@@ -48,11 +48,16 @@ class Post:
 
 def test_those_that_answer_count():
     answers = {
-        GOOD: encode_json({"notes": ["one\n", "two\n"]}),
+        GOOD: encode_json({"notes": ["one\n", "two\n"], "sealed": "box"}),
+        NONE: encode_json({"notes": [], "sealed": None}),
         AWAY: Unavailable("peer-away", "no answer"),
-        ODD: b'{"notes": 7}',
+        ODD: b'{"notes": 7, "sealed": null}',
+        LONG: encode_json({"notes": [], "sealed": "x" * 10_000}),
     }
     post = Post(answers)
-    assert PeerWitnesses(Chain(), post).ask(ME) == [Held(GOOD, ("one\n", "two\n"))]
-    assert [member for member, _, _ in post.asked] == [GOOD, AWAY, ODD]
+    assert PeerWitnesses(Chain(), post).ask(ME) == [
+        Held(GOOD, ("one\n", "two\n"), sealed="box"),
+        Held(NONE),
+    ]
+    assert [member for member, _, _ in post.asked] == [GOOD, AWAY, ODD, NONE, LONG]
     assert {path for _, _, path in post.asked} == {f"/api/v1/held/{ME}"}

@@ -12,6 +12,7 @@ from node.ports import Role
 from node.service.demands import ANSWER_SECONDS, OVERDUE_BLOCKS
 from node.service.layout import LogKind
 from tests.support.chain import SimulatedChain
+from tests.support.chain_contracts import CLOSE_DELAY_SECONDS
 from tests.support.clock import ManualClock
 from tests.support.errors import raises_code
 from tests.support.node_world import NodeWorld, build_identity
@@ -147,6 +148,21 @@ def test_what_cannot_be_demanded(nodes):
     owner.chain.away = True
     with raises_code(Unavailable, "chain-away"):
         serve(owner)
+
+
+def test_what_a_closed_log_never_anchored_is_not_demanded(nodes):
+    owner, asker = nodes
+    log = log_id(owner.access.origin)
+    owner.services.anchorer.transact(
+        "close-log", lambda nonce: owner.services.chain.sign_close_log(log, nonce), sleep=owner.sleep
+    )
+    with raises_code(Conflict, "demand-unanchored"):
+        demand(asker, owner, owner.access.size())
+    owner.clock.advance(seconds=CLOSE_DELAY_SECONDS + 600)
+    owner.chain.mine()
+    with raises_code(Conflict, "demand-log-closed"):
+        demand(asker, owner, owner.access.size())
+    assert demand(asker, owner, 3).state == "open"
 
 
 def test_a_demand_that_somebody_else_answered_first(nodes):

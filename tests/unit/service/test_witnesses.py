@@ -11,12 +11,14 @@ from node.access.receipt import build_receipt, parse_receipt
 from node.crypto.ed25519 import Ed25519Signer
 from node.errors import Conflict
 from node.log.checkpoint import Checkpoint, sign_checkpoint
+from node.ports import KeyKind
 from node.ports.witnesses import Held
 from node.service.layout import LogKind
-from node.service.looking import Purpose
+from node.service.looking import EventDraft, Purpose
 from node.worker.loops import ChainLoop
 from tests.support.errors import raises_code
 from tests.support.node_world import PERIOD_SECONDS, NodeWorld
+from tests.support.rows import ISSUER
 
 PEER = "91440300708461136T"
 RECORDS, ACCESS = LogKind.RECORDS, LogKind.ACCESS
@@ -67,6 +69,11 @@ def start_with(world, *held):
     return services
 
 
+def promise(world, peer=PEER):
+    """The receipt of an event that concerns another member."""
+    return world.services.access.log(EventDraft(kind="deny", peer=peer, rule="own", req=bytes(32))).receipt
+
+
 def signed_notes(world):
     """What this node signs now, without an anchor: published, and given to others."""
     return tuple(each.note for each in world.services.anchorer._publisher.publish().values())
@@ -99,7 +106,7 @@ def test_a_machine_that_was_put_back_is_read_only_before_it_signs(world):
 
 def test_a_receipt_is_as_good_as_a_checkpoint(world):
     copy = take_copy(world)
-    receipt = world.services.records.show(world.leaf(), Purpose(officer="li", purpose="own-records")).receipt
+    receipt = promise(world)
     put_back(world, copy)
     with raises_code(Conflict, "behind-witness"):
         start_with(world, Held(PEER, receipts=(receipt,)))
@@ -107,7 +114,7 @@ def test_a_receipt_is_as_good_as_a_checkpoint(world):
 
 def test_another_entry_than_was_promised(world):
     copy = take_copy(world)
-    receipt = world.services.records.show(world.leaf(), Purpose(officer="li", purpose="own-records")).receipt
+    receipt = promise(world)
     notes = signed_notes(world)
     put_back(world, copy)
     world.join()
@@ -129,7 +136,7 @@ def test_what_this_node_did_not_sign_stops_nobody(world):
         sign_checkpoint(Checkpoint(origin[:-1] + "7", size, bytes(32)), other.ed25519, other.ml_dsa_44, 1),
         "no note",
     )
-    receipt = world.services.records.show(world.leaf(), Purpose(officer="li", purpose="own-records")).receipt
+    receipt = promise(world)
     promised = parse_receipt(receipt)
     forged = build_receipt(
         signer=thief,
@@ -146,6 +153,32 @@ def test_what_this_node_did_not_sign_stops_nobody(world):
     world.restart()
     services = start_with(world, Held(PEER, notes, (forged, "no receipt", receipt)))
     assert services.sequencer.read_only is None
+
+
+def test_a_receipt_for_somebody_else_stops_nobody(world):
+    copy = take_copy(world)
+    own = world.services.records.show(world.leaf(), Purpose(officer="li", purpose="own-records")).receipt
+    other = promise(world)
+    put_back(world, copy)
+    services = start_with(world, Held(PEER, receipts=(own,)), Held(ISSUER, receipts=(other,)))
+    assert services.sequencer.read_only is None
+
+
+def test_a_key_that_was_declared_compromised_stops_nobody(world, monkeypatch):
+    copy = take_copy(world)
+    receipt = promise(world)
+    put_back(world, copy)
+    stolen = world.keys.node.public
+
+    def compromised_from(_member, kind, key):
+        return 1 if (kind, key) == (KeyKind.NODE, stolen) else None
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.services.chain, "compromised_from", compromised_from)
+        assert start_with(world, Held(PEER, receipts=(receipt,))).sequencer.read_only is None
+    world.restart()
+    with raises_code(Conflict, "behind-witness"):
+        start_with(world, Held(PEER, receipts=(receipt,)))
 
 
 def test_a_log_that_this_store_does_not_know(world):
