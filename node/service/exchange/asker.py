@@ -173,8 +173,9 @@ class Asker:
         question = self._parse_order(order)
         peers = self._find_providers(order.providers)
         me = side.directory.get(side.member).member
-        judged = {
-            peer.member.code: side.permits.prejudge(
+        judged: dict[MemberCode, Judged] = {}
+        for peer in peers:
+            judged[peer.member.code] = side.permits.prejudge(
                 me,
                 peer.member.code,
                 question.subject,
@@ -184,9 +185,8 @@ class Asker:
                 order.case,
                 order.officer.id,
                 order.consents.get(peer.member.code),
+                lines_before=sum(one.decision.granted for one in judged.values()),
             )
-            for peer in peers
-        }
         note = side.newest_note(LogKind.ACCESS)
         base = EventDraft(
             kind=ASK,

@@ -6,7 +6,7 @@ Whatever a granted question uses up is a charge: checked again, and written, in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from node.access.consent import parse_consent, verify_consent
@@ -174,10 +174,24 @@ class Permits:
         case: str | None,
         officer: str,
         consent: str | None,
+        *,
+        lines_before: int = 0,
     ) -> Judged:
         """Decide a question of this department's own officer, before it leaves the house.
 
         A consent is only read here: its signature and uses are the provider's to check.
+
+        Args:
+            asker: This member.
+            provider: Who would be asked.
+            subject: About whom.
+            items: What is asked for.
+            purpose: Code of the purpose.
+            basis: Code of the legal basis, or None.
+            case: Case number, or None.
+            officer: Account name.
+            consent: Consent of the subject for this provider, JWT, or None.
+            lines_before: What the same order asks of others; it counts towards the officer's rate, too.
 
         Raises:
             Conflict: ``rules-missing``.
@@ -200,6 +214,11 @@ class Permits:
             )
         counts: Counts = read_counts(
             self._reads, self._index_key, member=None, officer=officer, purpose=purpose, at=at
+        )
+        counts = replace(
+            counts,
+            officer_hour=(counts.officer_hour or 0) + lines_before,
+            officer_day=(counts.officer_day or 0) + lines_before,
         )
         decision = decide(
             Question(

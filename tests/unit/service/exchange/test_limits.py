@@ -7,7 +7,8 @@ import pytest
 
 from node.errors import Unavailable
 from node.service.exchange.searching import GIVEN_AT_ONCE, TOO_MANY
-from tests.support.exchange_world import COURT, MARKET, TAX
+from node.service.limiting import RateCharge
+from tests.support.exchange_world import COURT, MARKET, OFFICER, TAX
 
 SILENT_SECONDS = 4 * 3_600 + 60
 
@@ -64,3 +65,21 @@ def test_an_answer_from_an_older_state_than_the_chain_knows_is_not_taken(world):
 
 def test_a_suspended_department_is_not_asked_when_nobody_is_named(world):
     assert [one.provider for one in world.ask(providers=None)] == sorted([MARKET, TAX])
+
+
+def leave_room(world, lines):
+    """Use up what an officer may ask in an hour, but for some lines."""
+    node, at = world.nodes[COURT], world.clock.now_seconds()
+    purpose = world.exchanges[COURT].asker._side.permits.rules().purposes.purposes["pre-listing"]
+    used = purpose.rate.officer_hour - lines
+    charge = RateCharge.of_officer(node.keys.index, OFFICER.id, purpose, used, at)
+    node.services.sequencer.run(lambda transaction: charge.write(transaction, 0), entries=0)
+
+
+def test_an_officer_with_room_for_one_asks_one_and_is_refused_the_other(world):
+    leave_room(world, 1)
+    outcomes = world.ask(providers=(TAX, MARKET))
+    assert [(one.result, one.code) for one in outcomes] == [("none", None), ("refused", "rate-officer")]
+    assert sorted(world.kinds(COURT)) == ["ask", "deny", "receive"]
+    assert [address.member for address, _ in world.post.sent] == [TAX]
+    assert all(one.receipts for one in outcomes)
