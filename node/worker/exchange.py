@@ -37,20 +37,26 @@ class ExchangeLoop:
         self._stop.set()
 
     def join(self, seconds: float) -> None:
-        """Wait until the loop has ended, ``seconds`` at most."""
+        """Wait until the loop has ended, ``seconds`` at most; then log what was only counted."""
         if self._thread.is_alive():
             self._thread.join(seconds)
+        exchange = self._services.exchange
+        if exchange is not None and self._may_log():
+            self._try("refusals not logged", exchange.stop)
 
     def turn(self) -> None:
         """Do once what there is to do."""
         exchange, gossip = self._services.exchange, self._services.gossip
         if exchange is None or gossip is None:
             return
-        condition = self._services.condition
-        if condition.verified and condition.joined:
-            # Both log events, and those give receipts.
+        if self._may_log():
             self._try("exchange not tended", exchange.tend)
         self._try("checkpoints not checked", self._recheck)
+
+    def _may_log(self) -> bool:
+        """Whether events may be logged: they give receipts."""
+        condition = self._services.condition
+        return condition.verified and condition.joined
 
     def _run(self) -> None:
         while not self._stop.wait(PERIOD_SECONDS):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from node.core.clock import Clock
     from node.core.types import MemberCode
 
@@ -49,6 +51,7 @@ class Denies:
         self._clock = clock
         self._guard = threading.Lock()
         self._windows: dict[MemberCode, _Window] = {}
+        self._put_back: list[Summary] = []
 
     def take(self, member: MemberCode, req: bytes) -> bool:
         """Count a refusal and say whether it gets an event of its own."""
@@ -64,7 +67,11 @@ class Denies:
             return False
 
     def close_windows(self, *, all_: bool = False) -> list[Summary]:
-        """Forget windows that are over and give those that passed refusals over, to be logged."""
+        """Forget windows that are over and give those that passed refusals over: to be logged, or put back.
+
+        Args:
+            all_: Forget the others, too: the node stops.
+        """
         now = self._clock.monotonic()
         with self._guard:
             over = [
@@ -74,4 +81,10 @@ class Denies:
             ]
             for member, _ in over:
                 del self._windows[member]
-        return [Summary(member, w.passed_over, w.last) for member, w in over if w.passed_over]
+            summaries, self._put_back = self._put_back, []
+        return summaries + [Summary(member, w.passed_over, w.last) for member, w in over if w.passed_over]
+
+    def put_back(self, summaries: Sequence[Summary]) -> None:
+        """Keep what could not be logged now; ``close_windows`` gives it again."""
+        with self._guard:
+            self._put_back += summaries

@@ -28,7 +28,7 @@ from node.access.question import encode_items, encode_subject
 from node.access.request import authenticate_request, check_request, parse_request
 from node.core.encoding import encode_b64u
 from node.crypto.token import token_digest
-from node.errors import AccessDenied, InvalidInput, NotFound, Unavailable, Verification
+from node.errors import AccessDenied, InvalidInput, NodeError, NotFound, Unavailable, Verification
 from node.service.exchange.denies import EACH_WINDOW, Denies
 from node.service.exchange.flights import Flights
 from node.service.exchange.ledger import (
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from node.access.request import Request
     from node.core.types import EntryIndex, MemberCode
     from node.crypto.hpke import ExchangeKey
+    from node.service.exchange.denies import Summary
     from node.service.exchange.directory import Peer
     from node.service.exchange.permits import Judged
     from node.service.exchange.searching import Searcher
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
 GRANT: Final = "grant"
 REFUSED_SECONDS: Final = 300
 """How long the refusal of a request that could not be answered under seal is kept."""
+KEPT_SECONDS: Final = 360
+"""Longest that an answer is kept: no request that comes in its time is good for longer, the clocks' difference included."""
 SWEEP: Final = 256
 """Most answers dropped at once."""
 SWEEP_EVERY: Final = 64
@@ -160,10 +163,26 @@ class Provider:
         side = self._side
         while expired := list_expired(side.reads, side.clock.now_seconds(), limit=SWEEP):
             side.sequencer.run(partial(drop_answers, expired=expired), entries=0)
-        for summary in self._denies.close_windows():
-            side.access.log(
-                EventDraft(kind=DENY, peer=summary.member, rule=LIMIT_RULE, n=summary.count, req=summary.last)
+        self._log_passed_over(self._denies.close_windows())
+
+    def stop(self) -> None:
+        """Log the refusals that were passed over, also of hours that are not over; called when nothing is answered any more.
+
+        Raises:
+            NodeError: As ``sweep``; what was passed over is lost when the process ends now.
+        """
+        self._log_passed_over(self._denies.close_windows(all_=True))
+
+    def _log_passed_over(self, summaries: Sequence[Summary]) -> None:
+        for number, summary in enumerate(summaries):
+            draft = EventDraft(
+                kind=DENY, peer=summary.member, rule=LIMIT_RULE, n=summary.count, req=summary.last
             )
+            try:
+                self._side.access.log(draft)
+            except NodeError:
+                self._denies.put_back(summaries[number:])
+                raise
 
     # ---- steps 1 and 2
 
@@ -194,7 +213,16 @@ class Provider:
             request = parse_request(asked.token)
         except InvalidInput as error:
             return self._refuse_malformed(asked, error)
-        plan = find_plan(self._side.reads, asked.req)
+        reads, now = self._side.reads, self._side.clock.now_seconds()
+        plan = find_plan(reads, asked.req)
+        if (plan is None or now >= plan.exp) and find_first_user(
+            reads, request.iss, request.rid
+        ) == asked.req:
+            # Anybody may have kept the envelope and send it for ever: what it was answered stands in the log once.
+            self._count_reject()
+            raise Verification(
+                "request-expired", "request was answered before, and the answer is not kept any more"
+            )
         if plan is not None and self._side.clock.now_seconds() < plan.exp:
             # It was logged, and the node died before the answer was stored.
             with _whole():
@@ -255,7 +283,7 @@ class Provider:
     def _deny(self, request: Request, rule: str, code: str) -> Kept:
         self._require_deny(request.iss, request.digest)
         reader = self._searcher.newest()
-        plan = Plan(0, DENY, request.exp, code, 0, 0, reader, ())
+        plan = Plan(0, DENY, self._end(request), code, 0, 0, reader, ())
         return self._log_and_seal(request, _draft(DENY, request, rule), plan, ())
 
     # ---- steps 5 to 8
@@ -269,7 +297,7 @@ class Provider:
             return self._deny(request, REQUEST_RULE, "record-erased")
         rows = tuple((release.index, tuple(release.fields)) for release in found.releases)
         count = len(rows) + found.withheld
-        plan = Plan(0, GRANT, request.exp, found.code, count, found.withheld, found.searched, rows)
+        plan = Plan(0, GRANT, self._end(request), found.code, count, found.withheld, found.searched, rows)
         draft = replace(
             _draft(GRANT, request, decision.rule),
             releases=found.releases,
@@ -280,6 +308,10 @@ class Provider:
         except _LostRace as lost:
             # Of two questions that had room for one, the other was first.
             return self._deny(request, lost.rule, lost.code)
+
+    def _end(self, request: Request) -> int:
+        """Say until when an answer is kept: as long as the request is good, however far off it says that is."""
+        return min(request.exp, self._side.clock.now_seconds() + KEPT_SECONDS)
 
     def _take(self, request: Request, judged: Judged) -> Also:
         """Give what a grant uses up, checked once more in its own commit."""

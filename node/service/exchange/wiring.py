@@ -63,6 +63,14 @@ class Exchange:
         self.asker.close_lost()
         self.window.sweep()
 
+    def stop(self) -> None:
+        """Log what was only counted; called when nothing is asked and answered any more.
+
+        Raises:
+            NodeError: The log cannot be written now.
+        """
+        self.provider.stop()
+
 
 def build_exchange(
     identity: Identity,

@@ -5,7 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from node.errors import NotFound, Unavailable
+from node.crypto.token import token_digest
+from node.errors import AccessDenied, NotFound, Unavailable, Verification
+from node.service.exchange.denies import EACH_WINDOW
+from node.service.exchange.ledger import find_answer
+from node.service.exchange.provider import KEPT_SECONDS
+from node.worker.exchange import ExchangeLoop
 from tests.support.exchange_world import COURT, MARKET
 
 
@@ -51,3 +56,83 @@ def test_what_is_erased_behind_its_grant_gets_no_second_event(world, erased_for_
         world.post.deliver(MARKET, body)
     assert world.kinds(MARKET) == ["grant"]
     assert world.kinds(COURT) == ["ask", "receive"]
+
+
+def refuse_often(world, extra):
+    """Have more questions refused than have an event each."""
+    for _ in range(EACH_WINDOW):
+        world.ask_by_hand(case=None)
+    for _ in range(extra):
+        with pytest.raises(AccessDenied):
+            world.ask_by_hand(case=None)
+
+
+def denied(world):
+    return sum(event.n for _, event in world.events(MARKET, "deny"))
+
+
+def test_refusals_that_were_only_counted_are_logged_though_the_log_was_shut_first(world):
+    refuse_often(world, 3)
+    world.clock.advance(seconds=3_601)
+    world.anchor()
+    provider = world.exchanges[MARKET].provider
+    world.nodes[MARKET].store.fail_next(Unavailable("store-disk-full", "no space"))
+    with pytest.raises(Unavailable):
+        provider.sweep()
+    assert denied(world) == EACH_WINDOW
+    provider.sweep()
+    assert denied(world) == EACH_WINDOW + 3
+    provider.sweep()
+    assert denied(world) == EACH_WINDOW + 3
+
+
+def test_refusals_that_were_only_counted_are_logged_when_the_node_stops(world):
+    refuse_often(world, 2)
+    loop = ExchangeLoop(world.nodes[MARKET].services)
+    loop.request_stop()
+    loop.join(1.0)
+    assert denied(world) == EACH_WINDOW + 2
+    world.restart(MARKET)
+    assert world.events(MARKET, "deny")[-1][1].n == 2
+
+
+def test_an_old_envelope_that_comes_again_is_counted_and_not_logged(world):
+    world.ask_one()
+    ((_, body),) = world.post.sent
+    world.clock.advance(seconds=130)
+    world.exchanges[MARKET].tend()
+    before = world.rejects[MARKET]
+    for _ in range(4):
+        with pytest.raises(Verification) as caught:
+            world.post.deliver(MARKET, body)
+        assert caught.value.code == "request-expired"
+    assert world.kinds(MARKET) == ["grant"]
+    assert world.rejects[MARKET] == before + 4
+
+
+def test_a_request_that_comes_too_late_is_refused_once(world):
+    now = world.clock.now_seconds()
+    token, reply = world.sign_request(iat=now - 200, exp=now - 10)
+    body = world.seal(token)
+    answer = world.open(world.post.deliver(MARKET, body), token, reply)
+    assert (answer.result, answer.code) == ("deny", "request-expired")
+    with pytest.raises(Verification):
+        world.post.deliver(MARKET, body)
+    assert world.kinds(MARKET) == ["deny"]
+
+
+def test_what_a_request_of_the_far_future_was_answered_is_not_kept_until_then(world):
+    far = 4_000_000_000
+    token, reply = world.sign_request(iat=far, exp=far + 300)
+    body = world.seal(token)
+    first = world.post.deliver(MARKET, body)
+    assert world.open(first, token, reply).code == "request-early"
+    req = token_digest(token)
+    world.clock.advance(seconds=KEPT_SECONDS - 1)
+    assert world.post.deliver(MARKET, body) == first
+    world.clock.advance(seconds=2)
+    world.exchanges[MARKET].tend()
+    assert find_answer(world.nodes[MARKET].store, req) is None
+    with pytest.raises(Verification):
+        world.post.deliver(MARKET, body)
+    assert world.kinds(MARKET) == ["deny"]
