@@ -21,6 +21,7 @@ from node.access.box import MAX_ANSWER_BYTES
 from node.access.event import digest_of
 from node.access.logged import LoggedEvent, encode_logged, parse_logged, verify_logged
 from node.access.question import covers, parse_items
+from node.access.receipt import MAX_SKEW_SECONDS
 from node.access.request import asked_values, find_differences, parse_note_origin
 from node.core.canonical import check_members
 from node.core.clock import MAX_TIME
@@ -262,6 +263,7 @@ def verify_answer(
     request: Request,
     find_key: Callable[[str], bytes],
     log: str,
+    now_seconds: int,
     anchor_limit_seconds: int | None = None,
 ) -> Answer:
     """Verify that an answer is the provider's to this request, logged, and discloses exactly what its event says.
@@ -274,12 +276,13 @@ def verify_answer(
         request: The request that this node sent.
         find_key: Returns the node key (32 bytes) of the provider by ``kid``, valid now, or raises.
         log: Origin of the provider's open access log, from the registry.
+        now_seconds: This node's clock.
         anchor_limit_seconds: The network's limit; None leaves ``anchor_by`` to the caller.
 
     Raises:
         InvalidInput: As ``parse_answer``; ``opening-…``.
         Verification: ``ed25519-signature``, ``jws-key``, ``answer-iss``, ``answer-aud``, ``answer-req``,
-            ``answer-event`` when the event is not of this request and result, ``answer-differs`` when an opening says
+            ``answer-time``, ``answer-event`` when the event is not of this request and result, ``answer-differs`` when an opening says
             something else than the request, ``answer-released`` when the records disclose other digests than the
             event says, the codes of ``verify_logged``, or what ``find_key`` raises.
     """
@@ -297,6 +300,12 @@ def verify_answer(
         )
     if answer.req != request.digest:
         raise Verification("answer-req", "answer is to another request")
+    if not request.iat - MAX_SKEW_SECONDS <= answer.iat <= now_seconds + MAX_SKEW_SECONDS:
+        raise Verification(
+            "answer-time",
+            f"answer was signed {answer.iat - request.iat} seconds after the request, {answer.iat - now_seconds} "
+            "seconds from now: compare the clocks",
+        )
     # 3: the provider's event
     opened = verify_logged(
         answer.grant,
@@ -304,6 +313,7 @@ def verify_answer(
         iss=answer.iss,
         aud=answer.aud,
         log=log,
+        now_seconds=now_seconds,
         anchor_limit_seconds=anchor_limit_seconds,
     )
     event = opened.event

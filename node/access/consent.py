@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from node.access.decision import SUBJECT
 from node.access.question import (
     AskedSubject,
     ItemQuery,
@@ -200,6 +201,8 @@ def verify_consent(
         )
     if consent.purpose != purpose:
         raise Verification("consent-purpose", "consent is for another purpose")
-    if not covers(consent.items, items):
+    # Whom a record is about is known to whoever may see any of it.
+    seen = [ItemQuery(item.vct, (*item.fields, SUBJECT)) for item in consent.items]
+    if not covers(seen, items):
         raise Verification("consent-scope", "more is asked for than the consent names")
     return consent

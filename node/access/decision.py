@@ -418,9 +418,10 @@ def _check_consent(question: Question) -> None:
     ):
         if not holds:
             raise refusal
-    nothing: frozenset[str] = frozenset()
     for vct, fields in question.asked.items():
-        if not consent.items.get(vct, nothing).issuperset(fields):
+        # Whom a record is about is known to whoever may see any of it.
+        seen = consent.items.get(vct)
+        if seen is None or not seen >= set(fields) - {SUBJECT}:
             raise AccessDenied("consent-scope", "the consent does not cover all that was asked for")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from node.access.event import MAX_ENTRY_BYTES, SALTED_NAMES, parse_event, verify_openings
 from node.access.opening import MAX_OPENING_BYTES
-from node.access.receipt import MAX_RECEIPT_BYTES, parse_receipt, verify_receipt
+from node.access.receipt import MAX_RECEIPT_BYTES, check_receipt_time, parse_receipt, verify_receipt
 from node.core.canonical import check_members
 from node.core.members import check_list, check_text
 from node.errors import InvalidInput, Verification
@@ -110,6 +110,7 @@ def verify_logged(
     iss: str,
     aud: str,
     log: str,
+    now_seconds: int,
     anchor_limit_seconds: int | None = None,
 ) -> OpenedEvent:
     """Verify that the other side promises this event, and that it opens all but the officer.
@@ -120,11 +121,12 @@ def verify_logged(
         iss: The member whose log it is.
         aud: The member that is told.
         log: Origin of iss's open access log, from the registry.
+        now_seconds: This node's clock.
         anchor_limit_seconds: The network's limit; None leaves ``anchor_by`` to the caller.
 
     Raises:
         InvalidInput: ``opening-…``: an opening is malformed.
-        Verification: As ``verify_receipt``; ``opening-digest``, ``opening-twice``; ``logged-open`` when other
+        Verification: As ``verify_receipt``; ``receipt-time``, ``opening-digest``, ``opening-twice``; ``logged-open`` when other
             names are opened than ``OPENED_NAMES``.
     """
     receipt = verify_receipt(
@@ -137,6 +139,7 @@ def verify_logged(
         anchor_limit_seconds=anchor_limit_seconds,
     )
     event = parse_event(logged.event)
+    check_receipt_time(receipt, event, now_seconds=now_seconds)
     values = verify_openings(event, logged.open)
     if values.keys() != set(OPENED_NAMES):
         raise Verification("logged-open", f"other values are opened than all but {CONCEALED}")

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from node.crypto.ed25519 import Ed25519Signer
 
 TYP: Final = "log-receipt+jwt"
+MAX_AGE_SECONDS: Final = 360
+"""How old a receipt is at most when the other side gets it: a request is valid for 300 s, and clocks differ by 60."""
+MAX_SKEW_SECONDS: Final = 60
+"""How far a clock of another member may be ahead, and a receipt's time be from its event's."""
 MAX_RECEIPT_BYTES: Final = 4 * 1024
 _LEAF_BYTES: Final = 32
 
@@ -168,6 +172,30 @@ def verify_receipt(
             f"receipt promises another limit: got {receipt.anchor_by - receipt.iat} s, want {anchor_limit_seconds} s",
         )
     return receipt
+
+
+def check_receipt_time(receipt: Receipt, event: ParsedEvent, *, now_seconds: int) -> None:
+    """Refuse a receipt that was not signed just now: what promises an anchor for the year 2100 promises nothing.
+
+    Args:
+        receipt: From ``verify_receipt``.
+        event: The event that it promises.
+        now_seconds: The clock of who is given the receipt.
+
+    Raises:
+        Verification: ``receipt-time``.
+    """
+    age, apart = now_seconds - receipt.iat, event.t_ms // 1_000 - receipt.iat
+    if not -MAX_SKEW_SECONDS <= age <= MAX_AGE_SECONDS:
+        raise Verification(
+            "receipt-time",
+            f"receipt was signed {age} seconds ago: want {-MAX_SKEW_SECONDS} to {MAX_AGE_SECONDS}",
+        )
+    if abs(apart) > MAX_SKEW_SECONDS:
+        raise Verification(
+            "receipt-time",
+            f"receipt and its event are {abs(apart)} seconds apart: want at most {MAX_SKEW_SECONDS}",
+        )
 
 
 def read_receipt(token: str) -> tuple[Jws, Receipt]:

@@ -29,6 +29,7 @@ from node.access.question import (
     parse_subject,
     parse_words,
 )
+from node.access.receipt import MAX_SKEW_SECONDS
 from node.access.warrant import MAX_WARRANT_BYTES, parse_warrant
 from node.core.canonical import check_members
 from node.core.clock import MAX_TIME
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 
 TYP: Final = "exchange-request+jwt"
 MAX_VALID_SECONDS: Final = 300
-MAX_SKEW_SECONDS: Final = 60
 """How far the asker's clock may be ahead of the provider's."""
 ASK: Final = "ask"
 SEALED: Final = "sealed"
@@ -291,7 +291,13 @@ def check_request(
     if now_seconds >= request.exp:
         raise Verification("request-expired", f"request expired {now_seconds - request.exp} seconds ago")
     opened = verify_logged(
-        request.ask, public=public, iss=from_, aud=to, log=log, anchor_limit_seconds=anchor_limit_seconds
+        request.ask,
+        public=public,
+        iss=from_,
+        aud=to,
+        log=log,
+        now_seconds=now_seconds,
+        anchor_limit_seconds=anchor_limit_seconds,
     )
     event = opened.event
     want = (ASK, None) if request.sealed is None else (SEALED, token_digest(request.sealed))

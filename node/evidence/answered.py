@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from node.access.receipt import MAX_SKEW_SECONDS
 from node.errors import Verification
 from node.records.names import SUBJECT, encode_status_uri
 from node.records.record import verify_record
 from node.records.status import verify_status_head, verify_status_path, verify_status_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from node.access.answer import Answer, StatusProof
     from node.access.request import Request
@@ -58,7 +59,7 @@ def verify_answered(
         InvalidInput: A record, list or head is malformed.
         Verification: A signature, digest or path does not hold; ``answered-issuer`` for a record of another member,
             ``answered-item`` and ``answered-field`` for what was not asked for, ``answered-subject`` for a record about
-            somebody else, ``answered-status`` when a record has no status or a status no record; or what ``find_key``
+            somebody else, or one that keeps back the subject that was asked for, ``answered-status`` when a record has no status or a status no record; or what ``find_key``
             raises.
     """
     fields = {item.vct: set(item.fields) for item in request.items}
@@ -81,7 +82,7 @@ def verify_answered(
             raise Verification(
                 "answered-field", f"record discloses {len(surplus)} fields that were not asked for"
             )
-        _check_subject(record, request)
+        _check_subject(record, request, is_asked=SUBJECT in fields[claims.vct])
         if claims.status_uri not in states:
             raise Verification("answered-status", "answer holds no status of a record")
         token, head = states[claims.status_uri]
@@ -89,6 +90,37 @@ def verify_answered(
     if states.keys() - {one.record.claims.status_uri for one in answered} or len(states) < len(answer.status):
         raise Verification("answered-status", "answer holds a status list of no record, or one twice")
     return answered
+
+
+def check_heads(
+    records: Sequence[AnsweredRecord], *, now_seconds: int, limit_seconds: int, least_seq: int
+) -> int | None:
+    """Refuse a status of long ago: each period has its head, so whoever shows an old one hides what came since.
+
+    Args:
+        records: From ``verify_answered``.
+        now_seconds: This node's clock.
+        limit_seconds: The network's ``anchor_limit``: how old a head is at most.
+        least_seq: Greatest number of a head of this provider that was known when it was asked; 0 when none was.
+
+    Returns:
+        The greatest number of a head in the answer; None where there is no record.
+
+    Raises:
+        Verification: ``answered-status-old``.
+    """
+    for head in (one.head for one in records):
+        age = now_seconds - head.iat
+        if not -MAX_SKEW_SECONDS <= age <= limit_seconds:
+            raise Verification(
+                "answered-status-old",
+                f"status head {head.seq} is {age} seconds old: want at most {limit_seconds}",
+            )
+        if head.seq < least_seq:
+            raise Verification(
+                "answered-status-old", f"status head {head.seq} is shown, head {least_seq} was seen before"
+            )
+    return max((one.head.seq for one in records), default=None)
 
 
 def _verify_status(
@@ -104,12 +136,13 @@ def _verify_status(
     return token, head
 
 
-def _check_subject(record: VerifiedRecord, request: Request) -> None:
-    """Refuse a record about somebody else; one that is known by an identifier of another type cannot be compared."""
+def _check_subject(record: VerifiedRecord, request: Request, *, is_asked: bool) -> None:
+    """Refuse a record that is not about the very subject asked about, or keeps back about whom it is."""
     subject = record.disclosed.get(SUBJECT)
-    if (
-        subject is not None
-        and subject["type"] == request.subject.type
-        and subject["id"] != request.subject.id
-    ):
+    if subject is None:
+        if is_asked:
+            raise Verification(
+                "answered-subject", "record does not disclose its subject, which was asked for"
+            )
+    elif (subject["type"], subject["id"]) != request.subject:
         raise Verification("answered-subject", "record is about another subject than the one asked about")

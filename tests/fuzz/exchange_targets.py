@@ -101,6 +101,7 @@ def _answer(data):
         request=_parsed_request(),
         find_key=lambda _kid: _NODE[world.PROVIDER].public,
         log=world.LOGS[world.PROVIDER],
+        now_seconds=world.NOW + 5,
         anchor_limit_seconds=world.LIMIT,
     )
     assert data in _answers()
@@ -178,6 +179,7 @@ def _logged(data):
         iss=world.ASKER,
         aud=world.PROVIDER,
         log=world.LOGS[world.ASKER],
+        now_seconds=world.NOW + 5,
         anchor_limit_seconds=world.LIMIT,
     )
     assert {**opened.values, "officer": world.OFFICER} == world.asked()

@@ -17,6 +17,7 @@ from node.log.checkpoint import build_origin
 from tests.support import one_exchange as world
 
 _OTHER = "91350100M000100Y43"
+_YEAR_2100 = 4_102_444_800
 _BASES = {
     "request": "requests/plain",
     "answer": "answers/ok",
@@ -171,6 +172,19 @@ def _requests():
             "receipt-anchor-by",
             receipt=resigned(world.ask().receipt, key, anchor_by=now + 99_999),
         ),
+        shown(
+            "receipt of the year 2100",
+            "receipt-time",
+            receipt=resigned(world.ask().receipt, key, iat=_YEAR_2100, anchor_by=_YEAR_2100 + world.LIMIT),
+        ),
+        shown(
+            "receipt of last week",
+            "receipt-time",
+            receipt=resigned(
+                world.ask().receipt, key, iat=now - 604_800, anchor_by=now - 604_800 + world.LIMIT
+            ),
+        ),
+        asked("event of an hour ago", "receipt-time", {"t_ms": (now - 3_600) * 1_000}),
     ]
 
 
@@ -194,6 +208,22 @@ def _answers():
         changed("member unknown", "json-member-unknown", note=""),
         changed("for another asker", "answer-aud", aud=_OTHER),
         changed("to another request", "answer-req", req=encode_b64u(bytes(32))),
+        changed("of the year 1970", "answer-time", iat=1),
+        changed("from before the request", "answer-time", iat=world.NOW + 2 - 61),
+        changed("from the future", "answer-time", iat=world.NOW + 5 + 61),
+        changed(
+            "receipt of the year 2100",
+            "receipt-time",
+            grant={
+                **encode_logged(world.grant(request, [record])),
+                "receipt": resigned(
+                    world.grant(request, [record]).receipt,
+                    world.NODE_KEYS[world.PROVIDER],
+                    iat=_YEAR_2100,
+                    anchor_by=_YEAR_2100 + world.LIMIT,
+                ),
+            },
+        ),
         changed("result unknown", "answer-result", result="maybe"),
         changed("ok with a code", "answer-result", code="late"),
         changed("ok and one withheld", "answer-result", withheld=1, found=2),

@@ -288,6 +288,7 @@ CHECKS = {
         request=parse_request(FILES["requests"][0]["jws"]),
         find_key=lambda _kid: node_public(PROVIDER),
         log=world.LOGS[PROVIDER],
+        now_seconds=world.NOW + 5,
         anchor_limit_seconds=world.LIMIT,
     ),
     "consent": lambda text: verify_consent(

@@ -31,16 +31,19 @@ from node.core.uscc import fold_identifier
 from node.crypto.hpke import ExchangeKey
 from node.crypto.token import token_digest
 from node.errors import Conflict, InvalidInput, NodeError, Unavailable, Verification
-from node.evidence.answered import verify_answered
-from node.log.checkpoint import parse_signed_checkpoint
+from node.evidence.answered import check_heads, verify_answered
+from node.records.names import SUBJECT
 from node.service.exchange.ledger import (
     OpenQuestion,
     close_question,
+    find_seen_head,
     is_open,
     list_open,
     put_promise,
     put_question,
+    put_seen_head,
 )
+from node.service.exchange.side import require_searched
 from node.service.layout import LogKind
 from node.service.limiting import charge_all
 from node.service.looking import EventDraft, Officer
@@ -137,13 +140,17 @@ class _Question(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A question that was logged, and, once it was sent, its request, reply key and answer to come."""
+    """A question that was logged, and, once it was sent, its request, reply key and answer to come.
+
+    ``least_seq`` was read before it was sent: an answer to it shows no older status head.
+    """
 
     peer: Peer
     place: int
     exp: int
     draft: EventDraft
     logged: Logged
+    least_seq: int = 0
     request: Request | None = None
     reply: ExchangeKey | None = None
     future: Future[bytes] = field(default_factory=Future)
@@ -254,7 +261,10 @@ class Asker:
             vct: self._side.permits.visible(order.purpose, vct) if fields is None else fields
             for vct, fields in order.fields.items()
         }
-        items = parse_items([{"vct": vct, "fields": sorted(set(wanted[vct]))} for vct in sorted(wanted)])
+        # Without the subject nobody can tell whose record an answer shows.
+        items = parse_items(
+            [{"vct": vct, "fields": sorted({SUBJECT, *wanted[vct]})} for vct in sorted(wanted)]
+        )
         parse_words(order.purpose, "purpose")
         for name, value in (("basis", order.basis), ("case", order.case)):
             if value is not None:
@@ -313,6 +323,7 @@ class Asker:
         try:
             if peer.address is None or peer.exchange_key is None:
                 raise Unavailable("peer-unreachable", f"the chain does not say where {code} is reached")
+            side.require_speaking(peer)
             side.gossip.require_honest(code)
             reply = ExchangeKey.generate(side.random)
             token = build_request(
@@ -334,6 +345,7 @@ class Asker:
             )
             request = parse_request(token)
             body = encode_envelope(seal_request(token, public=peer.exchange_key, from_=side.member, to=code))
+            least_seq = find_seen_head(side.reads, code)
             known = OpenQuestion(sent.place, code, sent.logged.rid, sent.exp, request.digest)
             side.sequencer.submit(partial(_note_sent, known), entries=0)
             future = self._peers.send(peer.address, body)
@@ -341,7 +353,7 @@ class Asker:
             failed: Future[bytes] = Future()
             failed.set_exception(error)
             return replace(sent, future=failed)
-        return replace(sent, request=request, reply=reply, future=future)
+        return replace(sent, least_seq=least_seq, request=request, reply=reply, future=future)
 
     # ---- steps 4 to 6
 
@@ -393,6 +405,7 @@ class Asker:
         side, peer, request, reply = self._side, sent.peer, sent.request, sent.reply
         assert request is not None, "an answer comes to what was sent"
         assert reply is not None, "an answer comes to what was sent"
+        now = side.clock.now_seconds()
         envelope = parse_envelope(body, max_plaintext_bytes=MAX_ANSWER_BYTES)
         if (envelope.from_, envelope.to) != (peer.member.code, side.member):
             raise Verification(
@@ -405,14 +418,19 @@ class Asker:
             request=request,
             find_key=partial(side.find_node_key, peer),
             log=side.require_speaking(peer),
+            now_seconds=now,
             anchor_limit_seconds=side.anchor_limit_seconds,
         )
         records = verify_answered(answer, request=request, find_key=partial(_record_key, peer))
-        _check_searched(answer, peer)
+        seq = check_heads(
+            records, now_seconds=now, limit_seconds=side.anchor_limit_seconds, least_seq=sent.least_seq
+        )
+        require_searched(peer, answer.as_of)
+        side.require_newest(peer, answer.checkpoint)
         for note in (answer.checkpoint, answer.as_of):
             side.gossip.observe(note)
         side.gossip.require_honest(peer.member.code)
-        return _Received(answer, tuple(records), token)
+        return _Received(answer, tuple(records), token, seq)
 
     def _log_receive(self, sent: _Sent, received: _Received | None) -> Logged:
         side, answer = self._side, None if received is None else received.answer
@@ -431,6 +449,8 @@ class Asker:
             if answer is not None:
                 place = side.access_reader.place(index)
                 put_promise(transaction, place, answer.iss, answer.grant.event, answer.grant.receipt)
+            if received is not None and received.seq is not None:
+                put_seen_head(transaction, received.answer.iss, received.seq)
 
         return side.access.log(draft, also)
 
@@ -452,6 +472,7 @@ class _Received:
     answer: Answer
     records: tuple[AnsweredRecord, ...]
     token: str
+    seq: int | None
 
 
 def _note_sent(question: OpenQuestion, transaction: Transaction) -> None:
@@ -469,13 +490,3 @@ def _record_key(peer: Peer, kid: str, member: MemberCode) -> bytes:
     if public is None:
         raise Verification("member-key", f"{member} has no valid record key {kid}")
     return public
-
-
-def _check_searched(answer: Answer, peer: Peer) -> None:
-    """Refuse an answer from an older log, or an older state of it, than the chain knows: what is newer would be missing."""
-    log, searched = peer.logs.get(LogKind.RECORDS), parse_signed_checkpoint(answer.as_of)[0]
-    if log is None or searched.origin != log.origin or searched.size < log.anchored_size:
-        raise Verification(
-            "answer-stale",
-            f"answer searched {searched.size} entries of {searched.origin}: want the newest state",
-        )

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from node.access.answer import DENY, NONE, OK, PARTIAL, build_answer
 from node.access.box import MAX_REQUEST_BYTES, encode_envelope, open_request, parse_envelope, seal_answer
 from node.access.question import encode_items, encode_subject
+from node.access.receipt import MAX_SKEW_SECONDS
 from node.access.request import authenticate_request, check_request, parse_request
 from node.core.encoding import encode_b64u
 from node.crypto.token import token_digest
@@ -226,7 +227,7 @@ class Provider:
         if plan is not None and self._side.clock.now_seconds() < plan.exp:
             # It was logged, and the node died before the answer was stored.
             with _whole():
-                return self._resume(request, plan)
+                return self._resume(request, plan, asked.peer)
         try:
             judged = self._judge(request, asked)
             decision = judged.decision
@@ -237,8 +238,12 @@ class Provider:
             rule, code = REQUEST_RULE, error.code
         return self._deny(request, rule, code)
 
-    def _resume(self, request: Request, plan: Plan) -> Kept:
+    def _resume(self, request: Request, plan: Plan, peer: Peer) -> Kept:
         side = self._side
+        if plan.kind != DENY:
+            # What allowed it then may have ended since; the event stands, and nothing is released on it.
+            side.require_speaking(peer)
+            side.gossip.require_honest(peer.member.code)
         releases = [self._searcher.plan(place, names) for place, names in plan.rows]
         reader, index = side.access_logs.locate(plan.place)
         logged = side.access.again(reader, index, self._vault.open_event, releases)
@@ -259,6 +264,11 @@ class Provider:
         )
         if find_first_user(side.reads, request.iss, request.rid) is not None:
             raise _replayed()
+        side.require_newest(
+            peer,
+            request.checkpoint,
+            unless_since=min(request.iat, side.clock.now_seconds()) - MAX_SKEW_SECONDS,
+        )
         side.gossip.observe(request.checkpoint)
         side.gossip.require_honest(peer.member.code)
         return side.permits.judge(request, peer)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.errors import AccessDenied, Unavailable, Verification
+from node.log.checkpoint import parse_signed_checkpoint
 from node.service.layout import LogKind
 
 if TYPE_CHECKING:
@@ -80,11 +81,13 @@ class Side:
         return found[1]
 
     def require_speaking(self, peer: Peer) -> str:
-        """Refuse a member whose access log is anchored too seldom, or not open; give the log's origin.
+        """Refuse a member that may not act, or whose access log is anchored too seldom or not open; give its origin.
 
         Raises:
-            AccessDenied: ``member-silent``.
+            AccessDenied: ``member-inactive``, ``member-silent``.
         """
+        if not peer.is_active:
+            raise AccessDenied("member-inactive", f"{peer.member.code} is suspended or removed")
         silent, log = peer.silent_seconds(), peer.logs.get(LogKind.ACCESS)
         if silent is None or log is None:
             raise AccessDenied("member-silent", f"{peer.member.code} has no open access log on the chain")
@@ -96,6 +99,28 @@ class Side:
             )
         return log.origin
 
+    def require_newest(self, peer: Peer, note: str, *, unless_since: int | None = None) -> None:
+        """Refuse the checkpoint of a message when the chain knows a newer state of the member's access log.
+
+        Args:
+            peer: Who sent it.
+            note: Signed checkpoint of its access log.
+            unless_since: Second from which on a later anchor is no reproach: it may have come while the message was on
+                its way; None where what the chain says was read before the message was asked for.
+
+        Raises:
+            Verification: ``checkpoint-old``.
+        """
+        shown, log = parse_signed_checkpoint(note)[0], peer.logs.get(LogKind.ACCESS)
+        if log is not None and shown.origin == log.origin:
+            is_late = unless_since is not None and log.anchored_at >= unless_since
+            if shown.size >= log.anchored_size or is_late:
+                return
+        raise Verification(
+            "checkpoint-old",
+            f"{peer.member.code} shows {shown.size} entries of {shown.origin}: want the newest state",
+        )
+
     def find_node_key(self, peer: Peer, kid: str) -> bytes:
         """Find a member's node key.
 
@@ -106,3 +131,21 @@ class Side:
         if public is None:
             raise Verification("member-key", f"{peer.member.code} has no valid node key {kid}")
         return public
+
+
+def require_searched(peer: Peer, note: str) -> None:
+    """Refuse an answer from an older log, or an older state of it, than the chain knows: what is newer would be missing.
+
+    Args:
+        peer: Who answered, as the chain had it before it was asked.
+        note: The signed checkpoint of its records log that it searched.
+
+    Raises:
+        Verification: ``answer-stale``.
+    """
+    log, searched = peer.logs.get(LogKind.RECORDS), parse_signed_checkpoint(note)[0]
+    if log is None or searched.origin != log.origin or searched.size < log.anchored_size:
+        raise Verification(
+            "answer-stale",
+            f"answer searched {searched.size} entries of {searched.origin}: want the newest state",
+        )

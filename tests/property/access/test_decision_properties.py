@@ -282,7 +282,7 @@ def wrong_with_consent(q):
     c = q.consent
     if c is None:
         return set()
-    agreed = {(vct, field) for vct, fields in c.items.items() for field in fields}
+    agreed = {(vct, field) for vct, fields in c.items.items() for field in (*fields, "subject")}
     asked = {(vct, field) for vct, fields in q.asked.items() for field in fields}
     return true_ones(
         {

@@ -27,6 +27,7 @@ from tests.support.one_exchange import (
     LIMIT,
     LOGS,
     NODE_KEYS,
+    NOW,
     PROVIDER,
     VCT,
     answer,
@@ -51,6 +52,7 @@ def check(token, asked=None, **changes):
         "request": asked or parsed_request(),
         "find_key": find_node_key(PROVIDER),
         "log": LOGS[PROVIDER],
+        "now_seconds": NOW + 5,
         "anchor_limit_seconds": LIMIT,
     }
     return verify_answer(token, **{**arguments, **changes})

@@ -66,10 +66,11 @@ def test_a_consent_says_who_may_ask_whom_what_why_how_often_and_until_when():
 def test_fewer_fields_than_consented_may_be_asked_for():
     check_consent(consent(), items=[ItemQuery(VCT, ("CF_WSH",))])
     check_consent(consent(), items=[])
+    check_consent(consent(items=[ItemQuery(VCT, ("CF_WSH",))]), items=[ItemQuery(VCT, ("CF_WSH", "subject"))])
     with raises_code(Verification, "consent-scope"):
         check_consent(consent(), items=[ItemQuery(VCT, ("CF_NR", "CF_WSH"))])
     with raises_code(Verification, "consent-scope"):
-        check_consent(consent(), items=[ItemQuery(VCT + "a", ("CF_WSH",))])
+        check_consent(consent(), items=[ItemQuery(VCT + "a", ("subject",))])
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tests.support.one_exchange import (
     LIMIT,
     LOGS,
     NODE_KEYS,
+    NOW,
     OFFICER,
     PROVIDER,
     VCT,
@@ -123,6 +124,7 @@ def test_openings_in_another_order_say_the_same():
         iss=ASKER,
         aud=PROVIDER,
         log=LOGS[ASKER],
+        now_seconds=NOW,
         anchor_limit_seconds=LIMIT,
     )
     assert {**opened.values, "officer": OFFICER} == asked()
@@ -133,4 +135,11 @@ def test_the_officer_in_place_of_another_name_is_refused():
     shown = ask()
     swapped = type(shown)(shown.event, (made.disclosures[2], *shown.open[1:]), shown.receipt)
     with raises_code(Verification, "logged-open"):
-        verify_logged(swapped, public=NODE_KEYS[ASKER].public, iss=ASKER, aud=PROVIDER, log=LOGS[ASKER])
+        verify_logged(
+            swapped,
+            public=NODE_KEYS[ASKER].public,
+            iss=ASKER,
+            aud=PROVIDER,
+            log=LOGS[ASKER],
+            now_seconds=NOW,
+        )

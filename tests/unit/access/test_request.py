@@ -9,8 +9,8 @@ import pytest
 
 from node.access.logged import select_openings
 from node.access.question import AskedSubject, ItemQuery
+from node.access.receipt import MAX_SKEW_SECONDS
 from node.access.request import (
-    MAX_SKEW_SECONDS,
     TYP,
     asked_values,
     authenticate_request,

@@ -11,7 +11,8 @@ from node.access.answer import StatusProof, parse_answer
 from node.access.question import AskedSubject, ItemQuery
 from node.crypto.token import token_digest
 from node.errors import InvalidInput, Verification
-from node.evidence.answered import verify_answered
+from node.evidence.answered import check_heads, verify_answered
+from node.records.names import SUBJECT as SUBJECT_NAME
 from node.records.names import StatusUri
 from node.records.status import (
     REPAIRED,
@@ -22,7 +23,7 @@ from node.records.status import (
     status_path,
 )
 from tests.support.errors import raises_code
-from tests.support.one_exchange import ITEMS, NOW, VCT, answer, parsed_request, record, status
+from tests.support.one_exchange import ITEMS, LIMIT, NOW, VCT, answer, parsed_request, record, status
 from tests.support.records import (
     DOMAIN,
     MEMBER,
@@ -115,7 +116,39 @@ def test_a_record_about_somebody_else_is_refused():
     with raises_code(Verification, "answered-subject"):
         verify_answered(parse_answer(answer()), request=asked, find_key=find_key)
     by_name = replace(asked, subject=AskedSubject("name", "某某有限公司"))
-    assert verify_answered(parse_answer(answer()), request=by_name, find_key=find_key)
+    with raises_code(Verification, "answered-subject"):
+        verify_answered(parse_answer(answer()), request=by_name, find_key=find_key)
+
+
+def test_a_record_that_keeps_back_the_subject_asked_for_is_refused():
+    assert SUBJECT_NAME in ITEMS[0].fields
+    with raises_code(Verification, "answered-subject"):
+        check(records=(record(("CF_CFLB", "CF_WSH")),))
+
+
+@pytest.mark.parametrize(
+    ("now", "least", "code"),
+    [
+        (NOW, 0, None),
+        (NOW - 360, 7, None),
+        (NOW - 361, 0, "answered-status-old"),
+        (NOW - 300 + LIMIT, 7, None),
+        (NOW - 299 + LIMIT, 0, "answered-status-old"),
+        (NOW, 8, "answered-status-old"),
+    ],
+    ids=["young", "clock ahead", "in the future", "at the limit", "older", "replaced since"],
+)
+def test_a_status_is_of_now(now, least, code):
+    records = check()
+    if code is None:
+        assert check_heads(records, now_seconds=now, limit_seconds=LIMIT, least_seq=least) == 7
+        return
+    with raises_code(Verification, code):
+        check_heads(records, now_seconds=now, limit_seconds=LIMIT, least_seq=least)
+
+
+def test_no_record_shows_no_head():
+    assert check_heads([], now_seconds=NOW, limit_seconds=LIMIT, least_seq=9) is None
 
 
 def test_a_record_of_another_member_is_refused():

@@ -137,6 +137,7 @@ def test_the_other_side_is_shown_all_but_the_officer(world, access, kind):
         iss=world.identity.member,
         aud=TAX,
         log=world.access.origin,
+        now_seconds=world.clock.now_seconds(),
         anchor_limit_seconds=world.identity.anchor_limit_seconds,
     )
     assert opened.values == {n: v for n, v in DRAFTS[kind].salted().items() if n != "officer"}

@@ -82,6 +82,16 @@ def test_a_consent_is_good_for_as_many_answers_as_it_says(world):
     assert (shown.used, shown.uses) == (2, 2)
 
 
+def test_a_consent_need_not_name_the_subject_that_gave_it(world):
+    given = give(world, items=(ItemQuery(PENALTY, ("CF_CFLB", "CF_WSH")),))
+    assert outcome(world, given.token, fields={PENALTY: ("CF_CFLB", "CF_WSH")}) == ("ok", None)
+    fields = [*FIELDS[:2], "CF_JDRQ"]
+    assert by_hand(world, given.token, items=[{"vct": PENALTY, "fields": sorted(fields)}]) == (
+        "deny",
+        "consent-scope",
+    )
+
+
 def test_uses_are_counted_across_restarts(world):
     given = give(world, uses=1)
     assert outcome(world, given.token) == ("ok", None)

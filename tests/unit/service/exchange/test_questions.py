@@ -18,7 +18,7 @@ from tests.support.rows import COMPANY, PERSON, RESIDENT_ID
 def test_the_permitted_fields_come_back_and_three_events_say_so(world):
     outcome = world.ask_one()
     assert (outcome.result, outcome.code) == ("ok", None)
-    assert [set(one.record.disclosed) for one in outcome.records] == [set(FIELDS)] * 3
+    assert [set(one.record.disclosed) for one in outcome.records] == [{*FIELDS, "subject"}] * 3
     assert [one.status for one in outcome.records] == [0, 0, 0]
     assert world.kinds(COURT) == ["ask", "receive"]
     assert world.kinds(MARKET) == ["grant"]
@@ -147,7 +147,7 @@ def test_only_fields_that_a_record_has_are_disclosed(world):
     world.anchor()
     fields = ("CF_NR_FK", "CF_WSH")
     outcome = world.ask_one(fields={VCT["penalty:2018"]: fields})
-    assert sorted(len(one.record.disclosed) for one in outcome.records) == [1, 2, 2, 2]
+    assert sorted(len(one.record.disclosed) for one in outcome.records) == [2, 3, 3, 3]
 
 
 def test_a_suspended_member_gets_no_answer_and_a_deny(world):
