@@ -16,7 +16,7 @@ from node.api.problems import errors
 from node.api.state import services_of
 from node.core.clock import MAX_TIME
 from node.core.uscc import parse_uscc
-from node.errors import Unavailable
+from node.errors import Conflict
 from node.service.consents import Terms
 from node.service.looking import Purpose
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from node.service.consents import ConsentWindow, ShownConsent
     from node.service.tokens import Caller
 
-router = APIRouter(prefix="/api/v1", tags=["consents"], responses=errors(400, 401, 403, 413, 500, 503))
+router = APIRouter(prefix="/api/v1", tags=["consents"], responses=errors(400, 401, 403, 409, 413, 500, 503))
 AT_THE_WINDOW = "consent-window"
 """Purpose of the looks and steps that the window itself logs."""
 
@@ -104,7 +104,7 @@ class ConsentView(BaseModel):
     revoked: int | None = Field(description="Second at which it was taken back here.")
 
 
-@router.post("/consents", status_code=201, responses=errors(409, 422))
+@router.post("/consents", status_code=201, responses=errors(422))
 def give_consent(request: Request, body: GiveBody, caller: Officer) -> GivenView:
     """Sign a consent of a subject whom the officer has identified, and log it."""
     window = _window(request)
@@ -137,7 +137,7 @@ def show_consents(request: Request, body: ShowBody, caller: Officer) -> list[Con
     return [_view(one) for one in _window(request).show_of(subject, _why(body, caller))]
 
 
-@router.post("/consents/revoke", responses=errors(409))
+@router.post("/consents/revoke")
 def take_back_token(request: Request, body: TakeBackBody, caller: Officer) -> TakenBackView:
     """Take back a consent that was given at another member's window for this provider."""
     logged = _window(request).take_back_token(body.consent, _why(body, caller))
@@ -145,7 +145,7 @@ def take_back_token(request: Request, body: TakeBackBody, caller: Officer) -> Ta
     return TakenBackView(provider=member, is_effective=True, event=logged.index, receipt=logged.receipt)
 
 
-@router.post("/consents/{digest}/revoke", responses=errors(404, 409))
+@router.post("/consents/{digest}/revoke", responses=errors(404))
 def take_back_consent(request: Request, digest: LeafText, body: WindowBody, caller: Officer) -> TakenBackView:
     """Take back a consent that was given at this window."""
     logged, provider = _window(request).take_back(bytes.fromhex(digest), _why(body, caller))
@@ -160,7 +160,7 @@ def take_back_consent(request: Request, digest: LeafText, body: WindowBody, call
 def _window(request: Request) -> ConsentWindow:
     services = services_of(request)
     if services.exchange is None:
-        raise Unavailable("exchange-off", "this node has no exchange key yet: `ironcage key new exchange`")
+        raise Conflict("exchange-off", "this node neither asks nor answers: it has no exchange key")
     services.require_ready_to_sign()
     return services.exchange.window
 
