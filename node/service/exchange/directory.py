@@ -10,24 +10,26 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from node.crypto.ed25519 import key_id16
-from node.errors import AccessDenied, Unavailable
+from node.errors import AccessDenied, NodeError, Unavailable
 from node.log.checkpoint import build_origin
 from node.ports import KeyKind, MemberStatus
 from node.ports.peers import PeerAddress
 from node.service.layout import LogKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from node.core.clock import Clock
     from node.core.types import MemberCode
     from node.ports import AnchorChain, Member
 
+T = TypeVar("T")
 FRESH_SECONDS: Final = 10.0
-"""How long what was read from the chain is used without asking again."""
+"""How long what was read from the chain is used without asking again, and a chain that failed is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,62 @@ class Peer:
         return None if log is None else max(0, self.block_time - log.anchored_at)
 
 
+class _Known(Generic[T]):
+    """Something that the chain says, read again when it is no longer fresh; safe to use from any thread.
+
+    One thread asks the chain. The others go on with what was known, as long as that is not too old; where nothing is
+    they wait, and get what the one got. A chain that fails is left alone for as long as its answers would be fresh.
+
+    Args:
+        read: Asks the chain.
+        clock: The clock.
+        stale_seconds: How long what was read may be used while the chain is away.
+    """
+
+    def __init__(self, read: Callable[[], T], clock: Clock, stale_seconds: int) -> None:
+        self._read = read
+        self._clock = clock
+        self._stale_seconds = stale_seconds
+        self._reading = threading.Lock()
+        self._found: tuple[float, T] | None = None
+        self._failed: tuple[float, NodeError] | None = None
+
+    def get(self) -> T:
+        """Give it.
+
+        Raises:
+            NodeError: What ``read`` raised now or a moment ago.
+        """
+        found, now = self._found, self._clock.monotonic()
+        if found is not None and now - found[0] < FRESH_SECONDS:
+            return found[1]
+        is_usable = found is not None and now - found[0] <= self._stale_seconds
+        if not self._reading.acquire(blocking=not is_usable):
+            assert found is not None, "usable"
+            return found[1]
+        try:
+            return self._read_once()
+        finally:
+            self._reading.release()
+
+    def _read_once(self) -> T:
+        found, failed, now = self._found, self._failed, self._clock.monotonic()
+        if found is not None and now - found[0] < FRESH_SECONDS:
+            return found[1]
+        if failed is None or now - failed[0] >= FRESH_SECONDS:
+            try:
+                value = self._read()
+            except NodeError as failure:
+                failed = self._failed = self._clock.monotonic(), failure
+            else:
+                self._found, self._failed = (now, value), None
+                return value
+        error = failed[1]
+        if found is not None and isinstance(error, Unavailable) and now - found[0] <= self._stale_seconds:
+            return found[1]
+        raise type(error)(error.code, error.message)
+
+
 class Directory:
     """Finds members; safe to use from any thread.
 
@@ -102,9 +160,8 @@ class Directory:
         self._clock = clock
         self._stale_seconds = stale_seconds
         self._guard = threading.Lock()
-        self._codes: tuple[float, frozenset[MemberCode]] = (float("-inf"), frozenset())
-        self._reading: dict[MemberCode, threading.Lock] = {}
-        self._peers: dict[MemberCode, tuple[float, Peer]] = {}
+        self._codes: _Known[frozenset[MemberCode]] = _Known(self._read_codes, clock, stale_seconds)
+        self._peers: dict[MemberCode, _Known[Peer]] = {}
 
     def get(self, code: MemberCode) -> Peer:
         """Give a member.
@@ -113,24 +170,15 @@ class Directory:
             AccessDenied: ``member-unknown``: nobody of that code ever joined.
             Unavailable: ``chain-…``: the chain cannot be asked, and what is known is too old.
         """
-        if code not in self._members():
+        # Whoever is not among them costs no call: junk must not become load on the chain.
+        if code not in self._codes.get():
             raise AccessDenied("member-unknown", f"{code} is no member of this network")
         with self._guard:
-            reading = self._reading.setdefault(code, threading.Lock())
-        # One thread asks the chain; the others wait for what it learns.
-        with reading:
-            read_at, peer = self._peers.get(code, (float("-inf"), None))
-            now = self._clock.monotonic()
-            if peer is not None and now - read_at < FRESH_SECONDS:
-                return peer
-            try:
-                found = self._read(code)
-            except Unavailable:
-                if peer is None or now - read_at > self._stale_seconds:
-                    raise
-                return peer
-            self._peers[code] = now, found
-            return found
+            known = self._peers.get(code)
+            if known is None:
+                known = _Known(partial(self._read, code), self._clock, self._stale_seconds)
+                self._peers[code] = known
+        return known.get()
 
     def codes(self) -> frozenset[MemberCode]:
         """Give the codes of all that ever joined.
@@ -138,23 +186,10 @@ class Directory:
         Raises:
             Unavailable: ``chain-…``.
         """
-        return self._members()
+        return self._codes.get()
 
-    def _members(self) -> frozenset[MemberCode]:
-        """Whoever is not among them costs no call: junk must not become load on the chain."""
-        with self._guard:
-            read_at, codes = self._codes
-            now = self._clock.monotonic()
-            if now - read_at < FRESH_SECONDS:
-                return codes
-            try:
-                codes = frozenset(member.code for member in self._chain.members())
-            except Unavailable:
-                if now - read_at > self._stale_seconds:
-                    raise
-                return codes
-            self._codes = now, codes
-            return codes
+    def _read_codes(self) -> frozenset[MemberCode]:
+        return frozenset(member.code for member in self._chain.members())
 
     def _read(self, code: MemberCode) -> Peer:
         chain = self._chain

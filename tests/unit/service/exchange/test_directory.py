@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of the other members while the chain is away, slow, or says something that nobody can read."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from node.errors import InvalidInput, Unavailable
+from node.service.exchange.directory import FRESH_SECONDS, Directory
+from tests.support.exchange_world import COURT, DOMAIN, MARKET
+
+WAIT_SECONDS = 20
+OVER = int(FRESH_SECONDS) + 1
+
+
+class Watched:
+    """A chain whose calls are counted and can be bent.
+
+    Attributes:
+        calls: Names of the calls, in order.
+        bend: Called with the name of each before it is made.
+    """
+
+    def __init__(self, chain):
+        self._chain = chain
+        self.calls = []
+        self.bend = lambda _name: None
+
+    def __getattr__(self, name):
+        method = getattr(self._chain, name)
+
+        def call(*arguments):
+            self.calls.append(name)
+            self.bend(name)
+            return method(*arguments)
+
+        return call
+
+
+@pytest.fixture
+def chain(world):
+    return Watched(world.nodes[COURT].services.chain)
+
+
+@pytest.fixture
+def directory(world, chain):
+    return Directory(chain, DOMAIN, world.clock, stale_seconds=3_600)
+
+
+def go_away(_name):
+    raise Unavailable("chain-away", "no answer")
+
+
+def test_a_chain_that_is_away_is_asked_once_in_a_while(world, chain, directory):
+    known = directory.get(MARKET)
+    world.clock.advance(seconds=OVER)
+    chain.calls.clear()
+    chain.bend = go_away
+    assert [directory.get(MARKET) for _ in range(20)] == [known] * 20
+    assert len(chain.calls) == 2, "one for the members, one for this member"
+    world.clock.advance(seconds=OVER)
+    chain.bend = lambda _name: None
+    assert directory.get(MARKET).block_time > known.block_time - 1
+    assert len(chain.calls) > 4
+
+
+def test_without_anything_known_a_chain_that_is_away_is_left_alone_too(chain, directory):
+    chain.bend = go_away
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            directory.get(MARKET)
+    assert chain.calls == ["members"]
+
+
+def test_an_entry_that_nobody_can_read_is_not_read_again_for_every_message(world, chain, directory):
+    def refuse(name):
+        if name == "endpoint":
+            raise InvalidInput("endpoint-form", "malformed endpoint")
+
+    chain.bend = refuse
+    for _ in range(5):
+        with pytest.raises(InvalidInput):
+            directory.get(MARKET)
+    assert chain.calls.count("endpoint") == 1
+    chain.bend = lambda _name: None
+    world.clock.advance(seconds=OVER)
+    assert directory.get(MARKET).member.code == MARKET
+
+
+def test_a_slow_chain_delays_nobody_who_is_known(world, chain, directory):
+    known = directory.get(MARKET)
+    world.clock.advance(seconds=OVER)
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def hang(_name):
+        asked.set()
+        assert may_answer.wait(WAIT_SECONDS)
+
+    chain.bend = hang
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(directory.get, MARKET)
+        assert asked.wait(WAIT_SECONDS)
+        chain.bend = go_away
+        try:
+            # The list of members is being read: nobody waits for that.
+            assert COURT in directory.codes()
+        finally:
+            may_answer.set()
+        assert slow.result(WAIT_SECONDS) == known
