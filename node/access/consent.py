@@ -21,6 +21,7 @@ from node.access.question import (
     parse_subject,
     parse_words,
 )
+from node.access.receipt import MAX_SKEW_SECONDS
 from node.core.canonical import check_members
 from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64u, parse_b64u
@@ -187,7 +188,7 @@ def verify_consent(
     verify_jws(jws, find_key(jws.header["kid"], consent.iss))
     if now_seconds >= consent.exp:
         raise Verification("consent-expired", f"consent expired {now_seconds - consent.exp} seconds ago")
-    if consent.iat > now_seconds:
+    if consent.iat > now_seconds + MAX_SKEW_SECONDS:
         raise Verification("consent-early", f"consent begins in {consent.iat - now_seconds} seconds")
     if consent.aud != aud:
         raise Verification("consent-aud", f"consent is for another provider: got {consent.aud}, want {aud}")

@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from unicodedata import is_normalized
+from unicodedata import is_normalized, normalize
 
 from node.access.opening import SUBJECT_TYPES, check_opened
 from node.core.canonical import check_members
 from node.core.members import check_list, check_text
-from node.core.uscc import parse_uscc
+from node.core.uscc import fold_identifier, parse_uscc
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -68,6 +68,20 @@ def parse_subject(value: Any) -> AskedSubject:
     if subject.type == "uscc":
         parse_uscc(subject.id)
     return subject
+
+
+def fold_subject(type_: str, typed: str) -> AskedSubject:
+    """Bring a subject, as somebody typed it, into the one form that requests and consents have.
+
+    Args:
+        type_: One of ``SUBJECT_TYPES``.
+        typed: As typed; codes are folded as an import folds them.
+
+    Raises:
+        InvalidInput: As ``parse_subject``.
+    """
+    folded = normalize("NFC", typed.strip()) if type_ == "name" else fold_identifier(typed)
+    return parse_subject({"type": type_, "id": folded})
 
 
 def encode_subject(subject: AskedSubject) -> dict[str, str]:

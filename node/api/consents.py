@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, StringConstraints
 
 from node.access.consent import MAX_USES
-from node.access.question import ItemQuery, parse_subject
+from node.access.question import ItemQuery, fold_subject
 from node.api.auth import Officer
 from node.api.models import Body, LeafText, ShortText, SubjectBody
 from node.api.problems import errors
@@ -113,7 +113,7 @@ def give_consent(request: Request, body: GiveBody, caller: Officer) -> GivenView
         ItemQuery(f"urn:ironcage:{domain}:{one.item}", tuple(sorted(set(one.fields)))) for one in body.items
     )
     terms = Terms(
-        subject=parse_subject(body.subject.model_dump()),
+        subject=fold_subject(body.subject.type, body.subject.id),
         provider=parse_uscc(body.provider),
         asker=parse_uscc(body.asker),
         purpose=body.purpose,
@@ -133,7 +133,7 @@ def give_consent(request: Request, body: GiveBody, caller: Officer) -> GivenView
 @router.post("/consents/search")
 def show_consents(request: Request, body: ShowBody, caller: Officer) -> list[ConsentView]:
     """Show a subject the consents that were given here. The look is logged, whether there are any or not."""
-    subject = parse_subject(body.subject.model_dump())
+    subject = fold_subject(body.subject.type, body.subject.id)
     return [_view(one) for one in _window(request).show_of(subject, _why(body, caller))]
 
 

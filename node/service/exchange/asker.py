@@ -19,15 +19,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
-from unicodedata import normalize
 
 from node.access.answer import DENY, released_of, verify_answer
 from node.access.box import MAX_ANSWER_BYTES, encode_envelope, open_answer, parse_envelope, seal_request
 from node.access.event import RID_BYTES
-from node.access.question import encode_items, encode_subject, parse_items, parse_subject, parse_words
+from node.access.question import encode_items, encode_subject, fold_subject, parse_items, parse_words
 from node.access.request import MAX_VALID_SECONDS, build_request, parse_request
 from node.core.encoding import encode_b64u
-from node.core.uscc import fold_identifier
 from node.crypto.hpke import ExchangeKey
 from node.crypto.token import token_digest
 from node.errors import Conflict, InvalidInput, NodeError, Unavailable, Verification
@@ -252,11 +250,7 @@ class Asker:
         Raises:
             InvalidInput: ``question-…``, ``uscc-…``.
         """
-        is_name = order.subject_type == "name"
-        identifier = (
-            normalize("NFC", order.subject_id.strip()) if is_name else fold_identifier(order.subject_id)
-        )
-        subject = parse_subject({"type": order.subject_type, "id": identifier})
+        subject = fold_subject(order.subject_type, order.subject_id)
         wanted = {
             vct: self._side.permits.visible(order.purpose, vct) if fields is None else fields
             for vct, fields in order.fields.items()

@@ -107,3 +107,15 @@ def test_a_consent_that_cannot_be_is_refused_and_repeats_nothing(world, changes,
 def test_what_is_unknown_is_not_found(world):
     answer = post(world, f"consents/{'0' * 64}/revoke", {})
     assert (answer.status_code, answer.json()["code"]) == (404, "consent-unknown")
+
+
+def test_a_subject_is_typed_as_people_type_it(world):
+    # Full-width digits, a small letter and surrounding space are what an import folds, and a question.
+    typed = RESIDENT_ID.lower().translate({ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789"})
+    given = give(world, subject={"type": "rid", "id": f" {typed} "})
+    assert given.status_code == 201, given.text
+    body = given.json()
+    assert parse_consent(body["consent"]).subject.id == RESIDENT_ID
+    assert ask(world, body["consent"]) == ("ok", None)
+    (line,) = post(world, "consents/search", {"subject": {"type": "rid", "id": typed}}).json()
+    assert line["digest"] == body["digest"]
