@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from node.ports import AnchorChain
 
 MAX_ANSWER_BYTES: Final = 4 << 20
-MOST_NOTES: Final = 64
+MOST_NOTES: Final = 256
 _LOG = structlog.get_logger("ironcage")
 
 

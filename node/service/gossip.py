@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
 
-MOST_UNCHECKED: Final = 8
-"""Checkpoints of one log that wait to be checked; more are refused. A node publishes one in each anchor period."""
+MOST_UNCHECKED: Final = 32
+"""Checkpoints of one log that wait to be checked; more are refused. A node publishes one in each anchor period, which is a
+second at least, and they are checked every half minute."""
 
 
 @dataclass(frozen=True, slots=True)
