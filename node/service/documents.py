@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from node.service.transaction import Transaction
 
 MAX_DOCUMENT_BYTES: Final = 1 << 20
+MOST_MISSES: Final = 3
+"""Documents put to the vote that are looked for in vain in one round."""
 DIGEST_BYTES: Final = 32
 PURPOSES: Final = ("purposes", "exchange")
 """Kind and name of the purposes for which members ask each other."""
@@ -103,6 +105,7 @@ class Documents:
         stored = store.scan(prefix, layout.stop_of(prefix))
         self._known = tuple(sorted(_decode(key, value) for key, value in stored))
         self._block = 0
+        self._turn = 0
 
     # ---- by content
 
@@ -176,15 +179,31 @@ class Documents:
         # Those that are put to the vote, too: nobody votes for what he cannot read.
         proposed = [proposal.document for proposal in self.proposals() if proposal.document is not None]
         newest = sorted(found, key=lambda version: -version.decided_block)
-        named = [(version.kind, version.digest) for version in newest]
-        named += [(draft.kind, draft.digest) for draft in proposed]
-        for kind, digest in named:
-            if digest is None:
-                continue
+        for version in newest:
+            self._fetch_with_items(version.kind, version.digest, source, fetched, missing)
+        # What one member puts to the vote must not keep the others from anchoring, between two of which this runs: each
+        # miss has asked every member. Another one is first each time, so that all have their turn.
+        self._turn += 1
+        start, most = self._turn % max(1, len(proposed)), len(missing) + MOST_MISSES
+        for draft in proposed[start:] + proposed[:start]:
+            if len(missing) >= most:
+                break
+            self._fetch_with_items(draft.kind, draft.digest, source, fetched, missing)
+        return Refreshed(changed, tuple(fetched), tuple(missing))
+
+    def _fetch_with_items(
+        self,
+        kind: str,
+        digest: bytes | None,
+        source: DocumentSource | None,
+        fetched: list[bytes],
+        missing: list[tuple[bytes, str]],
+    ) -> None:
+        """Get a document that is not here, and of a catalogue the files of its items."""
+        if digest is not None:
             self._fetch_missing([digest], source, fetched, missing)
             if kind == CATALOGUE[0] and self.has(digest):
                 self._fetch_missing(_items_of(self.get(digest)), source, fetched, missing)
-        return Refreshed(changed, tuple(fetched), tuple(missing))
 
     def _fetch_missing(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
@@ -107,11 +108,11 @@ class KeyProcess:
         try:
             with self._lock, theirs:
                 channel = self._require_open()
-                channel.sendall(REQUEST.pack(CHANNEL, 0))
-                socket.send_fds(channel, [b"\0"], [theirs.fileno()])
-        except OSError:
-            ours.close()
-            raise self._ended() from None
+                try:
+                    channel.sendall(REQUEST.pack(CHANNEL, 0))
+                    socket.send_fds(channel, [b"\0"], [theirs.fileno()])
+                except OSError:
+                    raise self._restart() from None
         except NodeError:
             ours.close()
             raise
@@ -119,8 +120,11 @@ class KeyProcess:
 
     def close(self) -> None:
         """Stop the key process; it writes down how far it counted."""
+        self._closed = True
+        # A call that waits for a process that hangs ends now, and gives the lock free.
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
         with self._lock:
-            self._closed = True
             self._end(STOP_SECONDS)
 
     def _ask(self, op: bytes, *arguments: Any) -> Any:
@@ -131,9 +135,7 @@ class KeyProcess:
                 self._channel.sendall(REQUEST.pack(op, len(body)) + body)
                 return self._receive()
             except (OSError, EOFError):
-                self._end(0)
-                self._start()
-        raise self._ended()
+                raise self._restart() from None
 
     def _receive(self) -> Any:
         status, count, length = ANSWER.unpack(receive_exactly(self._channel, ANSWER.size))
@@ -160,7 +162,17 @@ class KeyProcess:
             self._end(STOP_SECONDS)
             self._start()
             raise
+        except (OSError, EOFError):
+            raise self._restart() from None
         self._is_ready = True
+
+    def _restart(self) -> Unavailable:
+        """Take the process for dead; give the error for whoever noticed."""
+        self._end(0)
+        if self._closed:
+            return Unavailable("stopping", "node is stopping")
+        self._start()
+        return self._ended()
 
     def _start(self) -> None:
         self._channel, theirs = socket.socketpair()

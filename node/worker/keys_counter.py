@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 STEP: Final = 1_024
 """Secrets that come out between two syncs of the ceiling."""
+LOCK_SECONDS: Final = 5.0
+"""Longest wait for the key process of a node that was killed to end."""
+_LOCK_STEP_SECONDS: Final = 0.02
 _FORM: Final = struct.Struct(">20sQQ16s")
 _NUMBERS: Final = struct.Struct(">QQ")
 _MAGIC: Final = b"ironcage/unwraps/v1\n"
@@ -103,7 +107,7 @@ class UnwrapCounter:
         os.close(self._file)
 
     def _take(self, boot: bytes) -> int:
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._lock()
         data = os.pread(self._file, _FORM.size + 1, 0)
         if not data:
             return 0
@@ -113,6 +117,19 @@ class UnwrapCounter:
             )
         _, count, ceiling, before = _FORM.unpack(data)
         return int(count if boot == before != _NO_BOOT else max(count, ceiling))
+
+    def _lock(self) -> None:
+        """Hold the file; the key process of a node that was killed may take a moment to end."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOCK_STEP_SECONDS)
+            else:
+                return
 
     def _write(self, count: int, ceiling: int) -> None:
         os.pwrite(self._file, _NUMBERS.pack(count, ceiling), len(_MAGIC))

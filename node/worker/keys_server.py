@@ -20,13 +20,13 @@ import os
 import signal
 import socket
 import struct
-import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 
-from node.errors import InvalidInput, NodeError
+from node.errors import InvalidInput, NodeError, Unavailable
 from node.service.keeping import LocalKeeper
 from node.worker.keys_counter import UnwrapCounter, boot_id
 
@@ -49,21 +49,31 @@ def serve_keys(channel: socket.socket, load: Callable[[], bytes], counter: Path)
         load: Loads the wrapping key.
         counter: File of the unwrap counter.
     """
-    # Ctrl-C reaches the whole process group; the node decides when this process ends, and SIGTERM is how it says so.
+    # Ctrl-C reaches the whole process group, and so does a service manager's SIGTERM; a node that stops still wraps and
+    # opens for what it finishes. It closes the socket at its end, or dies.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     _hide_memory()
     try:
         count = UnwrapCounter(counter, boot_id())
         keeper = LocalKeeper(load(), os.urandom, count.add)
     except NodeError as error:
-        _refuse(channel, 0, error)
+        _refuse_start(channel, error)
+        return
+    except Exception as error:  # noqa: BLE001 - a start without memory is told like any other that fails
+        _refuse_start(channel, Unavailable("key-process-start", f"the key process: {type(error).__name__}"))
         return
     try:
         _serve(channel, keeper, count)
     finally:
         count.close()
+
+
+def _refuse_start(channel: socket.socket, error: NodeError) -> None:
+    # Nobody may listen any more.
+    with suppress(OSError):
+        _refuse(channel, 0, error)
 
 
 def _serve(channel: socket.socket, keeper: LocalKeeper, count: UnwrapCounter) -> None:

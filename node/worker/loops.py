@@ -203,6 +203,15 @@ class ChainLoop:
 
     def _turn(self) -> float:
         """Do what is due and give the seconds until the next turn."""
+        delay = self._step()
+        services = self._services
+        # Whoever may not anchor may answer still, and what fails here is no reason to anchor again.
+        if services.condition.verified and not (services.sequencer.fatal or services.sequencer.read_only):
+            self._try_demands()
+        return delay
+
+    def _step(self) -> float:
+        """Anchor, or prepare for it, and give the seconds until the next turn."""
         services, condition = self._services, self._services.condition
         if services.sequencer.fatal:
             return self._period_seconds
@@ -214,7 +223,6 @@ class ChainLoop:
                 self._refresh_documents()
             else:
                 self.prepare()
-            self._serve_demands()
         except Fatal as error:
             self._tell("anchoring stopped", error.code, error.message)
             condition.last_error = error
@@ -236,6 +244,15 @@ class ChainLoop:
         self._told = None
         condition.chain = condition.last_error = None
         return self._period_seconds
+
+    def _try_demands(self) -> None:
+        try:
+            self._serve_demands()
+        except NodeError as error:
+            if error.code not in {"chain-away", "stopping"}:
+                _LOG.warning("demands not looked at", code=error.code, reason=error.message)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next turn looks again
+            _LOG.error("chain fault", code="fault", reason=f"{type(error).__name__} at {_place_of(error)}")
 
     def _serve_demands(self) -> None:
         """Answer what is demanded of own logs, and say at every turn what cannot be answered: it becomes a default."""

@@ -12,7 +12,7 @@ from node.core.types import MemberCode
 from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable
 from node.ports import DocumentVersion, Role
 from node.service import layout
-from node.service.documents import MAX_DOCUMENT_BYTES, load_own_files, spell_document
+from node.service.documents import MAX_DOCUMENT_BYTES, MOST_MISSES, load_own_files, spell_document
 from tests.support.chain import SimulatedChain
 from tests.support.clock import ManualClock
 from tests.support.errors import raises_code
@@ -329,6 +329,17 @@ def test_a_document_that_nobody_gives_is_named_and_not_passed_over(pair):
     pair.source.bent.clear()
     assert documents.refresh(pair.source).fetched == (DIGEST,)
     assert documents.load("purposes", "exchange") == RULES
+
+
+def test_what_nobody_has_is_looked_for_a_few_times_a_round_and_keeps_nothing_else_away(pair):
+    for number in range(3 * MOST_MISSES):
+        digest = pair.first.services.documents.add(b'{"n":%d}' % number)
+        propose(pair.first, "list", f"l{number}", digest)
+    pair.source.bent[ISSUER] = Unavailable("peer-away", "away")
+    documents = pair.second.services.documents
+    missed = [digest for _ in range(3 * MOST_MISSES) for digest, _ in documents.refresh(pair.source).missing]
+    assert len(missed) == 3 * MOST_MISSES**2
+    assert len(set(missed)) == 3 * MOST_MISSES
 
 
 def test_a_decision_that_the_chain_took_back_is_forgotten(pair):

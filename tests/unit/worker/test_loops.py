@@ -231,6 +231,37 @@ def test_the_loop_survives_what_a_turn_brings_and_says_it_once(world, capsys, er
     assert node.services.state()["mode"] == "ready"
 
 
+def test_demands_that_cannot_be_looked_at_cost_no_anchor(world, monkeypatch, capsys):
+    """A chain node that gives no events any more, or not so many."""
+    node = world.node
+    node.restart()
+    node.loop._turn()
+
+    def refuse(**_):
+        raise Unavailable("chain-answer", "no events")
+
+    monkeypatch.setattr(node.services.demands, "serve", refuse)
+    assert [node.loop._turn() for _ in range(3)] == [PERIOD_SECONDS] * 3
+    assert anchors(world) == [3, 3]
+    assert "demands not looked at" in capsys.readouterr().out
+
+
+def test_demands_are_looked_at_whatever_became_of_the_anchor(world, monkeypatch):
+    """A suspended member may not anchor, and may answer still."""
+    node = world.node
+    node.restart()
+    node.loop._turn()
+    looked = []
+
+    def refuse(**_):
+        raise Conflict("anchor-reverted", "NotAuthorised")
+
+    monkeypatch.setattr(node.services.anchorer, "anchor_now", refuse)
+    monkeypatch.setattr(node.services.demands, "serve", lambda **_: looked.append(1) or 0)
+    node.loop._turn()
+    assert looked == [1]
+
+
 def test_a_read_only_node_says_what_it_lacks_and_sends_nothing(world, capsys):
     node = world.node
     node.services.sequencer.set_read_only(Conflict("log-behind", "fewer entries"))
