@@ -313,8 +313,9 @@ def test_events_that_come_while_a_commit_runs_share_the_next_one(world, access):
 
 
 def test_questions_to_many_are_logged_in_one_commit(world, access):
-    barrier = threading.Event()
-    held = world.services.sequencer.submit(lambda _transaction: barrier.wait(20))
+    begun, barrier = threading.Event(), threading.Event()
+    held = world.services.sequencer.submit(lambda _transaction: (begun.set(), barrier.wait(20)))
+    assert begun.wait(20), "what is asked from here on finds the writer busy"
     results = []
     drafts = [(replace(DRAFTS["ask"], peer=peer), None) for peer in (TAX, COURT, TAX)]
     asking = threading.Thread(target=lambda: results.extend(access.log_all(drafts)))
