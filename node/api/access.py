@@ -16,8 +16,8 @@ from node.api.models import DECIMAL, Body, WhyBody
 from node.api.problems import errors
 from node.api.state import services_of
 from node.core.encoding import MAX_SAFE_INTEGER, encode_b64u, parse_b64u
+from node.service.drafting import Purpose
 from node.service.layout import MAX_NUMBER, place_of, split_place
-from node.service.looking import Purpose
 
 if TYPE_CHECKING:
     from node.service.events import EventLine

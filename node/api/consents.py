@@ -18,7 +18,7 @@ from node.core.clock import MAX_TIME
 from node.core.uscc import parse_uscc
 from node.errors import Conflict
 from node.service.consents import Terms
-from node.service.looking import Purpose
+from node.service.drafting import Purpose
 
 if TYPE_CHECKING:
     from node.service.consents import ConsentWindow, ShownConsent

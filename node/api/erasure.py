@@ -13,7 +13,7 @@ from node.api.models import DECIMAL, Body, LeafText, ShortText
 from node.api.problems import errors
 from node.api.state import services_of
 from node.records.tombstone import GROUNDS
-from node.service.looking import Purpose
+from node.service.drafting import Purpose
 
 if TYPE_CHECKING:
     from node.service.erasing import Erased, Erasure

@@ -24,8 +24,8 @@ from node.core.texts import title_of
 from node.core.uscc import parse_uscc
 from node.errors import AccessDenied, Conflict, InvalidInput, Unavailable
 from node.log.checkpoint import parse_signed_checkpoint
+from node.service.drafting import Officer as LoggedOfficer
 from node.service.exchange.asker import MOST_PROVIDERS, Order
-from node.service.looking import Officer as LoggedOfficer
 from node.service.records import STATUS_WORDS
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from node.api.state import services_of, state_of
 from node.core.encoding import MAX_SAFE_INTEGER
 from node.errors import AccessDenied, InvalidInput, NotFound, Unavailable
 from node.log.tiles import BundleName, parse_tile_path
+from node.service.drafting import Purpose
 from node.service.layout import LogKind, log_kind
-from node.service.looking import Purpose
 
 TEXT = "text/plain; charset=utf-8"
 BYTES = "application/octet-stream"

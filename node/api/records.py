@@ -35,8 +35,8 @@ from node.core.encoding import MAX_SAFE_INTEGER
 from node.core.texts import title_of
 from node.errors import Fatal, NodeError
 from node.records.rules import RULES
+from node.service.drafting import Purpose
 from node.service.jobs import get_job, iterate_refusals, list_jobs
-from node.service.looking import Purpose
 from node.service.tokens import Caller
 
 MAX_NAME_CHARACTERS = 200

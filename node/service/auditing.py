@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from node.access.event import ParsedEvent, parse_entry
 from node.errors import InvalidInput, NotFound
 from node.log.tree import TILE_WIDTH
-from node.service.looking import EventDraft, Officer
+from node.service.drafting import EventDraft, Officer
 
 if TYPE_CHECKING:
     from node.service.looking import AccessLog

@@ -30,10 +30,10 @@ from node.access.question import encode_items, encode_subject
 from node.core.encoding import encode_b64u
 from node.errors import Conflict, InvalidInput, NotFound
 from node.service import layout
+from node.service.drafting import EventDraft, Officer
 from node.service.issuing import subject_digest
 from node.service.layout import LogKind
 from node.service.limiting import DIGEST_BYTES, KEPT_SECONDS, drop_ended, list_ended, read_used, revoke
-from node.service.looking import EventDraft, Officer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,8 +45,9 @@ if TYPE_CHECKING:
     from node.core.types import EntryIndex, MemberCode
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import Reads
+    from node.service.drafting import Purpose
     from node.service.exchange.permits import Rules
-    from node.service.looking import AccessLog, Logged, Purpose
+    from node.service.looking import AccessLog, Logged
     from node.service.reading import Logs
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction

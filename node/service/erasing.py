@@ -35,8 +35,8 @@ from node.records.record import parse_record
 from node.records.status import INVALID
 from node.records.tombstone import BACKUP_SECONDS, Tombstone, build_tombstone, check_ground
 from node.service import layout
+from node.service.drafting import OWN_DEPARTMENT, Release
 from node.service.layout import NO_LIST, LogKind
-from node.service.looking import OWN_DEPARTMENT, Release
 from node.service.status import current_status, invalidate_erased
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from node.core.types import LeafHash, MemberCode
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import Reads, Store
+    from node.service.drafting import Purpose
     from node.service.layout import Row
-    from node.service.looking import AccessLog, Look, Purpose
+    from node.service.looking import AccessLog, Look
     from node.service.reading import Logs
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction

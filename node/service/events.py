@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Final
 from node.access.event import ParsedEvent, parse_entry, parse_event
 from node.errors import AccessDenied, NotFound
 from node.service.auditing import open_range
-from node.service.looking import EventDraft, Officer
+from node.service.drafting import EventDraft, Officer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from node.core.types import EntryIndex, LeafHash
+    from node.service.drafting import Purpose
     from node.service.layout import Row
-    from node.service.looking import AccessLog, Purpose
+    from node.service.looking import AccessLog
     from node.service.reading import LogReader, Logs
     from node.service.vault import Vault
 

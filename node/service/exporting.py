@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from node.errors import InvalidInput, NotFound, Unavailable
 from node.evidence.build import build_evidence, build_reference
 from node.evidence.format import AnchorReference, StatusPart
+from node.service.drafting import OWN_DEPARTMENT, OWN_DEPARTMENT_WITH_BASIS
 from node.service.layout import NO_LIST
-from node.service.looking import OWN_DEPARTMENT, OWN_DEPARTMENT_WITH_BASIS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from node.core.types import EntryIndex
+    from node.service.drafting import Purpose, Release
     from node.service.layout import Row
-    from node.service.looking import AccessLog, Purpose, Release
+    from node.service.looking import AccessLog
     from node.service.reading import LogReader, Logs, StoredAnchor
     from node.service.status import StatusPublisher
     from node.service.vault import Vault

@@ -35,10 +35,11 @@ from node.access.logged import LoggedEvent, select_openings
 from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
 from node.core.types import EntryIndex
-from node.errors import AccessDenied, Conflict, InvalidInput, Unavailable
+from node.errors import AccessDenied, Conflict, Unavailable
 from node.log.merkle import leaf_hash
 from node.records.secret import values_key
 from node.service import layout
+from node.service.drafting import OWN_DEPARTMENT, TWO_SIDED, EventDraft, Officer, list_items
 from node.service.layout import LogKind
 
 if TYPE_CHECKING:
@@ -50,16 +51,11 @@ if TYPE_CHECKING:
     from node.core.types import LeafHash
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import SecretKeeper
+    from node.service.drafting import Purpose, Release
     from node.service.reading import LogReader
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
 
-OWN_DEPARTMENT: Final = "own-department"
-"""Rule: own staff may look, with a purpose."""
-OWN_DEPARTMENT_WITH_BASIS: Final = "own-department-with-basis"
-"""Rule: what is not open leaves the department only on a legal basis."""
-TWO_SIDED: Final = frozenset({"ask", "grant", "deny", "receive", "sealed", "bulk"})
-"""Kinds of event that another member is told of: the receipt is for it."""
 _NONCE_BYTES: Final = 12
 _MINT: Final = object()
 
@@ -69,128 +65,6 @@ Also: TypeAlias = "Callable[[Transaction, EntryIndex], None]"
 Runs in the writer's thread, before the event is appended; it may read, and refuse by raising before its first write:
 then there is no event either.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Purpose:
-    """Why someone of this department looks.
-
-    Attributes:
-        officer: Account name of the person.
-        purpose: Text that goes into the access log, e.g. ``own-records``.
-        basis: Legal basis or duty, or None.
-        case: Case number, or None.
-    """
-
-    officer: str
-    purpose: str
-    basis: str | None = None
-    case: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Officer:
-    """Who looks.
-
-    Attributes:
-        id: Account name.
-        idp: Who attests the account; None for a local one.
-        auth: b64u SHA-256 of the token or assertion whose nonce is the event's ``rid``; None for a local account.
-    """
-
-    id: str
-    idp: str | None = None
-    auth: str | None = None
-
-    def to_json(self) -> dict[str, str | None]:
-        """Give the value that stands in an event."""
-        return {"id": self.id, "idp": self.idp, "auth": self.auth}
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """What a look may show of one record: its entry, digest and the fields with their digests."""
-
-    index: EntryIndex
-    jwt_digest: str
-    vct: str
-    fields: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventDraft:
-    """What an event says, before it is logged. Of the ten salted values whatever is None is absent.
-
-    Attributes:
-        kind: One of ``node.access.event.KINDS``.
-        peer: USCC of the other side; the receipt is for it where the kind is one of ``TWO_SIDED``.
-        subject: {type, id}.
-        officer: Who looks.
-        purpose: Why.
-        basis: Legal basis.
-        case: Case number.
-        items: [{vct, fields}], as the request has it; by default taken from ``releases``.
-        consent: b64u digest of the consent.
-        rule: The rule that decided.
-        released: [[digest of JWT, [digests of disclosures]]] as another member released it; what this node releases is
-            taken from ``releases``.
-        releases: What the look will be allowed to open here.
-        events: Places of events of this node's access logs whose openings it will be allowed to show.
-        n: Records, lines or events that are looked at; by default the number of ``releases`` and ``events``, at least 1.
-        rid: 16 bytes of the request that it belongs to; fresh ones by default.
-        req: SHA-256 of the request; grant, deny and receive have one.
-        set_root: Root over the lines of a bulk event.
-        box: SHA-256 of a sealed event's ciphertext.
-        open_by: Second by which a sealed event must be opened.
-        warrant: SHA-256 of its warrant.
-    """
-
-    kind: str
-    peer: str | None = None
-    subject: Mapping[str, str] | None = None
-    officer: Officer | None = None
-    purpose: str | None = None
-    basis: str | None = None
-    case: str | None = None
-    items: Sequence[Mapping[str, Any]] | None = None
-    consent: str | None = None
-    rule: str | None = None
-    released: Sequence[Sequence[Any]] | None = None
-    releases: Sequence[Release] = ()
-    events: Sequence[int] = ()
-    n: int | None = None
-    rid: bytes | None = None
-    req: bytes | None = None
-    set_root: bytes | None = None
-    box: bytes | None = None
-    open_by: int | None = None
-    warrant: bytes | None = None
-
-    def salted(self) -> dict[str, Any]:
-        """Give the ten values, None where absent.
-
-        Raises:
-            InvalidInput: ``event-released``: both ``released`` and ``releases`` are given.
-        """
-        items, released = self.items, self.released
-        if self.releases and released is not None:
-            raise InvalidInput("event-released", "what this node releases is named by its releases alone")
-        if self.releases:
-            items = _items(self.releases) if items is None else items
-            if self.set_root is None:
-                released = [[each.jwt_digest, sorted(each.fields.values())] for each in self.releases]
-        return {
-            "peer": self.peer,
-            "subject": None if self.subject is None else dict(self.subject),
-            "officer": None if self.officer is None else self.officer.to_json(),
-            "purpose": self.purpose,
-            "basis": self.basis,
-            "case": self.case,
-            "items": None if items is None else [dict(item) for item in items],
-            "consent": self.consent,
-            "rule": self.rule,
-            "released": None if released is None else [list(pair) for pair in released],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +214,7 @@ class AccessLog:
                 purpose=why.purpose,
                 basis=why.basis,
                 case=why.case,
-                items=_items(releases),
+                items=list_items(releases),
                 rule=rule,
                 released=None if releases else [],
                 releases=releases,
@@ -515,10 +389,3 @@ def _seal_event(secret: bytes, rid_text: str, salted: Mapping[str, Any]) -> byte
     """Encrypt the ten values of an event as those of a record are, bound to its rid; the openings are re-made."""
     plain: bytes = msgpack.packb([salted[name] for name in SALTED_NAMES])
     return AESGCM(values_key(secret)).encrypt(bytes(_NONCE_BYTES), plain, rid_text.encode("ascii"))
-
-
-def _items(releases: Sequence[Release]) -> list[dict[str, Any]]:
-    by_item: dict[str, set[str]] = {}
-    for release in releases:
-        by_item.setdefault(release.vct, set()).update(release.fields)
-    return [{"vct": vct, "fields": sorted(fields)} for vct, fields in sorted(by_item.items())]

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from node.core.clock import Clock
     from node.core.types import LeafHash
     from node.ports import Reads
+    from node.service.drafting import Purpose
     from node.service.grounds import GroundSealer
     from node.service.layout import Row
-    from node.service.looking import AccessLog, Purpose
+    from node.service.looking import AccessLog
     from node.service.reading import Logs
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction

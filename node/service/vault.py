@@ -29,8 +29,9 @@ from node.records.record import SUBJECT, parse_record, present_record, released_
 from node.records.sealed import open_values
 from node.records.secret import values_key
 from node.service import layout
+from node.service.drafting import Release
 from node.service.issuing import subject_digest
-from node.service.looking import Look, Release, require_covered
+from node.service.looking import Look, require_covered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

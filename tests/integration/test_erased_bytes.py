@@ -14,8 +14,8 @@ from consortium.samples.codes import build_uscc
 from node.core.ids import encode_uuid
 from node.crypto.wrap import unwrap_secret
 from node.service import layout
+from node.service.drafting import Purpose
 from node.service.layout import LogKind
-from node.service.looking import Purpose
 from node.service.status import parse_history
 from node.storage.opening import open_store
 from tests.support.node_world import DOMAIN, WHY, NodeWorld, penalty

@@ -29,9 +29,10 @@ from node.log.checkpoint import parse_origin
 from node.ports import Endpoint, Role
 from node.service.assembly import ExchangePorts
 from node.service.documents import CATALOGUE, PURPOSES
+from node.service.drafting import EventDraft, Officer
 from node.service.exchange.asker import Order
 from node.service.layout import LogKind
-from node.service.looking import _MINT, EventDraft, Look, Officer
+from node.service.looking import _MINT, Look
 from tests.support.chain import SimulatedChain
 from tests.support.clock import ManualClock
 from tests.support.node_world import DOMAIN, NodeWorld, build_identity, seed_of

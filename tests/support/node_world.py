@@ -30,11 +30,11 @@ from node.records.chunks import encode_chunk
 from node.records.record import parse_record
 from node.records.sealed import open_values
 from node.service.assembly import Keys, Ports, assemble
+from node.service.drafting import Purpose
 from node.service.fsck.checker import Checker
 from node.service.issuing import ChunkIssuer
 from node.service.keeping import LocalKeeper
 from node.service.layout import LogKind
-from node.service.looking import Purpose
 from node.service.publishing import LogKeys
 from node.service.services import Identity
 from node.storage.memory import MemoryHeadFiles, MemoryStore

@@ -31,6 +31,7 @@ from node.crypto.token import token_digest
 from node.errors import Conflict, InvalidInput, NodeError, Unavailable, Verification
 from node.evidence.answered import check_heads, verify_answered
 from node.records.names import SUBJECT
+from node.service.drafting import EventDraft, Officer
 from node.service.exchange.ledger import (
     OpenQuestion,
     close_question,
@@ -44,7 +45,6 @@ from node.service.exchange.ledger import (
 from node.service.exchange.side import require_searched
 from node.service.layout import LogKind
 from node.service.limiting import charge_all
-from node.service.looking import EventDraft, Officer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

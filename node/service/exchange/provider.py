@@ -30,6 +30,7 @@ from node.access.request import authenticate_request, check_request, parse_reque
 from node.core.encoding import encode_b64u
 from node.crypto.token import token_digest
 from node.errors import AccessDenied, InvalidInput, NodeError, NotFound, Unavailable, Verification
+from node.service.drafting import EventDraft
 from node.service.exchange.denies import EACH_WINDOW, Denies
 from node.service.exchange.flights import Flights
 from node.service.exchange.ledger import (
@@ -46,7 +47,6 @@ from node.service.exchange.ledger import (
 )
 from node.service.layout import LogKind
 from node.service.limiting import charge_all
-from node.service.looking import EventDraft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,12 +54,13 @@ if TYPE_CHECKING:
     from node.access.request import Request
     from node.core.types import EntryIndex, MemberCode
     from node.crypto.hpke import ExchangeKey
+    from node.service.drafting import Release
     from node.service.exchange.denies import Summary
     from node.service.exchange.directory import Peer
     from node.service.exchange.permits import Judged
     from node.service.exchange.searching import Searcher
     from node.service.exchange.side import Side
-    from node.service.looking import Also, Logged, Release
+    from node.service.looking import Also, Logged
     from node.service.transaction import Transaction
     from node.service.vault import Vault
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from node.access.decision import Decision
     from node.access.question import AskedSubject
     from node.ports import Reads
+    from node.service.drafting import Release
     from node.service.layout import Row
-    from node.service.looking import Release
     from node.service.reading import LogReader, Logs
     from node.service.status import StatusPublisher
     from node.service.vault import Vault

@@ -8,7 +8,7 @@ import pytest
 from node.access.event import parse_event, verify_openings
 from node.access.receipt import parse_receipt
 from node.core.encoding import encode_b64u
-from node.service.looking import EventDraft, Officer
+from node.service.drafting import EventDraft, Officer
 from tests.support.api_world import WHY, csv_of
 from tests.support.node_world import penalty
 from tests.support.rows import PENALTY

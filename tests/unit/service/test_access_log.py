@@ -14,8 +14,8 @@ from node.access.receipt import parse_receipt, verify_receipt
 from node.core.encoding import encode_b64u
 from node.errors import Conflict, Fatal, InvalidInput, Unavailable
 from node.service import layout
+from node.service.drafting import TWO_SIDED, EventDraft, Officer
 from node.service.layout import LogKind
-from node.service.looking import TWO_SIDED, EventDraft, Officer
 from tests.support.errors import raises_code
 from tests.support.lives import begun_life, lose_newest
 from tests.support.node_world import WHY, NodeWorld

@@ -11,9 +11,9 @@ from node.core.encoding import encode_b64u
 from node.errors import Conflict, InvalidInput, NotFound, Unavailable
 from node.service import consents
 from node.service.consents import LISTED_SECONDS, MAX_VALID_SECONDS, ConsentWindow, Terms
+from node.service.drafting import EventDraft, Officer
 from node.service.exchange.permits import Rules
 from node.service.limiting import KEPT_SECONDS, UseCharge, read_used
-from node.service.looking import EventDraft, Officer
 from node.service.vault import Vault
 from tests.support import purposes
 from tests.support.errors import raises_code

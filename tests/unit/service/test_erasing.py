@@ -11,9 +11,9 @@ from node.core.encoding import encode_b64u
 from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable
 from node.records.tombstone import BACKUP_SECONDS, verify_tombstone
 from node.service import layout
+from node.service.drafting import Purpose
 from node.service.erasing import find_erasure
 from node.service.layout import LogKind
-from node.service.looking import Purpose
 from tests.support.errors import raises_code
 from tests.support.node_world import WHY, NodeWorld, penalty
 from tests.support.rows import PENALTY

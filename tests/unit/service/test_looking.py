@@ -27,8 +27,9 @@ from node.errors import (
 from node.log.merkle import leaf_hash
 from node.records.record import open_presentation, parse_presentation
 from node.service import layout
+from node.service.drafting import EventDraft, Officer, Purpose
 from node.service.layout import LogKind
-from node.service.looking import _MINT, EventDraft, Look, Officer, Purpose
+from node.service.looking import _MINT, Look
 from node.service.vault import Vault
 from tests.support.errorcodes import ROOT
 from tests.support.errors import raises_code

@@ -13,8 +13,8 @@ from node.errors import Conflict
 from node.log.checkpoint import Checkpoint, sign_checkpoint
 from node.ports import KeyKind
 from node.ports.witnesses import Held
+from node.service.drafting import EventDraft, Purpose
 from node.service.layout import LogKind
-from node.service.looking import EventDraft, Purpose
 from node.worker.loops import ChainLoop
 from tests.support.errors import raises_code
 from tests.support.node_world import PERIOD_SECONDS, NodeWorld

@@ -14,11 +14,12 @@ from node.errors import Conflict, Fatal, NodeError, NotFound
 from node.ports import Batch
 from node.service import layout
 from node.service.assembly import open_logs
+from node.service.drafting import Release
 from node.service.fsck.checker import Checker
 from node.service.grounds import GroundSealer
 from node.service.keeping import LocalKeeper
 from node.service.layout import LogKind
-from node.service.looking import _MINT, Look, Release
+from node.service.looking import _MINT, Look
 from node.service.status import parse_history
 from node.service.upgrades import SealGrounds
 from node.storage.leveldb import open_leveldb
