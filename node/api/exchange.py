@@ -25,14 +25,14 @@ from node.core.uscc import parse_uscc
 from node.errors import AccessDenied, Conflict, InvalidInput, Unavailable
 from node.log.checkpoint import parse_signed_checkpoint
 from node.service.drafting import Officer as LoggedOfficer
-from node.service.exchange.asker import MOST_PROVIDERS, Order
+from node.service.exchange.orders import MOST_PROVIDERS, Order
 from node.service.records import STATUS_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from node.evidence.answered import AnsweredRecord
-    from node.service.exchange.asker import Outcome
+    from node.service.exchange.orders import Outcome
     from node.service.exchange.wiring import Exchange
 
 T = TypeVar("T")

@@ -35,15 +35,15 @@ def test_a_suspended_provider_is_not_asked(world, status):
 @pytest.fixture
 def logged(world):
     """The provider dies between its grant and the sealed answer; the envelope of the question."""
-    provider = world.exchanges[MARKET].provider
-    seal = provider._seal
+    answering = world.exchanges[MARKET].provider._answering
+    seal = answering._seal
 
     def die(*_arguments):
         raise Unavailable("store-disk-full", "no space")
 
-    provider._seal = die
+    answering._seal = die
     assert world.ask_one().result == "failed"
-    provider._seal = seal
+    answering._seal = seal
     assert world.kinds(MARKET) == ["grant"]
     ((_, body),) = world.post.sent
     return body

@@ -18,7 +18,7 @@ from tests.support.exchange_world import COURT, MARKET
 @pytest.fixture
 def withdrawn(world, monkeypatch):
     """The provider withdrew a record, and goes on showing it with the status of before."""
-    searcher = world.exchanges[MARKET].provider._searcher
+    searcher = world.exchanges[MARKET].provider._answering._searcher
     node = world.nodes[MARKET]
 
     def withdraw(shown):
@@ -30,7 +30,7 @@ def withdrawn(world, monkeypatch):
 
 
 def test_a_status_older_than_the_anchor_limit_is_refused(world, withdrawn):
-    searcher = world.exchanges[MARKET].provider._searcher
+    searcher = world.exchanges[MARKET].provider._answering._searcher
     shown = []
     prove = searcher.prove_status
     searcher.prove_status = lambda releases: shown.extend(prove(releases)) or list(shown)

@@ -23,7 +23,7 @@ def person(world, monkeypatch):
     node.import_penalties([7], **PERSON)
     world.anchor()
     place = node.lines()[-1].index
-    world.exchanges[MARKET].provider._searcher._places = lambda _subject: [place]
+    world.exchanges[MARKET].provider._answering._searcher._places = lambda _subject: [place]
     monkeypatch.setattr(Decision, "fields_of", lambda self, vct, _record_class: self.fields.get(vct))
     return node
 

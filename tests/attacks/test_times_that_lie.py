@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from node.service.exchange import provider
+from node.service.exchange import answering
 from tests.support.exchange_world import COURT, MARKET
 
 YEAR_2100 = 4_102_444_800
@@ -49,8 +49,8 @@ def test_a_receipt_is_not_of_another_time_than_its_event(world):
 
 @pytest.mark.parametrize("iat", [1, YEAR_2100])
 def test_an_answer_of_another_time_is_not_believed(world, monkeypatch, iat):
-    build = provider.build_answer
-    monkeypatch.setattr(provider, "build_answer", lambda **claims: build(**claims | {"iat": iat}))
+    build = answering.build_answer
+    monkeypatch.setattr(answering, "build_answer", lambda **claims: build(**claims | {"iat": iat}))
     outcome = world.ask_one()
     assert (outcome.result, outcome.code, outcome.records) == ("failed", "answer-time", ())
 

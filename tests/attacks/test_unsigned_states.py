@@ -30,7 +30,7 @@ def spoil(note):
 
 def test_what_was_searched_is_signed(world):
     assert world.ask_one().result == "ok"
-    searcher = world.exchanges[MARKET].provider._searcher
+    searcher = world.exchanges[MARKET].provider._answering._searcher
     note = searcher.note
     searcher.note = lambda searched: spoil(note(searched))
     outcome = world.ask_one()

@@ -30,7 +30,7 @@ from node.ports import Endpoint, Role
 from node.service.assembly import ExchangePorts
 from node.service.documents import CATALOGUE, PURPOSES
 from node.service.drafting import EventDraft, Officer
-from node.service.exchange.asker import Order
+from node.service.exchange.orders import Order
 from node.service.layout import LogKind
 from node.service.looking import _MINT, Look
 from tests.support.chain import SimulatedChain

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.service.consents import ConsentWindow
+from node.service.exchange.answering import Answering
 from node.service.exchange.asker import Asker
 from node.service.exchange.directory import Directory
 from node.service.exchange.held import HeldReceipts
@@ -157,7 +158,7 @@ def build_exchange(
     keys = {key.kid: key for key in exchange_keys}
     return Exchange(
         Asker(side, peers),
-        Provider(side, keys, searcher, vault, rejects.add),
+        Provider(side, keys, Answering(side, searcher, vault), rejects.add),
         exchange_keys[0].public,
         window,
         HeldReceipts(side, keys),

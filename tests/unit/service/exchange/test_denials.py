@@ -7,9 +7,9 @@ import pytest
 
 from node.crypto.token import token_digest
 from node.errors import AccessDenied, NotFound, Unavailable, Verification
+from node.service.exchange.answering import KEPT_SECONDS
 from node.service.exchange.denies import EACH_WINDOW
 from node.service.exchange.ledger import find_answer
-from node.service.exchange.provider import KEPT_SECONDS
 from node.worker.exchange import ExchangeLoop
 from tests.support.exchange_world import COURT, MARKET
 
@@ -32,7 +32,7 @@ class Erased:
 
 
 def test_what_is_erased_while_it_is_looked_for_is_refused_and_logged(world):
-    searcher = world.exchanges[MARKET].provider._searcher
+    searcher = world.exchanges[MARKET].provider._answering._searcher
     searcher._vault = Erased(searcher._vault, "plan_release")
     outcome = world.ask_one()
     assert (outcome.result, outcome.code) == ("deny", "record-erased")
@@ -41,9 +41,9 @@ def test_what_is_erased_while_it_is_looked_for_is_refused_and_logged(world):
 
 @pytest.mark.parametrize("erased_for_good", [False, True])
 def test_what_is_erased_behind_its_grant_gets_no_second_event(world, erased_for_good):
-    provider = world.exchanges[MARKET].provider
-    vault = provider._vault
-    provider._vault = Erased(vault, "open")
+    answering = world.exchanges[MARKET].provider._answering
+    vault = answering._vault
+    answering._vault = Erased(vault, "open")
     outcome = world.ask_one()
     assert (outcome.result, outcome.code) == ("failed", "answer-incomplete")
     assert world.kinds(MARKET) == ["grant"]
@@ -52,7 +52,7 @@ def test_what_is_erased_behind_its_grant_gets_no_second_event(world, erased_for_
         with pytest.raises(Unavailable, match="not there any more"):
             world.post.deliver(MARKET, body)
     else:
-        provider._vault = vault
+        answering._vault = vault
         world.post.deliver(MARKET, body)
     assert world.kinds(MARKET) == ["grant"]
     assert world.kinds(COURT) == ["ask", "receive"]

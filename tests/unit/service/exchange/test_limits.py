@@ -53,7 +53,7 @@ def test_a_chain_that_is_away_for_a_while_changes_nothing(world):
 
 
 def test_an_answer_from_an_older_state_than_the_chain_knows_is_not_taken(world):
-    searcher = world.exchanges[MARKET].provider._searcher
+    searcher = world.exchanges[MARKET].provider._answering._searcher
     old = searcher.newest()
     world.nodes[MARKET].import_penalties([50])
     world.anchor()

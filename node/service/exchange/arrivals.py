@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps 1 and 3 of answering: which member signed the message that arrived, and whether what it says holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from node.access.box import MAX_REQUEST_BYTES, open_request, parse_envelope
+from node.access.receipt import MAX_SKEW_SECONDS
+from node.access.request import authenticate_request, check_request
+from node.crypto.token import token_digest
+from node.errors import AccessDenied, Verification
+from node.service.exchange.ledger import find_first_user
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from node.access.request import Request
+    from node.crypto.hpke import ExchangeKey
+    from node.service.exchange.directory import Peer
+    from node.service.exchange.permits import Judged
+    from node.service.exchange.side import Side
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that a member signed; what it says is not looked at yet.
+
+    Attributes:
+        peer: Who.
+        public: The node key that signed it.
+        token: The request JWS.
+        req: Its SHA-256.
+    """
+
+    peer: Peer
+    public: bytes
+    token: str
+    req: bytes
+
+
+def authenticate(side: Side, exchange_keys: Mapping[str, ExchangeKey], body: bytes) -> Arrival:
+    """Open an envelope and find the member that signed what is in it.
+
+    Args:
+        side: This node.
+        exchange_keys: What requests are sealed to, by ``kid``.
+        body: As it came, untrusted.
+
+    Raises:
+        InvalidInput, Verification, AccessDenied: No member signed it for this node.
+        Unavailable: ``chain-…``.
+    """
+    envelope = parse_envelope(body, max_plaintext_bytes=MAX_REQUEST_BYTES)
+    if envelope.to != side.member:
+        raise Verification("envelope-to", f"envelope is for {envelope.to}, this is {side.member}")
+    if envelope.from_ == side.member:
+        raise Verification("envelope-from", "envelope says that this member sent it to itself")
+    peer = side.directory.get(envelope.from_)
+    key = exchange_keys.get(envelope.kid)
+    if key is None:
+        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, none of this node's")
+    token = open_request(envelope, key)
+    find_key = partial(side.find_node_key, peer)
+    jws = authenticate_request(token, find_key)
+    return Arrival(peer, find_key(jws.header["kid"]), token, token_digest(token))
+
+
+def judge(side: Side, request: Request, arrival: Arrival) -> Judged:
+    """Check claims, sender, time and the asker's own event, then decide.
+
+    Raises:
+        InvalidInput, Verification, AccessDenied: It does not hold, or its sender may not ask now.
+        Conflict: ``rules-missing``.
+        Unavailable: The store or the chain cannot be used now.
+    """
+    peer = arrival.peer
+    check_request(
+        request,
+        public=arrival.public,
+        from_=peer.member.code,
+        to=side.member,
+        log=side.require_speaking(peer),
+        now_seconds=side.clock.now_seconds(),
+        anchor_limit_seconds=side.anchor_limit_seconds,
+    )
+    if find_first_user(side.reads, request.iss, request.rid) is not None:
+        raise replayed()
+    side.require_newest(
+        peer,
+        request.checkpoint,
+        unless_since=min(request.iat, side.clock.now_seconds()) - MAX_SKEW_SECONDS,
+    )
+    side.gossip.observe(request.checkpoint)
+    side.gossip.require_honest(peer.member.code)
+    return side.permits.judge(request, peer)
+
+
+def replayed() -> AccessDenied:
+    """Give the refusal of a request whose rid was used before."""
+    return AccessDenied("request-replayed", "a request with this rid was answered before")
