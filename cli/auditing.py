@@ -6,6 +6,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain as chained
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,7 +19,7 @@ from cli.progress import LiveLine
 from node.cage.audit import Audit, Given
 from node.chain.auditing import RpcAuditChain
 from node.client.api import NodeClient
-from node.client.logs import AccessLogReader, fetch_access_logs
+from node.client.logs import AccessLogReader, fetch_access_logs, fetch_receipts
 from node.errors import InvalidInput, Unavailable
 from node.log.checkpoint import MAX_CHECKPOINT
 
@@ -41,7 +42,7 @@ class Wanted(NamedTuple):
         checkpoints: Files with one checkpoint each.
         rules: Of the network; the time is taken from the chain.
         keep: Folder for entries that were read, or None.
-        openings: Whether to read what events were about.
+        openings: Whether to read what events were about, and the receipts that the nodes hold.
     """
 
     policy: Policy
@@ -71,7 +72,7 @@ def run_audit(wanted: Wanted) -> tuple[Report, list[dict[str, str]]]:
         line = stack.enter_context(LiveLine())
         chain = stack.enter_context(RpcAuditChain(wanted.policy.chain, rpc))
         chain.check()
-        readers, away = _connect(wanted, stack)
+        readers, away, clients = _connect(wanted, stack)
         scratch = ScratchFiles(
             Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ironcage-audit-")))
         )
@@ -84,6 +85,7 @@ def run_audit(wanted: Wanted) -> tuple[Report, list[dict[str, str]]]:
                 for path in wanted.checkpoints
             ],
             complete=not away and _access_logs(wanted.policy) <= audited,
+            held=chained.from_iterable(map(fetch_receipts, clients)) if wanted.openings else (),
         )
         rules = replace(wanted.rules, now_seconds=chain.now_seconds())
         audit = Audit(readers, chain, wanted.policy, rules, scratch, given, _Teller(line).tell)
@@ -103,8 +105,11 @@ class _Teller:
             self._line.tell(say(f"已读 {what} {done}/{total} 条", f"{what}: {done} of {total} entries read"))
 
 
-def _connect(wanted: Wanted, stack: ExitStack) -> tuple[list[AccessLogReader], list[dict[str, str]]]:
+def _connect(
+    wanted: Wanted, stack: ExitStack
+) -> tuple[list[AccessLogReader], list[dict[str, str]], list[NodeClient]]:
     readers: list[AccessLogReader] = []
+    clients: list[NodeClient] = []
     away: list[dict[str, str]] = []
     known = _access_logs(wanted.policy)
     for url, token_file in wanted.nodes:
@@ -133,11 +138,12 @@ def _connect(wanted: Wanted, stack: ExitStack) -> tuple[list[AccessLogReader], l
             reader = AccessLogReader(client, origin, keep=wanted.keep, openings=wanted.openings)
             stack.callback(reader.close)
             readers.append(reader)
+        clients.append(client)
     if len({reader.origin for reader in readers}) != len(readers):
         raise InvalidInput("audit-nodes", "two of the addresses are of one node: want each node once")
     if not readers:
         raise Unavailable("node-away", f"none of the {len(wanted.nodes)} nodes answers")
-    return readers, away
+    return readers, away, clients
 
 
 def _access_logs(policy: Policy) -> set[str]:

@@ -22,6 +22,7 @@ from node.api import (
     erasure,
     exchange,
     logs,
+    receipts,
     records,
     witness,
 )
@@ -51,6 +52,7 @@ ROUTERS: Final = (
     backups.router,
     access.router,
     audits.router,
+    receipts.router,
     documents.router,
     documents.shared,
     demands.router,

@@ -88,14 +88,16 @@ class Given:
     """What an auditor brings along beside his policy.
 
     Attributes:
-        receipts: Compact JWS that members hold.
+        receipts: Compact JWS that members hold from each other, all that there are between two of them.
         notes: Signed checkpoints that others hold.
         complete: Whether ``sources`` are the logs of every member there is.
+        held: Receipts as the nodes themselves show what they hold, which may be some of them.
     """
 
     receipts: Iterable[str] = ()
     notes: Sequence[str] = ()
     complete: bool = False
+    held: Iterable[str] = ()
 
 
 @dataclass(slots=True)
@@ -209,6 +211,7 @@ class Audit:
             InvalidInput: A receipt or checkpoint that the auditor brought is malformed.
         """
         self._receipts.load(self._given.receipts)
+        self._receipts.load_held(self._given.held)
         for note in self._given.notes:
             self._take_note(note)
         for reading in self._readings:

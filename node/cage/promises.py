@@ -65,16 +65,32 @@ class Receipts:
         self._places: list[tuple[int, int]] = []
         self._promises: dict[str, list[tuple[int, bytes, int, int]]] = defaultdict(list)
         self._pairs: dict[tuple[str, str], list[_Numbered]] = defaultdict(list)
+        self._brought: set[tuple[str, str]] = set()
         self._length = 0
 
     def load(self, tokens: Iterable[str]) -> None:
-        """Take receipts.
+        """Take the receipts that an auditor brings.
 
         Raises:
             InvalidInput: One is malformed.
         """
+        self._load(tokens, is_brought=True)
+
+    def load_held(self, tokens: Iterable[str]) -> None:
+        """Take the receipts that the nodes themselves show; what is malformed among them is left out.
+
+        Gaps between their numbers say nothing: a node that shows only some would convict whoever signed the others.
+        """
+        self._load(tokens, is_brought=False)
+
+    def _load(self, tokens: Iterable[str], *, is_brought: bool) -> None:
         for token in tokens:
-            receipt = parse_receipt(token)
+            try:
+                receipt = parse_receipt(token)
+            except InvalidInput:
+                if is_brought:
+                    raise
+                continue
             number = len(self._places)
             data = token.encode("ascii")
             self._places.append((self._length, len(data)))
@@ -82,9 +98,10 @@ class Receipts:
             self._scratch.append(_TOKENS, data)
             self._promises[receipt.log].append((receipt.idx, receipt.leaf, number, receipt.anchor_by))
             if receipt.iss != receipt.aud:
-                self._pairs[receipt.iss, receipt.aud].append(
-                    _Numbered(receipt.pair, number, receipt.log, receipt.idx)
-                )
+                pair = receipt.iss, receipt.aud
+                self._pairs[pair].append(_Numbered(receipt.pair, number, receipt.log, receipt.idx))
+                if is_brought:
+                    self._brought.add(pair)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -128,10 +145,12 @@ class Receipts:
             chain: When blocks were.
             findings: Where findings go.
         """
+        named: set[str] = set()
         for promise in broken:
             if promise.index < min(signed_size, log.size):
                 token = self._proven(promise.number, findings, log)
-                if token is not None:
+                if token is not None and token not in named:
+                    named.add(token)
                     findings.add(
                         "receipt-not-honoured",
                         log.member,
@@ -139,6 +158,7 @@ class Receipts:
                         receipts=[token],
                         values={"index": promise.index},
                     )
+        named.clear()
         for index, _, number, anchor_by in self._promises.get(log.origin, ()):
             cover = log.find_cover(index)
             if cover is not None and cover.time <= anchor_by:
@@ -147,7 +167,8 @@ class Receipts:
             at = chain.head_block() if cover is None else cover.block - 1
             if first is not None and at >= first + GRACE_BLOCKS:
                 token = self._proven(number, findings, log)
-                if token is not None:
+                if token is not None and token not in named:
+                    named.add(token)
                     findings.add(
                         "receipt-overdue", log.member, log.origin, receipts=[token], values={"index": index}
                     )
@@ -171,7 +192,7 @@ class Receipts:
                     continue
                 if before is not None and receipt.pair == before.pair:
                     self._judge_twice(before, receipt, findings)
-                elif before is not None and receipt.pair > before.pair + 1:
+                elif before is not None and receipt.pair > before.pair + 1 and (iss, aud) in self._brought:
                     allowed -= receipt.pair - before.pair - 1
                     if allowed < 0:
                         self._judge_gap(before, receipt, findings)

@@ -11,12 +11,13 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from node.errors import AccessDenied, InvalidInput, NotFound, Unavailable
+from node.errors import AccessDenied, InvalidInput, NodeError, NotFound, Unavailable
 from node.log.checkpoint import parse_origin, parse_signed_checkpoint
 from node.log.tiles import entries_path, parse_bundle
 from node.log.tree import TILE_WIDTH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from node.client.api import NodeClient
@@ -44,6 +45,24 @@ def fetch_access_logs(client: NodeClient) -> tuple[str, list[str]]:
             "node-answer", "what answers there does not describe a node: is this address a node's?"
         ) from None
     return member, [origin for _, origin in numbered]
+
+
+def fetch_receipts(client: NodeClient) -> Iterator[str]:
+    """Fetch the receipts that a node holds from other members, as far as it shows them; nothing of them is verified here."""
+    after: int | None = None
+    while True:
+        try:
+            page = client.post("/api/v1/access/receipts", {"after": after})
+            receipts, following = page["receipts"], page["next"]
+        except (NodeError, KeyError, TypeError):
+            # Not to this auditor, a node of an earlier version, or one that is away, which the reading of its log says.
+            return
+        if not isinstance(receipts, list):
+            return
+        yield from (receipt for receipt in receipts if isinstance(receipt, str))
+        if type(following) is not int or following <= (-1 if after is None else after):
+            return
+        after = following
 
 
 class AccessLogReader:

@@ -142,7 +142,7 @@ class AuditWorld:
     def __init__(self, seed=0, nodes=3):
         self.random = Random(seed)
         self.nodes = [AuditNode(member) for member in MEMBERS[:nodes]]
-        self.receipts, self.notes = [], []
+        self.receipts, self.notes, self.held = [], [], []
         self.numbers = count(1)
         self._plans = []
         self.end = START
@@ -325,7 +325,8 @@ class AuditWorld:
 
     def audit(self, *, nodes=None, complete=True, scratch=None, tell=lambda *_: None):
         chosen = self.nodes if nodes is None else [self.nodes[number] for number in nodes]
-        given = Given(self.receipts, self.notes, complete=complete and len(chosen) == len(self.nodes))
+        everybody = complete and len(chosen) == len(self.nodes)
+        given = Given(self.receipts, self.notes, complete=everybody, held=self.held)
         rules = Rules(PERIOD, 4 * 3600, self.now)
         return Audit(chosen, self, self.policy(), rules, scratch or MemoryScratch(), given, tell).run()
 

@@ -12,6 +12,7 @@ from node.log.checkpoint import log_id, parse_origin
 from node.log.tiles import parse_bundle
 from node.log.tree import TILE_WIDTH
 from node.service.auditing import open_range
+from node.service.exchange.promised import read_promised
 from node.service.layout import LogKind
 
 PERIOD = 1_200
@@ -71,18 +72,36 @@ def policy_of(world):
     return Policy(tuple(logs), tuple(keys), chain)
 
 
-def audit(world, *, receipts=(), notes=(), period_seconds=PERIOD):
+def held_by(node):
+    """The receipts of others that a node shows to an auditor, a few at a time; each page is a look that it logs."""
+    after, found = None, []
+    while True:
+        page, after = read_promised(
+            node.store,
+            node.services.logs[LogKind.ACCESS],
+            node.services.access,
+            after=after,
+            limit=3,
+            officer="zhao",
+        )
+        found += page
+        if after is None:
+            return found
+
+
+def audit(world, *, receipts=(), notes=(), held=(), period_seconds=PERIOD):
     """Audit all nodes; the report.
 
     Args:
         world: The nodes.
         receipts: What members hold from each other, JWS.
         notes: Signed checkpoints that somebody holds.
+        held: Receipts as the nodes show them (``held_by``).
         period_seconds: How often the nodes anchor.
     """
     sources = [OwnLog(node) for node in world.nodes.values()]
     rules = Rules(period_seconds, 4 * 3_600, world.clock.now_seconds())
-    given = Given(receipts, notes, complete=True)
+    given = Given(receipts, notes, complete=True, held=held)
     return Audit(sources, OwnChain(world), policy_of(world), rules, MemoryScratch(), given).run()
 
 

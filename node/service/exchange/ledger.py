@@ -219,3 +219,16 @@ def find_promise(reads: Reads, place: int) -> tuple[str, bytes, str] | None:
         return None
     member, event, receipt = msgpack.unpackb(data)
     return member, event, receipt
+
+
+def list_promises(reads: Reads, *, after: int | None, limit: int) -> list[tuple[int, str]]:
+    """List receipts of other members with the places of the own events that they belong to, in that order.
+
+    Args:
+        reads: The store.
+        after: Only behind this place; None for the first.
+        limit: At most so many.
+    """
+    start = _PROMISE if after is None else _PROMISE + layout.u64(after + 1)
+    found = reads.scan(start, layout.stop_of(_PROMISE), limit=limit)
+    return [(layout.parse_u64(key[2:]), msgpack.unpackb(data)[2]) for key, data in found]

@@ -122,3 +122,28 @@ def test_receipts_of_others_are_counted():
     report = world.audit(nodes=[0, 2])
     assert codes_of(report) == set()
     assert report.findings.remarks["receipts-elsewhere", world.nodes[1].origin] > 0
+
+
+def test_what_nodes_show_of_their_receipts_convicts_by_itself_and_not_by_what_is_left_out():
+    world = AuditWorld(4)
+    for number in range(6):
+        world.exchange(AT + number, 0, 1)
+    world.run()
+    provider, asker = world.nodes[1], world.nodes[0].member
+    shown = [token for token in world.receipts if parse_receipt(token).iss == provider.member]
+    del shown[2:4]
+    world.receipts = []
+    world.held = [*shown, "no receipt"]
+    assert codes_of(world.audit()) == set()
+    false = provider.receipt(3, bytes(16), asker, AT, leaf=bytes(32))
+    world.held += [false, false]
+    (finding,) = world.audit().findings.listed
+    assert (finding.code, finding.member, finding.receipts) == (
+        "receipt-not-honoured",
+        provider.member,
+        (false,),
+    )
+    # What the auditor brings as well is one promise still; and of whom he brings receipts he brings all.
+    world.receipts = [false]
+    counts = world.audit().findings.counts
+    assert counts == {("receipt-not-honoured", provider.origin): 1, ("pair-gap", provider.origin): 1}

@@ -5,7 +5,7 @@ from node.cage.audit import Audit, Given
 from node.cage.proof import MemoryScratch
 from node.cage.walk import Rules
 from tests.support.audit_world import codes_of
-from tests.support.exchange_audit import PERIOD, OwnChain, OwnLog, audit, policy_of, settle
+from tests.support.exchange_audit import PERIOD, OwnChain, OwnLog, audit, held_by, policy_of, settle
 from tests.support.exchange_world import COURT, MARKET, TAX, ExchangeWorld
 
 
@@ -21,6 +21,9 @@ def test_answers_refusals_and_nodes_that_are_away_leave_nothing_that_does_not_fi
         assert codes_of(report) == set(), [f.text("en") for f in report.findings.listed]
         remarks = {code for code, _ in report.findings.remarks}
         assert remarks == {"not-answered", "not-attested"}
+        held = [receipt for node in world.nodes.values() for receipt in held_by(node)]
+        report = audit(world, held=held)
+        assert (codes_of(report), report.receipts) == (set(), len(held))
 
 
 def test_an_answer_whose_grant_is_not_in_the_log_is_named():
