@@ -75,12 +75,13 @@ def encode_logged(logged: LoggedEvent) -> dict[str, Any]:
     return {"event": logged.event.decode(), "open": list(logged.open), "receipt": logged.receipt}
 
 
-def parse_logged(value: Any, what: str) -> LoggedEvent:
+def parse_logged(value: Any, what: str, *, may_lack: int = 0) -> LoggedEvent:
     """Parse the member of a message that shows a logged event; nothing is verified.
 
     Args:
         value: A parsed JSON value, untrusted.
         what: Name of the member, for messages.
+        may_lack: How many of the openings of ``OPENED_NAMES`` may be left out.
 
     Raises:
         InvalidInput: ``json-…``, ``event-…`` and ``receipt-…`` codes, ``logged-open`` for another number of openings.
@@ -89,7 +90,7 @@ def parse_logged(value: Any, what: str) -> LoggedEvent:
     event = check_text(members["event"], "event", max_chars=MAX_ENTRY_BYTES).encode()
     parse_event(event)
     openings = check_list(members["open"], "open", max_items=len(SALTED_NAMES))
-    if len(openings) != len(OPENED_NAMES):
+    if not len(OPENED_NAMES) - may_lack <= len(openings) <= len(OPENED_NAMES):
         raise InvalidInput(
             "logged-open",
             f"{what} has {len(openings)} openings, want {len(OPENED_NAMES)}: all but {CONCEALED}",

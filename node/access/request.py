@@ -13,6 +13,7 @@ fails behind it is the signer's and logged as ``deny``:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ from node.access.question import (
     parse_words,
 )
 from node.access.receipt import MAX_SKEW_SECONDS
+from node.access.received import parse_received, verify_received
 from node.access.warrant import MAX_WARRANT_BYTES, parse_warrant
 from node.core.canonical import check_members
 from node.core.clock import MAX_TIME
@@ -45,6 +47,7 @@ from node.log.checkpoint import MAX_CHECKPOINT, parse_origin, parse_signed_check
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from node.access.event import ParsedEvent
     from node.access.logged import OpenedEvent
     from node.core.types import MemberCode
     from node.crypto.ed25519 import Ed25519Signer
@@ -72,13 +75,14 @@ _NAMES: Final = (
     "consent",
     "reply",
     "ask",
+    "received",
     "checkpoint",
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What a request says; nothing of it is verified until ``check_request`` returned.
+class AnyRequest(ABC):
+    """What requests of every kind say; nothing of it is verified until ``check_request`` returned.
 
     Attributes:
         iss: The asker.
@@ -86,15 +90,13 @@ class Request:
         iat: Second at which it was signed.
         exp: Second from which on it is void, at most 300 behind ``iat``.
         rid: 16 random bytes, shared by the events of this request.
-        sealed: Warrant of a sealed look, JWT, or None.
-        subject: About whom.
         items: Which fields of which catalogue items.
         purpose: Code of the purpose.
         basis: Legal basis, or None.
         case: Case number, or None.
-        consent: Consent of the subject, JWT, or None.
         reply: One-time exchange key that the answer is sealed to, 1,216 bytes.
         ask: The asker's own event.
+        received: How earlier questions to this provider ended, at most 16 (``node.access.received``).
         checkpoint: The asker's newest signed access-log checkpoint.
         digest: SHA-256 of the JWS: ``req`` of the events and of the answer.
     """
@@ -104,17 +106,50 @@ class Request:
     iat: int
     exp: int
     rid: bytes
-    sealed: str | None
-    subject: AskedSubject
     items: tuple[ItemQuery, ...]
     purpose: str
     basis: str | None
     case: str | None
-    consent: str | None
     reply: bytes
     ask: LoggedEvent
+    received: tuple[LoggedEvent, ...]
     checkpoint: str
     digest: bytes
+
+    @abstractmethod
+    def own_values(self) -> dict[str, Any]:
+        """Give ``subject`` and ``consent`` as the asker's event must have them."""
+
+    @abstractmethod
+    def is_logged_as(self, event: ParsedEvent) -> bool:
+        """Tell whether what stands in the open of an event is that of the asker's own event about this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request(AnyRequest):
+    """A request about one subject.
+
+    Attributes:
+        sealed: Warrant of a sealed look, JWT, or None.
+        subject: About whom.
+        consent: Consent of the subject, JWT, or None.
+    """
+
+    sealed: str | None
+    subject: AskedSubject
+    consent: str | None
+
+    def own_values(self) -> dict[str, Any]:
+        """Give ``subject`` and ``consent`` as the asker's event must have them."""
+        return {
+            "subject": encode_subject(self.subject),
+            "consent": None if self.consent is None else encode_b64u(token_digest(self.consent)),
+        }
+
+    def is_logged_as(self, event: ParsedEvent) -> bool:
+        """Tell whether what stands in the open of an event is that of the asker's own event about this request."""
+        want = (ASK, None) if self.sealed is None else (SEALED, token_digest(self.sealed))
+        return (event.kind, event.warrant) == want and event.rid == self.rid and event.n == 1
 
 
 def build_request(
@@ -133,6 +168,7 @@ def build_request(
     reply: bytes,
     ask: LoggedEvent,
     checkpoint: str,
+    received: Sequence[LoggedEvent] = (),
     consent: str | None = None,
     sealed: str | None = None,
 ) -> str:
@@ -153,6 +189,8 @@ def build_request(
         reply: Public half of a one-time exchange key.
         ask: The ask event (``sealed`` under a warrant), with the openings of ``select_openings``.
         checkpoint: The asker's newest signed access-log checkpoint.
+        received: ``receive`` events toward the provider whose receipts it does not hold yet, at most 16, with the
+            openings of ``select_received``.
         consent: JWT, or None.
         sealed: Warrant, JWT, or None.
 
@@ -174,6 +212,7 @@ def build_request(
         "consent": consent,
         "reply": encode_b64u(reply),
         "ask": encode_logged(ask),
+        "received": list(map(encode_logged, received)),
         "checkpoint": checkpoint,
     }
     token = sign_jws(TYP, payload, signer)
@@ -181,18 +220,19 @@ def build_request(
     return token
 
 
-def authenticate_request(token: str, find_key: Callable[[str], bytes]) -> Jws:
+def authenticate_request(token: str, find_key: Callable[[str], bytes], *, typ: str = TYP) -> Jws:
     """Verify that a member signed this token as a request, before its claims are read (steps 1 and 2).
 
     Args:
         token: Content of the box, untrusted.
         find_key: Returns the node key (32 bytes) of the envelope's sender by ``kid``, valid now, or raises.
+        typ: Which kind of request it must be.
 
     Raises:
         InvalidInput: ``jws-…``, ``json-…``, ``base64…``, ``token-not-canonical``.
         Verification: ``ed25519-signature``, or what ``find_key`` raises.
     """
-    jws = parse_token(token, typ=TYP, max_bytes=MAX_REQUEST_BYTES)
+    jws = parse_token(token, typ=typ, max_bytes=MAX_REQUEST_BYTES)
     verify_jws(jws, find_key(jws.header["kid"]))
     return jws
 
@@ -210,23 +250,49 @@ def parse_request(token: str) -> Request:
     jws = parse_token(token, typ=TYP, max_bytes=MAX_REQUEST_BYTES)
     claims = check_members(jws.payload, "request", required=_NAMES)
     request = Request(
-        iss=parse_uscc(check_text(claims["iss"], "iss")),
-        aud=parse_uscc(check_text(claims["aud"], "aud")),
-        iat=check_integer(claims["iat"], "iat", most=MAX_TIME),
-        exp=check_integer(claims["exp"], "exp", most=MAX_TIME),
-        rid=parse_b64u(check_text(claims["rid"], "rid"), length=RID_BYTES),
         sealed=_find_text(claims, "sealed", MAX_WARRANT_BYTES),
         subject=parse_subject(claims["subject"]),
-        items=parse_items(claims["items"]),
-        purpose=parse_words(claims["purpose"], "purpose"),
-        basis=None if claims["basis"] is None else parse_words(claims["basis"], "basis"),
-        case=None if claims["case"] is None else parse_words(claims["case"], "case"),
         consent=_find_text(claims, "consent", MAX_CONSENT_BYTES),
-        reply=parse_b64u(check_text(claims["reply"], "reply"), length=PUBLIC_BYTES),
-        ask=parse_logged(claims["ask"], "ask"),
-        checkpoint=check_text(claims["checkpoint"], "checkpoint", max_chars=MAX_CHECKPOINT),
-        digest=token_digest(token),
+        **parse_common(claims, token),
     )
+    check_common(request)
+    if request.consent is not None:
+        parse_consent(request.consent)
+    if request.sealed is not None:
+        parse_warrant(request.sealed)
+    return request
+
+
+def parse_common(claims: Mapping[str, Any], token: str) -> dict[str, Any]:
+    """Parse the claims that requests of every kind have, for the attributes of ``AnyRequest``.
+
+    Raises:
+        InvalidInput: The codes of the members.
+    """
+    return {
+        "iss": parse_uscc(check_text(claims["iss"], "iss")),
+        "aud": parse_uscc(check_text(claims["aud"], "aud")),
+        "iat": check_integer(claims["iat"], "iat", most=MAX_TIME),
+        "exp": check_integer(claims["exp"], "exp", most=MAX_TIME),
+        "rid": parse_b64u(check_text(claims["rid"], "rid"), length=RID_BYTES),
+        "items": parse_items(claims["items"]),
+        "purpose": parse_words(claims["purpose"], "purpose"),
+        "basis": None if claims["basis"] is None else parse_words(claims["basis"], "basis"),
+        "case": None if claims["case"] is None else parse_words(claims["case"], "case"),
+        "reply": parse_b64u(check_text(claims["reply"], "reply"), length=PUBLIC_BYTES),
+        "ask": parse_logged(claims["ask"], "ask"),
+        "received": parse_received(claims["received"]),
+        "checkpoint": check_text(claims["checkpoint"], "checkpoint", max_chars=MAX_CHECKPOINT),
+        "digest": token_digest(token),
+    }
+
+
+def check_common(request: AnyRequest) -> None:
+    """Refuse a request that contradicts itself.
+
+    Raises:
+        InvalidInput: ``request-self``, ``request-validity``, ``exchange-key``, ``request-checkpoint``.
+    """
     if request.iss == request.aud:
         raise InvalidInput("request-self", f"request of {request.iss} is to itself: want another member")
     if not 0 < request.exp - request.iat <= MAX_VALID_SECONDS:
@@ -235,18 +301,13 @@ def parse_request(token: str) -> Request:
             f"request is valid for {request.exp - request.iat} seconds, want 1 to {MAX_VALID_SECONDS}",
         )
     check_exchange_key(request.reply)
-    if request.consent is not None:
-        parse_consent(request.consent)
-    if request.sealed is not None:
-        parse_warrant(request.sealed)
     origin = parse_note_origin(request.checkpoint)
     if (origin.member, origin.kind) != (request.iss, "access"):
         raise InvalidInput("request-checkpoint", f"checkpoint is not of an access log of {request.iss}")
-    return request
 
 
 def check_request(
-    request: Request,
+    request: AnyRequest,
     *,
     public: bytes,
     from_: str,
@@ -258,11 +319,11 @@ def check_request(
     """Check an authenticated request against its envelope, the time and its own ask event (steps 4 and 5).
 
     Left to the caller, who has the registry, the policy and the store: the age of the log's last anchor, the
-    checkpoint's signatures and consistency, the rules of the purpose, consent and warrant, and whether the rid was
-    seen before.
+    checkpoint's signatures and consistency, the rules of the purpose, consent and warrant, whether the rid was
+    seen before, and what the request says was received before (``node.access.received.verify_received``).
 
     Args:
-        request: From ``parse_request``, its signature verified.
+        request: From ``parse_request`` or ``parse_bulk_request``, its signature verified.
         public: The node key that signed the request, which must have signed the receipt too.
         from_: Sender of the envelope.
         to: This member.
@@ -299,10 +360,10 @@ def check_request(
         now_seconds=now_seconds,
         anchor_limit_seconds=anchor_limit_seconds,
     )
-    event = opened.event
-    want = (ASK, None) if request.sealed is None else (SEALED, token_digest(request.sealed))
-    if (event.kind, event.warrant) != want or event.rid != request.rid or event.n != 1:
-        raise Verification("request-event", f"event of kind {event.kind} is not the one of this request")
+    if not request.is_logged_as(opened.event):
+        raise Verification(
+            "request-event", f"event of kind {opened.event.kind} is not the one of this request"
+        )
     if differing := find_differences(opened.values, asked_values(request), but=("rule",)):
         raise Verification(
             "request-differs", f"event says something else than the request about {', '.join(differing)}"
@@ -320,10 +381,11 @@ def verify_request(
     now_seconds: int,
     anchor_limit_seconds: int | None = None,
 ) -> Request:
-    """Verify a request in all five steps, with one key that the caller trusts.
+    """Verify a request in all five steps and what comes along with it, with one key that the caller trusts.
 
     Raises:
-        InvalidInput, Verification: As ``authenticate_request``, ``parse_request`` and ``check_request``.
+        InvalidInput, Verification: As ``authenticate_request``, ``parse_request``, ``check_request`` and
+            ``verify_received``.
     """
     authenticate_request(token, lambda _kid: public)
     request = parse_request(token)
@@ -336,19 +398,28 @@ def verify_request(
         now_seconds=now_seconds,
         anchor_limit_seconds=anchor_limit_seconds,
     )
+    for shown in request.received:
+        verify_received(
+            shown,
+            find_key=lambda _kid: public,
+            iss=from_,
+            aud=to,
+            log=log,
+            now_seconds=now_seconds,
+            anchor_limit_seconds=anchor_limit_seconds,
+        )
     return request
 
 
-def asked_values(request: Request) -> dict[str, Any]:
+def asked_values(request: AnyRequest) -> dict[str, Any]:
     """Give the values that the ask event of a request must have, but for ``officer`` and ``rule``."""
     return {
         "peer": request.aud,
-        "subject": encode_subject(request.subject),
         "purpose": request.purpose,
         "basis": request.basis,
         "case": request.case,
         "items": encode_items(request.items),
-        "consent": None if request.consent is None else encode_b64u(token_digest(request.consent)),
+        **request.own_values(),
         "released": None,
     }
 

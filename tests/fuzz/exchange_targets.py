@@ -24,6 +24,7 @@ from node.access.consent import TYP as CONSENT_TYP
 from node.access.consent import build_consent, parse_consent, verify_consent
 from node.access.event import SALTED_NAMES, parse_event
 from node.access.logged import encode_logged, parse_logged, verify_logged
+from node.access.received import parse_received, verify_received
 from node.access.request import TYP as REQUEST_TYP
 from node.access.request import build_request, parse_request, verify_request
 from node.access.sealed import open_sealed, verify_sealed
@@ -186,6 +187,25 @@ def _logged(data):
     assert set(opened.values) == set(SALTED_NAMES) - {"officer"}
 
 
+def _received(data):
+    """Only the end of a question that the asker logged verifies, with or without what was released."""
+    value = parse_json(data, max_bytes=_SIZE)
+    shown = parse_received(value)
+    assert list(map(encode_logged, shown)) == value
+    for each in shown:
+        opened = verify_received(
+            each,
+            find_key=lambda _kid: _NODE[world.ASKER].public,
+            iss=world.ASKER,
+            aud=world.PROVIDER,
+            log=world.LOGS[world.ASKER],
+            now_seconds=world.NOW + 5,
+            anchor_limit_seconds=world.LIMIT,
+        )
+        assert opened.values.items() <= world.asked(released=world.released_of([world.record()])).items()
+        assert opened.event.rid == world.EARLIER_RID
+
+
 def _sign(data, typ, member):
     claims = parse_json(data, max_bytes=_SIZE)
     return sign_jws(typ, claims if type(claims) is dict else {}, _NODE[member])
@@ -197,7 +217,12 @@ def _fields(parsed, *but):
 
 @cache
 def _requests():
-    made = (world.request(), world.request_with_consent(), world.request_under_warrant())
+    made = (
+        world.request(),
+        world.request_with_consent(),
+        world.request_under_warrant(),
+        world.request_with_received(),
+    )
     return tuple(token.encode() for token in made)
 
 
@@ -240,6 +265,11 @@ def _paths():
 
 def _logged_seeds():
     return [encode_json(encode_logged(world.ask()))]
+
+
+def _received_seeds():
+    shown = encode_logged(world.received())
+    return [encode_json([shown]), encode_json([{**shown, "open": shown["open"][:-1]}]), b"[]"]
 
 
 _WORDS = (
@@ -359,6 +389,15 @@ TARGETS = (
         _logged,
         _logged_seeds,
         "openings in any order, each once; the object's spelling is its token's",
+        words=_WORDS,
+        largest=_SIZE,
+    ),
+    Target(
+        "received-events",
+        "node.access.received.parse_received and verify_received",
+        _received,
+        _received_seeds,
+        "as logged-event",
         words=_WORDS,
         largest=_SIZE,
     ),

@@ -24,6 +24,7 @@ from node.access.event import (
     build_openings,
     build_pad,
     event_salts,
+    parse_event,
 )
 from node.access.logged import LoggedEvent, select_openings
 from node.access.question import AskedSubject, ItemQuery, encode_items, encode_subject
@@ -314,6 +315,28 @@ def request(**changes):
 def request_with_consent():
     digest = encode_b64u(token_digest(consent()))
     return request(consent=consent(), ask=ask(asked(consent=digest), name="ask with consent"))
+
+
+EARLIER_RID = secret_of("earlier rid")[:16]
+"""Of a question of an hour before, the end of which comes along with the next one."""
+
+
+def received(salted=None, *, name="earlier receive", kind="receive", idx=1_005, pair=41, **changes):
+    """How an earlier question ended, as it stands in a later request."""
+    arguments = {"rid": EARLIER_RID, "t_ms": (NOW - 3_600) * 1000 + 7, "req": secret_of("earlier request")}
+    salted = salted or asked(released=released_of([record()]))
+    made = event(name, kind, salted, **{**arguments, **changes})
+    return logged(
+        made, iss=ASKER, aud=PROVIDER, idx=idx, pair=pair, rid=parse_event(made.entry).rid, iat=NOW - 3_600
+    )
+
+
+def request_with_received():
+    """With the ends of two earlier questions: one that was answered, one that was not."""
+    lost = received(
+        asked(), name="earlier time-out", idx=1_006, pair=42, rid=secret_of("lost rid")[:16], req=bytes(32)
+    )
+    return request(received=[received(), lost])
 
 
 def request_under_warrant():

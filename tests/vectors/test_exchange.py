@@ -163,6 +163,11 @@ def test_requests_say_what_their_event_says(case):
         )
     assert claims["reply"] == KEYS["exchange_keys"]["reply"]["public"]
     assert claims["checkpoint"].split("\n")[0] == case["log"]
+    for shown in claims["received"]:
+        event, values = plain.check_logged(
+            shown, public=node_public(ASKER), iss=ASKER, aud=PROVIDER, log=case["log"]
+        )
+        assert (event["kind"], values["peer"]) == ("receive", PROVIDER)
 
 
 @cases("answers")
@@ -323,6 +328,7 @@ def test_what_is_right_is_accepted():
     assert CHECKS["request"](FILES["requests"][0]["jws"]).rid == world.RID
     assert CHECKS["request"](FILES["requests"][1]["jws"]).consent == FILES["consents"][0]["jws"]
     assert CHECKS["request"](FILES["requests"][2]["jws"]).sealed == FILES["warrants"][0]["jws"]
+    assert len(CHECKS["request"](FILES["requests"][3]["jws"]).received) == 2
     for case in FILES["answers"]:
         assert CHECKS["answer"](case["jws"]) == parse_answer(case["jws"])
     assert CHECKS["consent"](FILES["consents"][0]["jws"]).uses == 3

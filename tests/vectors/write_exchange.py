@@ -20,6 +20,7 @@ from node.crypto.token import token_digest
 from node.log.merkle import leaf_hash
 from tests.support import one_exchange as world
 from tests.vectors.refused_exchange import refused
+from tests.vectors.refused_received import refused_received
 
 HERE = Path(__file__).resolve().parent / "exchange"
 
@@ -41,13 +42,14 @@ def build():
             request_case("plain", world.request()),
             request_case("with consent", world.request_with_consent()),
             request_case("under a warrant", world.request_under_warrant()),
+            request_case("with what was received before", world.request_with_received()),
         ],
         "answers": [
             answer_case(result, world.answer(result)) for result in ("ok", "none", "partial", "deny")
         ],
         "boxes": boxes(),
         "sealed": sealed(),
-        "refused": refused(),
+        "refused": [*refused(), *refused_received()],
     }
     return {
         f"{name}.json": json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
