@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from eth_account import Account
 
 from node.core.canonical import encode_json
+from node.crypto import keystore as keystore_module
 from node.crypto.keystore import encode_keystore, parse_keystore
 from node.crypto.secp256k1 import OperatorKey
 from node.errors import InvalidInput, Verification
@@ -57,6 +59,13 @@ def test_published_scrypt_keystore_is_read():
     data = encode_json({"crypto": crypto, "id": "3198bc9c-6672-5ab3-d995-4942343ae5b6", "version": 3})
     want = "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
     assert parse_keystore(data, "testpassword").hex() == want
+
+
+@pytest.mark.parametrize(("n", "r", "p"), [(2, 8, 1), (1024, 8, 16), (2**15, 1, 3), (2**14, 3, 2)])
+def test_keys_are_derived_as_by_another_implementation(n, r, p):
+    passphrase, salt = PASSPHRASE, bytes(range(16))
+    found = keystore_module._derive_key(passphrase, {"salt": salt.hex(), "n": n, "r": r, "p": p})
+    assert found == hashlib.scrypt(passphrase.encode(), salt=salt, n=n, r=r, p=p, maxmem=2**26, dklen=32)
 
 
 def test_wrong_passphrase(keystore):
