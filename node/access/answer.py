@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from node.access.box import MAX_ANSWER_BYTES
 from node.access.event import digest_of
@@ -37,7 +37,8 @@ from node.log.merkle import HASH_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from node.access.request import Request
+    from node.access.logged import OpenedEvent
+    from node.access.request import AnyRequest, Request
     from node.core.types import MemberCode
     from node.crypto.ed25519 import Ed25519Signer
 
@@ -53,7 +54,7 @@ MAX_PATH: Final = 24
 
 _CODE: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _MAX_CODE_CHARS: Final = 64
-_NAMES: Final = (
+NAMES: Final = (
     "iss",
     "aud",
     "iat",
@@ -68,8 +69,11 @@ _NAMES: Final = (
     "grant",
     "checkpoint",
 )
-_GRANT: Final = "grant"
+GRANT: Final = "grant"
 _SEALED: Final = "sealed"
+
+
+_A = TypeVar("_A", bound="Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +203,21 @@ def build_answer(
         "withheld": withheld,
         "as_of": as_of,
         "records": list(records),
-        "status": [
-            {"list": one.list, "index": one.index, "path": list(map(encode_b64, one.path)), "head": one.head}
-            for one in status
-        ],
+        "status": encode_status(status),
         "grant": encode_logged(grant),
         "checkpoint": checkpoint,
     }
     token = sign_jws(TYP, payload, signer)
     parse_answer(token)
     return token
+
+
+def encode_status(status: Sequence[StatusProof]) -> list[dict[str, Any]]:
+    """Give the member of an answer with the states of status lists."""
+    return [
+        {"list": one.list, "index": one.index, "path": list(map(encode_b64, one.path)), "head": one.head}
+        for one in status
+    ]
 
 
 def parse_answer(token: str) -> Answer:
@@ -224,25 +233,57 @@ def parse_answer(token: str) -> Answer:
             that are not of iss's logs, and the codes of the members.
     """
     jws = parse_token(token, typ=TYP, max_bytes=MAX_ANSWER_BYTES)
-    claims = check_members(jws.payload, "answer", required=_NAMES)
-    answer = Answer(
-        iss=parse_uscc(check_text(claims["iss"], "iss")),
-        aud=parse_uscc(check_text(claims["aud"], "aud")),
-        iat=check_integer(claims["iat"], "iat", most=MAX_TIME),
-        req=parse_b64u(check_text(claims["req"], "req"), length=HASH_BYTES),
-        result=check_text(claims["result"], "result"),
-        code=None
-        if claims["code"] is None
-        else check_text(claims["code"], "code", max_chars=_MAX_CODE_CHARS),
-        found=check_integer(claims["found"], "found"),
-        withheld=check_integer(claims["withheld"], "withheld"),
-        as_of=check_text(claims["as_of"], "as_of", max_chars=MAX_CHECKPOINT),
-        records=_parse_records(claims["records"]),
-        status=_parse_status(claims["status"]),
-        grant=parse_logged(claims["grant"], _GRANT),
-        checkpoint=check_text(claims["checkpoint"], "checkpoint", max_chars=MAX_CHECKPOINT),
-        digest=token_digest(token),
-    )
+    answer = Answer(**parse_claims(check_members(jws.payload, "answer", required=NAMES), token))
+    check_answer(answer)
+    return answer
+
+
+def parse_claims(claims: Mapping[str, Any], token: str) -> dict[str, Any]:
+    """Parse the claims that answers of every kind have, for the attributes of ``Answer``.
+
+    Raises:
+        InvalidInput: The codes of the members.
+    """
+    return {
+        "iss": parse_uscc(check_text(claims["iss"], "iss")),
+        "aud": parse_uscc(check_text(claims["aud"], "aud")),
+        "iat": check_integer(claims["iat"], "iat", most=MAX_TIME),
+        "req": parse_b64u(check_text(claims["req"], "req"), length=HASH_BYTES),
+        "result": check_text(claims["result"], "result"),
+        "code": parse_code(claims["code"]),
+        "found": check_integer(claims["found"], "found"),
+        "withheld": check_integer(claims["withheld"], "withheld"),
+        "as_of": check_text(claims["as_of"], "as_of", max_chars=MAX_CHECKPOINT),
+        "records": _parse_records(claims["records"]),
+        "status": _parse_status(claims["status"]),
+        "grant": parse_logged(claims["grant"], GRANT),
+        "checkpoint": check_text(claims["checkpoint"], "checkpoint", max_chars=MAX_CHECKPOINT),
+        "digest": token_digest(token),
+    }
+
+
+def parse_code(value: Any) -> str | None:
+    """Parse why something is not given; None where nothing is withheld.
+
+    Raises:
+        InvalidInput: ``answer-result`` and ``json-…`` codes.
+    """
+    if value is None:
+        return None
+    code = check_text(value, "code", max_chars=_MAX_CODE_CHARS)
+    if not _CODE.fullmatch(code):
+        raise InvalidInput(
+            "answer-result", "code of an answer is none: want words of a-z and 0-9 with hyphens"
+        )
+    return code
+
+
+def check_answer(answer: Answer) -> None:
+    """Refuse an answer that contradicts itself.
+
+    Raises:
+        InvalidInput: ``answer-result``, ``answer-status``, ``answer-as-of``, ``answer-checkpoint``.
+    """
     _check_result(answer)
     if len(answer.status) > len(answer.records) or len({one.list for one in answer.status}) < len(
         answer.status
@@ -254,7 +295,6 @@ def parse_answer(token: str) -> Answer:
     origin = parse_note_origin(answer.checkpoint)
     if (origin.member, origin.kind) != (answer.iss, "access"):
         raise InvalidInput("answer-checkpoint", f"checkpoint is not of an access log of {answer.iss}")
-    return answer
 
 
 def verify_answer(
@@ -286,11 +326,69 @@ def verify_answer(
             something else than the request, ``answer-released`` when the records disclose other digests than the
             event says, the codes of ``verify_logged``, or what ``find_key`` raises.
     """
+    answer, opened = verify_shown(
+        token,
+        typ=TYP,
+        parse=parse_answer,
+        request=request,
+        find_key=find_key,
+        log=log,
+        now_seconds=now_seconds,
+        anchor_limit_seconds=anchor_limit_seconds,
+    )
+    event = opened.event
+    want: tuple[str, bytes | None, bytes | None] = (
+        DENY if answer.result == DENY else GRANT,
+        answer.req,
+        None,
+    )
+    if request.sealed is not None and answer.result != DENY:
+        want = (_SEALED, None, token_digest(request.sealed))
+    if (event.kind, event.req, event.warrant) != want or event.rid != request.rid:
+        raise Verification("answer-event", f"event of kind {event.kind} is not the one of this answer")
+    check_values(answer, opened.values, request)
+    if (opened.values["released"] is None) is not (answer.result == DENY):
+        raise Verification("answer-event", "event does not say what was released")
+    # 4: nothing else is disclosed than the event says
+    if answer.result != DENY:
+        _check_released(answer, event.n, opened.values["released"])
+    return answer
+
+
+def verify_shown(
+    token: str,
+    *,
+    typ: str,
+    parse: Callable[[str], _A],
+    request: AnyRequest,
+    find_key: Callable[[str], bytes],
+    log: str,
+    now_seconds: int,
+    anchor_limit_seconds: int | None,
+) -> tuple[_A, OpenedEvent]:
+    """Verify what answers of every kind have in common: signature, parties, time, and the provider's promised event.
+
+    Args:
+        token: Content of the box, untrusted.
+        typ: Which kind of answer it must be.
+        parse: Reads its claims.
+        request: The request that this node sent.
+        find_key: As for ``verify_answer``.
+        log: As for ``verify_answer``.
+        now_seconds: This node's clock.
+        anchor_limit_seconds: The network's limit.
+
+    Returns:
+        The answer and its event; whether that is the one of this answer is left to the caller.
+
+    Raises:
+        InvalidInput, Verification: As ``verify_answer``, its steps 1 to 3.
+    """
     # 1: form and signature
-    jws = parse_token(token, typ=TYP, max_bytes=MAX_ANSWER_BYTES)
+    jws = parse_token(token, typ=typ, max_bytes=MAX_ANSWER_BYTES)
     public = find_key(jws.header["kid"])
     verify_jws(jws, public)
-    answer = parse_answer(token)
+    answer = parse(token)
     # 2: whose answer, for whom, to what
     if answer.iss != request.aud:
         raise Verification("answer-iss", f"answer is by another member: got {answer.iss}, want {request.aud}")
@@ -316,24 +414,15 @@ def verify_answer(
         now_seconds=now_seconds,
         anchor_limit_seconds=anchor_limit_seconds,
     )
-    event = opened.event
-    want: tuple[str, bytes | None, bytes | None] = (
-        DENY if answer.result == DENY else _GRANT,
-        answer.req,
-        None,
-    )
-    if request.sealed is not None and answer.result != DENY:
-        want = (_SEALED, None, token_digest(request.sealed))
-    if (event.kind, event.req, event.warrant) != want or event.rid != request.rid:
-        raise Verification("answer-event", f"event of kind {event.kind} is not the one of this answer")
-    _check_values(answer, opened.values, request)
-    # 4: nothing else is disclosed than the event says
-    if answer.result != DENY:
-        _check_released(answer, event.n, opened.values["released"])
-    return answer
+    return answer, opened
 
 
-def _check_values(answer: Answer, values: Mapping[str, Any], request: Request) -> None:
+def check_values(answer: Answer, values: Mapping[str, Any], request: AnyRequest) -> None:
+    """Refuse an event that opens something else than the request says; what was released is left to the caller.
+
+    Raises:
+        Verification: ``answer-differs``, ``answer-event``.
+    """
     want = {**asked_values(request), "peer": answer.aud}
     differing = find_differences(values, want, but=("rule", "released", "items"))
     if values["items"] is None or not covers(request.items, parse_items(values["items"])):
@@ -342,8 +431,8 @@ def _check_values(answer: Answer, values: Mapping[str, Any], request: Request) -
         raise Verification(
             "answer-differs", f"event says something else than the request about {', '.join(differing)}"
         )
-    if values["rule"] is None or (values["released"] is None) is not (answer.result == DENY):
-        raise Verification("answer-event", "event does not say by which rule, or what was released")
+    if values["rule"] is None:
+        raise Verification("answer-event", "event does not say by which rule")
 
 
 def _check_released(answer: Answer, n: int, released: list[list[Any]]) -> None:
@@ -369,10 +458,6 @@ def _check_result(answer: Answer) -> None:
             "answer-result",
             f"result, code and numbers of an answer do not fit: {answer.found} found, {answer.withheld} withheld, "
             f"{given} given",
-        )
-    if answer.code is not None and not _CODE.fullmatch(answer.code):
-        raise InvalidInput(
-            "answer-result", "code of an answer is none: want words of a-z and 0-9 with hyphens"
         )
 
 

@@ -59,6 +59,7 @@ _SALTS_LABEL: Final = b"ironcage/v1/salts\x00"
 _DIGEST_BYTES: Final = 32
 _MAX_DEPTH: Final = 4
 _ANSWERS: Final = frozenset({"grant", "deny", "receive"})
+BULK: Final = "bulk"
 _SEALED_MEMBERS: Final = ("box", "open_by", "warrant")
 _LOCAL: Final = (("officer", "purpose", "items", "rule", "released"), ("peer",))
 _SAYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -195,7 +196,7 @@ def build_event(
         t_ms: Time in milliseconds since 1970, from this node's clock.
         rid: 16 random bytes, shared by the events of one request only.
         n: Number of records or lines, at least 0.
-        req: SHA-256 of the request JWS; grant, deny and receive have one, no other kind has.
+        req: SHA-256 of the request JWS; grant, deny and receive have one, the bulk event of a provider too, no other has.
         salted: The value of each of ``SALTED_NAMES``, None where absent.
         salts: From ``event_salts``.
         set_root: RFC 6962 root over the lines of a bulk event, 32 bytes.
@@ -316,13 +317,15 @@ def _parse_heartbeat(members: dict[str, Any]) -> Heartbeat:
 
 def _parse_event(kind: str, members: dict[str, Any]) -> ParsedEvent:
     required = ["_sd", "kind", "n", "rid", "t", "v"]
+    optional: tuple[str, ...] = ()
     if kind in _ANSWERS:
         required.append("req")
-    elif kind == "bulk":
+    elif kind == BULK:
         required.append("set")
+        optional = ("req",)  # of the provider, whose event answers a request
     elif kind == "sealed":
         required += _SEALED_MEMBERS
-    check_members(members, f"{kind} event", required=required)
+    check_members(members, f"{kind} event", required=required, optional=optional)
     return ParsedEvent(
         kind=kind,
         t_ms=check_integer(members["t"], "t"),

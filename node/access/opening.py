@@ -82,7 +82,16 @@ def _check_subject(value: Any) -> None:
 
 
 def _check_officer(value: Any) -> None:
-    members = check_members(value, "officer", required=("id", "idp", "auth"))
+    members = check_members(value, "officer", required=("id", "idp", "auth"), optional=("second",))
+    _check_person(members)
+    if "second" in members:
+        second = check_members(members["second"], "second officer", required=("id", "idp", "auth"))
+        _check_person(second)
+        if (second["id"], second["idp"]) == (members["id"], members["idp"]):
+            raise InvalidInput("opening-value", "the officer and the second officer are one person")
+
+
+def _check_person(members: dict[str, Any]) -> None:
     _check_words(members["id"])
     if members["idp"] is not None:
         _check_words(members["idp"])

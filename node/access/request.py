@@ -220,19 +220,21 @@ def build_request(
     return token
 
 
-def authenticate_request(token: str, find_key: Callable[[str], bytes], *, typ: str = TYP) -> Jws:
+def authenticate_request(
+    token: str, find_key: Callable[[str], bytes], *, typs: frozenset[str] = frozenset((TYP,))
+) -> Jws:
     """Verify that a member signed this token as a request, before its claims are read (steps 1 and 2).
 
     Args:
         token: Content of the box, untrusted.
         find_key: Returns the node key (32 bytes) of the envelope's sender by ``kid``, valid now, or raises.
-        typ: Which kind of request it must be.
+        typs: Which kinds of request it may be.
 
     Raises:
         InvalidInput: ``jws-…``, ``json-…``, ``base64…``, ``token-not-canonical``.
         Verification: ``ed25519-signature``, or what ``find_key`` raises.
     """
-    jws = parse_token(token, typ=typ, max_bytes=MAX_REQUEST_BYTES)
+    jws = parse_token(token, typ=typs, max_bytes=MAX_REQUEST_BYTES)
     verify_jws(jws, find_key(jws.header["kid"]))
     return jws
 

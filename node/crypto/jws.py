@@ -52,12 +52,12 @@ def sign_jws(typ: str, payload: Mapping[str, Any], signer: Ed25519Signer) -> str
     return f"{signing_input}.{encode_b64u(signer.sign(signing_input.encode('ascii')))}"
 
 
-def parse_jws(token: str | bytes, *, typ: str | None, max_bytes: int) -> Jws:
+def parse_jws(token: str | bytes, *, typ: str | frozenset[str] | None, max_bytes: int) -> Jws:
     """Parse a compact token; the signature is checked by :func:`verify_jws`.
 
     Args:
         token: The token, untrusted.
-        typ: The only ``typ`` accepted; any when None, and then the caller must decide on it.
+        typ: The only ``typ`` accepted, or those that are; any when None, and then the caller must decide on it.
         max_bytes: Greatest size of the token in bytes.
 
     Raises:
@@ -86,7 +86,7 @@ def parse_jws(token: str | bytes, *, typ: str | None, max_bytes: int) -> Jws:
     return Jws(header, payload, raw[: raw.rindex(b".")], signature)
 
 
-def _parse_header(data: bytes, typ: str | None) -> dict[str, str]:
+def _parse_header(data: bytes, typ: str | frozenset[str] | None) -> dict[str, str]:
     what = "token header"
     header = check_members(
         parse_json(data, max_bytes=_MAX_HEADER_BYTES, what=what), what, required=("alg", "kid", "typ")
@@ -95,8 +95,10 @@ def _parse_header(data: bytes, typ: str | None) -> dict[str, str]:
         raise InvalidInput("jws-alg", f"token has another algorithm: want {ALGORITHM}")
     if type(header["kid"]) is not str or not _KID.fullmatch(header["kid"]):
         raise InvalidInput("jws-kid", "token names no key: want 16 hex digits in kid")
-    if type(header["typ"]) is not str or (typ is not None and header["typ"] != typ):
-        raise InvalidInput("jws-typ", f"token is of another kind: want typ {typ or 'as text'}")
+    wanted = frozenset((typ,)) if isinstance(typ, str) else typ
+    if type(header["typ"]) is not str or (wanted is not None and header["typ"] not in wanted):
+        want = "as text" if wanted is None else " or ".join(sorted(wanted))
+        raise InvalidInput("jws-typ", f"token is of another kind: want typ {want}")
     return header
 
 

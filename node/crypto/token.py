@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from node.crypto.jws import Jws
 
 
-def parse_token(token: str | bytes, *, typ: str, max_bytes: int) -> Jws:
+def parse_token(token: str | bytes, *, typ: str | frozenset[str], max_bytes: int) -> Jws:
     """Parse a token that one of our signers wrote; its signature is checked by verify_jws.
 
     A second spelling of the same claims would be a second log entry, leaf hash and status digest of one
@@ -23,7 +23,7 @@ def parse_token(token: str | bytes, *, typ: str, max_bytes: int) -> Jws:
 
     Args:
         token: The token, untrusted.
-        typ: The only ``typ`` accepted.
+        typ: The only ``typ`` accepted, or those that are.
         max_bytes: Greatest size of the token in bytes.
 
     Raises:

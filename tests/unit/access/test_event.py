@@ -118,13 +118,24 @@ OPTIONAL = {"req": bytes(32), "set_root": bytes(32), "box": bytes(32), "open_by"
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind in KINDS for name in OPTIONAL if name not in EXTRA.get(kind, {})]
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind in KINDS
+        for name in OPTIONAL
+        if name not in EXTRA.get(kind, {}) and (kind, name) != ("bulk", "req")
+    ],
 )
 def test_members_of_another_kind_are_refused(kind, name):
     extra = {name: OPTIONAL[name]}
     with pytest.raises(InvalidInput) as caught:
         build(kind, **extra)
     assert caught.value.code == "json-member-unknown"
+
+
+def test_the_bulk_event_of_a_provider_names_the_request_and_that_of_an_asker_has_none():
+    assert parse_event(build("bulk").entry).req is None
+    assert parse_event(build("bulk", req=bytes(31) + b"q").entry).req == bytes(31) + b"q"
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, extra in EXTRA.items() for name in extra])
