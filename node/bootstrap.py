@@ -23,6 +23,7 @@ from node.chain.evm import EvmChain
 from node.chain.network import parse_network
 from node.chain.rpc import Rpc
 from node.chain.transport import HttpTransport
+from node.chain.web3_transport import Web3Transport
 from node.client.documents import MemberDocuments
 from node.client.peerlogs import PeerLogs
 from node.client.peers import PeerPost
@@ -408,7 +409,7 @@ def _build(
     uploads: Uploads,
     clock: Clock,
 ) -> RunningNode:
-    chain = EvmChain(Rpc(HttpTransport(chain_url(settings, network))), network.settings(), keys.operator)
+    chain = EvmChain(Rpc(Web3Transport(chain_url(settings, network))), network.settings(), keys.operator)
     stack.callback(chain.close)
     post = PeerPost(allow_plain=settings.plain_peers)
     stack.callback(post.close)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How JSON-RPC calls reach a chain node: one request, one answer, nothing more.
 
-It refuses what could lead a call elsewhere: credentials in the URL, redirects, proxies from the environment; and
-bounds the wait for the connection, for each read and for the whole answer, and its size. It gives a decoded JSON object or
-raises; what it says is judged in ``rpc``. It is quick to import, so that a node starts and one evidence file is verified
-without waiting for a client library (docs/adr/0026-a-start-that-loads-less.md).
+Two classes carry calls. ``HttpTransport`` here is small and quick to import; verifying one evidence file and the
+operator's commands use it. ``Web3Transport`` keeps a pool of connections for a running node.
+
+Both refuse what could lead a call elsewhere: credentials in the URL, redirects, proxies from the environment; and
+both bound the wait for the connection, for each read and for the whole answer, and its size. Both give a decoded JSON object or raise; what it says is judged in ``rpc``.
 """
 
 from __future__ import annotations
@@ -36,8 +37,6 @@ WAITS_PER_ANSWER: Final = 3
 """How many times the longest wait for one read an answer may take as a whole; else a byte now and then would hold us."""
 
 _PART_BYTES: Final = 65_536
-_MAX_IDLE: Final = 8
-"""Connections kept open for later calls."""
 _MAX_URL_CHARACTERS: Final = 2048
 _HTTP_OK: Final = 200
 # Names and IPv4 addresses; IPv6 addresses. Longer labels are an error of the socket's own, and no name has them.
@@ -144,7 +143,7 @@ def decode_answer(body: bytes, *, http_status: int, place: str) -> dict[str, Any
 
 
 class HttpTransport:
-    """Carry calls over kept connections; calls from several threads go side by side, each on one of its own.
+    """Carry calls over one kept connection; calls from several threads go one after the other.
 
     Args:
         url: Address of the chain node.
@@ -162,7 +161,7 @@ class HttpTransport:
         self._url = parse_rpc_url(url)
         self._timeout_seconds = timeout_seconds
         self._headers = {"Content-Type": "application/json", **(headers or {})}
-        self._idle: list[http.client.HTTPConnection] = []
+        self._connection: http.client.HTTPConnection | None = None
         self._lock = threading.Lock()
 
     @property
@@ -173,55 +172,56 @@ class HttpTransport:
     def request(self, method: str, params: Sequence[Any]) -> dict[str, Any]:
         """Send a call and give the decoded answer (see :class:`Transport`)."""
         body = encode_json({"id": 1, "jsonrpc": "2.0", "method": method, "params": list(params)})
-        try:
-            status, answer = self._send(body)
-        except (http.client.HTTPException, OSError) as error:
-            raise build_away(self.place, error) from None
+        with self._lock:
+            reused = self._connection is not None
+            try:
+                status, answer = self._exchange(body)
+            except (http.client.HTTPException, ConnectionError) as error:
+                self._drop()
+                if not reused:
+                    raise self._away(error) from None
+                # A kept connection may have been closed by the other side meanwhile, and no call of ours does
+                # anything twice when it is repeated.
+                try:
+                    status, answer = self._exchange(body)
+                except (http.client.HTTPException, OSError) as second:
+                    self._drop()
+                    raise self._away(second) from None
+            except OSError as error:
+                self._drop()
+                raise self._away(error) from None
         return decode_answer(answer, http_status=status, place=self.place)
 
     def close(self) -> None:
-        """Close the idle connections; a later request opens a new one."""
+        """Close the connection; a later request opens a new one."""
         with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+            self._drop()
 
-    def _send(self, body: bytes) -> tuple[int, bytes]:
-        with self._lock:
-            kept = self._idle.pop() if self._idle else None
-        if kept is not None:
-            try:
-                return self._exchange(kept, body)
-            except (http.client.HTTPException, ConnectionError):
-                # The other side may have closed it meanwhile, and no call of ours does anything twice when it is repeated.
-                pass
-        return self._exchange(self._connect(), body)
-
-    def _connect(self) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._url.host, self._url.port, timeout=self._timeout_seconds)
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
-
-    def _exchange(self, connection: http.client.HTTPConnection, body: bytes) -> tuple[int, bytes]:
-        """Send a body and read the answer; the connection is kept when the whole answer was read, else closed."""
+    def _exchange(self, body: bytes) -> tuple[int, bytes]:
+        if self._connection is None:
+            kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
+            self._connection = kind(self._url.host, self._url.port, timeout=self._timeout_seconds)
+            self._connection.connect()
+            self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection.request("POST", self._url.target, body, self._headers)
+        response = self._connection.getresponse()
         try:
-            connection.request("POST", self._url.target, body, self._headers)
-            response = connection.getresponse()
             answer = collect_answer(_read_parts(response), self.place, self._timeout_seconds)
-            if response.length:
-                # A read of at most n bytes takes a broken connection for the end.
-                raise http.client.IncompleteRead(answer, response.length)
-        except BaseException:
-            connection.close()
+        except Unavailable:
+            self._drop()
             raise
-        with self._lock:
-            if len(self._idle) < _MAX_IDLE and connection.sock is not None:
-                self._idle.append(connection)
-                return response.status, answer
-        connection.close()
+        if response.length:
+            # A read of at most n bytes takes a broken connection for the end.
+            raise http.client.IncompleteRead(answer, response.length)
         return response.status, answer
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _away(self, error: Exception) -> Unavailable:
+        return build_away(self.place, error)
 
 
 def _read_parts(response: http.client.HTTPResponse) -> Iterator[bytes]:

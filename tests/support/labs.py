@@ -122,11 +122,11 @@ def deploy(url, *, chain_id):
         rpc.close()
 
 
-def evm_lab(network, url):
+def evm_lab(network, url, *, transport=HttpTransport):
     """Give the lab of a deployed network; close its clients when done."""
     return Lab(
         [
-            EvmChain(Rpc(HttpTransport(url)), network.settings(), operator_key(number + 1))
+            EvmChain(Rpc(transport(url)), network.settings(), operator_key(number + 1))
             for number in range(len(FOUNDERS))
         ]
     )

