@@ -107,6 +107,7 @@ class ExchangeKey:
         ml_kem = MLKEM768PrivateKey.from_seed_bytes(expanded[:_ML_KEM_SEED_BYTES])
         x25519 = X25519PrivateKey.from_private_bytes(expanded[_ML_KEM_SEED_BYTES:])
         self._key = MLKEM768X25519PrivateKey(ml_kem, x25519)
+        self._seed = seed
         self.public: bytes = ml_kem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
         self.kid: str = key_id16(self.public)
 
@@ -114,6 +115,14 @@ class ExchangeKey:
     def generate(cls, random: Callable[[int], bytes]) -> ExchangeKey:
         """Make a key from 32 bytes of a source of unpredictable bytes: a one-time reply key."""
         return cls(random(SEED_BYTES))
+
+    def derive(self, label: bytes) -> bytes:
+        """Derive 32 bytes for a use of its own: whoever has not the seed learns nothing from them, nor from them the seed.
+
+        Args:
+            label: ASCII name of the use; X-Wing itself hashes the seed with none.
+        """
+        return shake_256(label + b"\x00" + self._seed).digest(SEED_BYTES)
 
     def open(self, info: bytes, box: bytes) -> bytes:
         """Open a box and return its plaintext.

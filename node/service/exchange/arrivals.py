@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from node.access.box import MAX_REQUEST_BYTES, open_request, parse_envelope
+from node.access.bulk_request import TYP as BULK_TYP
+from node.access.bulk_request import parse_bulk_request
 from node.access.receipt import MAX_SKEW_SECONDS
-from node.access.request import authenticate_request, check_request
+from node.access.request import TYP, authenticate_request, check_request, parse_request
 from node.crypto.token import token_digest
 from node.errors import AccessDenied, Verification
 from node.service.exchange.ledger import find_first_user
@@ -17,11 +19,14 @@ from node.service.exchange.ledger import find_first_user
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from node.access.request import Request
+    from node.access.box import Envelope
+    from node.access.request import AnyRequest
     from node.crypto.hpke import ExchangeKey
     from node.service.exchange.directory import Peer
     from node.service.exchange.permits import Judged
     from node.service.exchange.side import Side
+
+_TYPS: Final = frozenset((TYP, BULK_TYP))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,23 @@ class Arrival:
         public: The node key that signed it.
         token: The request JWS.
         req: Its SHA-256.
+        envelope: The message that it came in.
     """
 
     peer: Peer
     public: bytes
     token: str
     req: bytes
+    envelope: bytes
+    is_bulk: bool
+
+    def parse(self) -> AnyRequest:
+        """Read what it says; nothing of that is verified.
+
+        Raises:
+            InvalidInput: As ``parse_request`` and ``parse_bulk_request``.
+        """
+        return parse_bulk_request(self.token) if self.is_bulk else parse_request(self.token)
 
 
 def authenticate(side: Side, exchange_keys: Mapping[str, ExchangeKey], body: bytes) -> Arrival:
@@ -54,6 +70,24 @@ def authenticate(side: Side, exchange_keys: Mapping[str, ExchangeKey], body: byt
         Unavailable: ``chain-…``.
     """
     envelope = parse_envelope(body, max_plaintext_bytes=MAX_REQUEST_BYTES)
+    peer, key = identify(side, exchange_keys, envelope)
+    token = open_request(envelope, key)
+    find_key = partial(side.find_node_key, peer)
+    jws = authenticate_request(token, find_key, typs=_TYPS)
+    is_bulk = jws.header["typ"] == BULK_TYP
+    return Arrival(peer, find_key(jws.header["kid"]), token, token_digest(token), body, is_bulk=is_bulk)
+
+
+def identify(
+    side: Side, exchange_keys: Mapping[str, ExchangeKey], envelope: Envelope
+) -> tuple[Peer, ExchangeKey]:
+    """Find the member that an envelope names as its sender, and the key that opens it; neither is proven by that.
+
+    Raises:
+        Verification: ``envelope-to``, ``envelope-from``, ``box-kid``.
+        AccessDenied: ``member-unknown``.
+        Unavailable: ``chain-…``.
+    """
     if envelope.to != side.member:
         raise Verification("envelope-to", f"envelope is for {envelope.to}, this is {side.member}")
     if envelope.from_ == side.member:
@@ -62,13 +96,10 @@ def authenticate(side: Side, exchange_keys: Mapping[str, ExchangeKey], body: byt
     key = exchange_keys.get(envelope.kid)
     if key is None:
         raise Verification("box-kid", f"box is for another key: got {envelope.kid}, none of this node's")
-    token = open_request(envelope, key)
-    find_key = partial(side.find_node_key, peer)
-    jws = authenticate_request(token, find_key)
-    return Arrival(peer, find_key(jws.header["kid"]), token, token_digest(token))
+    return peer, key
 
 
-def judge(side: Side, request: Request, arrival: Arrival) -> Judged:
+def judge(side: Side, request: AnyRequest, arrival: Arrival) -> Judged:
     """Check claims, sender, time and the asker's own event, then decide.
 
     Raises:

@@ -2,14 +2,19 @@
 """What a node keeps of its exchanges beside the access log, so that nothing is answered, asked or counted twice.
 
     key                              value
-    E r member(18) rid(16)           SHA-256 of the request that used the rid first; kept for ever
+    E r member(18) rid(16)           SHA-256 of the request that used the rid first, and a mark(16) of what was released
+                                     (node.service.exchange.ends; rows of older programs have none); kept for ever
     E p req(32)                      msgpack: what the logged event lets out, until the sealed answer is stored
     E a req(32)                      msgpack [exp(s), envelope or None, code]: the answer as it was sealed
     E x exp(8) req(32)               empty: by when answer and plan go
     E q place(8)                     msgpack: a question of ours that has no ``receive`` yet
     E g place(8)                     msgpack [member, event, receipt]: what the other side promised about an event of ours
+    E g place(8) k(1)                the same of the k-th end of an earlier question that came with that event's request
+    E v member(18) rid(16)           leaf hash of that end of that question
+    E w member(18) place(8)          an envelope whose ends do not hold, as it came, by the place of the ``deny``
     E h member(18)                   msgpack [n, index, receipt]: the newest of them by member, of access log n
     E s member(18)                   u64: greatest number of a status head that the member ever answered with
+    E u member(18) place(8)          the openings of a ``receive`` of ours that the member was not told yet, sealed
 
 ``p`` is written by the commit that logs the event, and dropped by the one that stores the answer: between the two a
 crash leaves an event and a plan, and the same request is answered from them, with no second event.
@@ -23,12 +28,15 @@ from typing import TYPE_CHECKING, Final
 import msgpack
 
 from node.access.receipt import parse_receipt
+from node.access.received import MAX_RECEIVED
 from node.log.checkpoint import parse_origin
+from node.log.merkle import leaf_hash
 from node.service import layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from node.access.logged import LoggedEvent
     from node.core.types import MemberCode
     from node.ports import Reads
     from node.service.transaction import Transaction
@@ -41,6 +49,10 @@ _QUESTION: Final = b"Eq"
 _PROMISE: Final = b"Eg"
 _NEWEST: Final = b"Eh"
 _SEEN_HEAD: Final = b"Es"
+_UNTOLD: Final = b"Eu"
+_END: Final = b"Ev"
+_PROOF: Final = b"Ew"
+_PLACE_BYTES: Final = 8
 _REQ_BYTES: Final = 32
 
 
@@ -57,6 +69,7 @@ class Plan:
         withheld: Number of them that are not given.
         searched: Number and size of the records log that was searched.
         rows: Place of each record and the names of its fields that are given.
+        lines: Of a question about many subjects, for each: records that are given, and withheld, and why.
     """
 
     place: int
@@ -67,6 +80,7 @@ class Plan:
     withheld: int
     searched: tuple[int, int]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
+    lines: tuple[tuple[int, int, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +122,40 @@ def find_plan(reads: Reads, req: bytes) -> Plan | None:
     data = reads.get(_PLAN + req)
     if data is None:
         return None
-    place, kind, exp, code, found, withheld, searched, rows = msgpack.unpackb(data)
+    place, kind, exp, code, found, withheld, searched, rows, *more = msgpack.unpackb(data)
     given = tuple((row, tuple(names)) for row, names in rows)
-    return Plan(place, kind, exp, code, found, withheld, tuple(searched), given)
+    return Plan(
+        place,
+        kind,
+        exp,
+        code,
+        found,
+        withheld,
+        tuple(searched),
+        given,
+        tuple(tuple(line) for lines in more for line in lines),
+    )
 
 
 def find_first_user(reads: Reads | Transaction, member: MemberCode, rid: bytes) -> bytes | None:
     """Find the digest of the request that used a member's rid first."""
-    return reads.get(_RID + member.encode("ascii") + rid)
+    data = reads.get(_RID + member.encode("ascii") + rid)
+    return None if data is None else data[:_REQ_BYTES]
 
 
-def put_plan(transaction: Transaction, member: MemberCode, rid: bytes, req: bytes, plan: Plan) -> None:
-    """Note, in the commit that logs its event, what a request will be answered."""
+def find_released_mark(reads: Reads, member: MemberCode, rid: bytes) -> bytes | None:
+    """Find the mark of what the request that used a member's rid first was given; None where an older program answered it."""
+    data = reads.get(_RID + member.encode("ascii") + rid) or b""
+    return data[_REQ_BYTES:] or None
+
+
+def put_plan(
+    transaction: Transaction, member: MemberCode, rid: bytes, req: bytes, plan: Plan, mark: bytes = b""
+) -> None:
+    """Note, in the commit that logs its event, what a request will be answered, and the mark of what is released."""
     key = _RID + member.encode("ascii") + rid
     if transaction.get(key) is None:
-        transaction.put(key, req)
+        transaction.put(key, req + mark)
     rows = [[place, list(names)] for place, names in plan.rows]
     fields = [
         plan.place,
@@ -133,6 +166,7 @@ def put_plan(transaction: Transaction, member: MemberCode, rid: bytes, req: byte
         plan.withheld,
         list(plan.searched),
         rows,
+        [list(line) for line in plan.lines],
     ]
     transaction.put(_PLAN + req, msgpack.packb(fields))
     transaction.put(_EXPIRY + layout.u64(plan.exp) + req, b"")
@@ -194,9 +228,32 @@ def find_seen_head(reads: Reads | Transaction, member: MemberCode) -> int:
     return 0 if data is None else layout.parse_u64(data)
 
 
+def put_untold(transaction: Transaction, member: MemberCode, place: int, sealed: bytes) -> None:
+    """Queue, in the commit that logs a ``receive``, what the other side is to be told of it."""
+    transaction.put(_UNTOLD + member.encode("ascii") + layout.u64(place), sealed)
+
+
+def drop_untold(transaction: Transaction, member: MemberCode, place: int) -> None:
+    """Take off the queue what the other side was told."""
+    transaction.delete(_UNTOLD + member.encode("ascii") + layout.u64(place))
+
+
+def list_untold(reads: Reads, member: MemberCode, *, limit: int) -> list[tuple[int, bytes]]:
+    """List what a member was not told yet, oldest first: places of the events and what was sealed of each."""
+    prefix = _UNTOLD + member.encode("ascii")
+    found = reads.scan(prefix, layout.stop_of(prefix), limit=limit)
+    return [(layout.parse_u64(key[len(prefix) :]), data) for key, data in found]
+
+
 def put_promise(transaction: Transaction, place: int, member: MemberCode, event: bytes, receipt: str) -> None:
     """Keep what the other side promised: its event and its receipt, by the place of our own event."""
-    transaction.put(_PROMISE + layout.u64(place), msgpack.packb([member, event, receipt]))
+    _put_promise(transaction, _PROMISE + layout.u64(place), member, event, receipt)
+
+
+def _put_promise(
+    transaction: Transaction, kept_under: bytes, member: MemberCode, event: bytes, receipt: str
+) -> None:
+    transaction.put(kept_under, msgpack.packb([member, event, receipt]))
     promised = parse_receipt(receipt)
     newest = [parse_origin(promised.log).n, promised.idx]
     key = _NEWEST + member.encode("ascii")
@@ -227,8 +284,49 @@ def list_promises(reads: Reads, *, after: int | None, limit: int) -> list[tuple[
     Args:
         reads: The store.
         after: Only behind this place; None for the first.
-        limit: At most so many.
+        limit: At most so many, and what belongs to the last event.
     """
     start = _PROMISE if after is None else _PROMISE + layout.u64(after + 1)
-    found = reads.scan(start, layout.stop_of(_PROMISE), limit=limit)
-    return [(layout.parse_u64(key[2:]), msgpack.unpackb(data)[2]) for key, data in found]
+    found: list[tuple[int, str]] = []
+    for key, data in reads.scan(start, layout.stop_of(_PROMISE), limit=limit + MAX_RECEIVED):
+        place = layout.parse_u64(key[2 : 2 + _PLACE_BYTES])
+        # What belongs to one event is given together.
+        if len(found) >= limit and place != found[-1][0]:
+            break
+        found.append((place, msgpack.unpackb(data)[2]))
+    return found
+
+
+def put_end(
+    transaction: Transaction, member: MemberCode, rid: bytes, place: int, number: int, shown: LoggedEvent
+) -> None:
+    """Keep how a question of another member ended, as it says.
+
+    Args:
+        transaction: The commit of the event about the request that it came with.
+        member: The asker.
+        rid: Of the question that ended.
+        place: Place of that event.
+        number: From 1, among those that came with it.
+        shown: The asker's ``receive``, and its receipt.
+    """
+    transaction.put(_END + member.encode("ascii") + rid, leaf_hash(shown.event))
+    key = _PROMISE + layout.u64(place) + bytes((number,))
+    _put_promise(transaction, key, member, shown.event, shown.receipt)
+
+
+def find_end(reads: Reads, member: MemberCode, rid: bytes) -> bytes | None:
+    """Find the leaf hash of the event by which a question of another member ended."""
+    return reads.get(_END + member.encode("ascii") + rid)
+
+
+def put_proof(transaction: Transaction, member: MemberCode, place: int, envelope: bytes) -> None:
+    """Keep an envelope whose ends of earlier questions do not hold, by the place of its ``deny``."""
+    transaction.put(_PROOF + member.encode("ascii") + layout.u64(place), envelope)
+
+
+def list_proofs(reads: Reads, member: MemberCode, *, limit: int) -> list[tuple[int, bytes]]:
+    """List the envelopes of a member that are kept as proof, oldest first, with the places of their ``deny``."""
+    prefix = _PROOF + member.encode("ascii")
+    found = reads.scan(prefix, layout.stop_of(prefix), limit=limit)
+    return [(layout.parse_u64(key[len(prefix) :]), data) for key, data in found]

@@ -45,4 +45,4 @@ def read_promised(
         return [], None
     access.log_look(AUDIT, Purpose(officer=officer, purpose=AUDIT), [])
     shown = [receipt for place, receipt in found if parse_event(logs.entry(logs.row(place))).kind != SEALED]
-    return shown, found[-1][0] if len(found) == limit else None
+    return shown, found[-1][0] if len(found) >= limit else None

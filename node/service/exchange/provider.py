@@ -21,7 +21,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from node.access.answer import DENY
-from node.access.request import parse_request
 from node.errors import AccessDenied, InvalidInput, NodeError, Verification
 from node.service.drafting import EventDraft
 from node.service.exchange.answering import REQUEST_RULE, Answering, Refused
@@ -133,7 +132,7 @@ class Provider:
         if self._answers % SWEEP_EVERY == 0:
             self.sweep()
         try:
-            request = parse_request(arrival.token)
+            request = arrival.parse()
         except InvalidInput as error:
             return self._refuse_malformed(arrival, error)
         reads, now = self._side.reads, self._side.clock.now_seconds()
@@ -149,18 +148,20 @@ class Provider:
         if plan is not None and self._side.clock.now_seconds() < plan.exp:
             # It was logged, and the node died before the answer was stored.
             return self._answering.resume(request, plan, arrival.peer)
+        ends = self._side.ends.check(self._side, request, arrival.peer, arrival.envelope)
         try:
             judged = judge(self._side, request, arrival)
+            ends.require_sound()
             decision = judged.decision
             if decision.granted:
-                return self._answering.grant(request, judged)
+                return self._answering.grant(request, judged, ends)
             rule, code = decision.rule, decision.code or decision.rule
         except Refused as refused:
             rule, code = refused.rule, refused.code
         except (InvalidInput, Verification, AccessDenied) as error:
             rule, code = REQUEST_RULE, error.code
         self._require_deny(request.iss, request.digest)
-        return self._answering.deny(request, rule, code)
+        return self._answering.deny(request, rule, code, ends)
 
     def _refuse_malformed(self, arrival: Arrival, error: InvalidInput) -> Kept:
         """Log what a member signed and nobody can read; there is no reply key that an answer could be sealed to."""

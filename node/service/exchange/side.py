@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import Reads
     from node.service.exchange.directory import Directory, Peer
+    from node.service.exchange.ends import EndChecker
     from node.service.exchange.permits import Permits
+    from node.service.exchange.untold import Untold
     from node.service.gossip import Gossip
     from node.service.looking import AccessLog
     from node.service.reading import LogReader, Logs
@@ -39,6 +41,8 @@ class Side:
         directory: The other members.
         gossip: Takes note of their checkpoints.
         permits: Decides.
+        ends: Checks how other members say that their questions ended.
+        untold: How own questions ended, as long as the other side was not told.
         clock: The clock.
         random: Source of unpredictable bytes.
         anchor_limit_seconds: The network's limit.
@@ -53,6 +57,8 @@ class Side:
     directory: Directory
     gossip: Gossip
     permits: Permits
+    ends: EndChecker
+    untold: Untold
     clock: Clock
     random: Callable[[int], bytes]
     anchor_limit_seconds: int

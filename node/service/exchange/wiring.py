@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.service.consents import ConsentWindow
+from node.service.depository import Depository
 from node.service.exchange.answering import Answering
+from node.service.exchange.approvals import Approvals
 from node.service.exchange.asker import Asker
 from node.service.exchange.directory import Directory
+from node.service.exchange.ends import EndChecker
 from node.service.exchange.held import HeldReceipts
+from node.service.exchange.many import ManyAsker
 from node.service.exchange.permits import Permits
 from node.service.exchange.provider import Provider
 from node.service.exchange.searching import Searcher
 from node.service.exchange.side import Side
+from node.service.exchange.untold import Untold
 from node.service.layout import LogKind
+from node.service.sealing import Sealer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,17 +48,21 @@ class Exchange:
 
     Attributes:
         asker: Asks for own officers.
+        many: Asks for them about many subjects at once.
         provider: Answers other members.
         exchange_key: Public half of the key that requests are sealed to now, 1,216 bytes.
         window: Where subjects consent to be asked about.
         held: The newest receipt of each other member, sealed to it.
+        depository: What a regulator issues and holds of sealed looks.
     """
 
     asker: Asker
+    many: ManyAsker
     provider: Provider
     exchange_key: bytes
     window: ConsentWindow
     held: HeldReceipts
+    depository: Depository
 
     def tend(self) -> None:
         """Drop what is over, and log what was only counted or was lost; called now and then.
@@ -62,6 +72,7 @@ class Exchange:
         """
         self.provider.sweep()
         self.asker.close_lost()
+        self.many.approvals.sweep()
         self.window.sweep()
 
     def stop(self) -> None:
@@ -142,6 +153,8 @@ def build_exchange(
         directory=directory,
         gossip=gossip,
         permits=permits,
+        ends=EndChecker(index_key),
+        untold=Untold(store, logs[LogKind.ACCESS], access, exchange_keys, random),
         clock=clock,
         random=random,
         anchor_limit_seconds=limit,
@@ -156,10 +169,14 @@ def build_exchange(
         index_key=index_key,
     )
     keys = {key.kid: key for key in exchange_keys}
+    sealer = Sealer(side, peers, keys)
+    asker = Asker(side, peers, sealer)
     return Exchange(
-        Asker(side, peers),
-        Provider(side, keys, Answering(side, searcher, vault), rejects.add),
+        asker,
+        ManyAsker(side, asker, Approvals(store, sequencer, index_key, clock)),
+        Provider(side, keys, Answering(side, searcher, vault, sealer), rejects.add),
         exchange_keys[0].public,
         window,
         HeldReceipts(side, keys),
+        Depository(side, keys, rejects.add),
     )
