@@ -346,7 +346,9 @@ def verify_answer(
         want = (_SEALED, None, token_digest(request.sealed))
     if (event.kind, event.req, event.warrant) != want or event.rid != request.rid:
         raise Verification("answer-event", f"event of kind {event.kind} is not the one of this answer")
-    check_values(answer, opened.values, request)
+    is_silent = request.sealed is not None and answer.result == DENY and _is_silent(answer, opened.values)
+    if not is_silent:
+        check_values(answer, opened.values, request)
     if (opened.values["released"] is None) is not (answer.result == DENY):
         raise Verification("answer-event", "event does not say what was released")
     # 4: nothing else is disclosed than the event says
@@ -433,6 +435,12 @@ def check_values(answer: Answer, values: Mapping[str, Any], request: AnyRequest)
         )
     if values["rule"] is None:
         raise Verification("answer-event", "event does not say by which rule")
+
+
+def _is_silent(answer: Answer, values: Mapping[str, Any]) -> bool:
+    """Tell whether a refusal names its rule alone, as that of a question under a warrant does: its subject is not told."""
+    said = {name for name, value in values.items() if value is not None}
+    return said == {"peer", "rule"} and values["peer"] == answer.aud
 
 
 def _check_released(answer: Answer, n: int, released: list[list[Any]]) -> None:

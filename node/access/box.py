@@ -39,6 +39,8 @@ _REQUEST: Final = "request"
 _ANSWER: Final = "answer"
 _SEALED: Final = "sealed"
 _HELD: Final = "held"
+_DEPOSIT: Final = "deposit"
+_DEPOSITED: Final = "deposited"
 _NAMES: Final = ("v", "from", "to", "kid", "box")
 
 
@@ -220,6 +222,16 @@ def answer_info(from_: str, to: str, req: bytes) -> bytes:
 def sealed_info(from_: str, to: str, kid: str) -> bytes:
     """Build the HPKE ``info`` of the openings of a sealed event, from a member to the regulator."""
     return _info(_SEALED, from_, to, kid)
+
+
+def deposit_info(from_: str, to: str, kid: str) -> bytes:
+    """Build the HPKE ``info`` of a deposit, from a member to the regulator."""
+    return _info(_DEPOSIT, from_, to, kid)
+
+
+def deposited_info(from_: str, to: str, req: bytes) -> bytes:
+    """Build the HPKE ``info`` of the answer to the deposit with this SHA-256."""
+    return _info(_DEPOSITED, from_, to, encode_b64u(req))
 
 
 def pad(jws: str, max_bytes: int) -> bytes:

@@ -24,6 +24,8 @@ from node.api import (
     logs,
     receipts,
     records,
+    sealed,
+    subjects,
     witness,
 )
 from node.api.auth import bearer_of, roles_of
@@ -57,8 +59,12 @@ ROUTERS: Final = (
     documents.shared,
     demands.router,
     consents.router,
+    subjects.router,
     exchange.staff,
     exchange.wire,
+    sealed.public,
+    sealed.router,
+    sealed.wire,
     witness.router,
     logs.log,
     logs.health,

@@ -48,3 +48,7 @@ class Peers(Protocol):
             Conflict: ``peer-refused``: it took no notice of the message; the code that it gave is in the text.
         """
         ...
+
+    def deposit(self, address: PeerAddress, body: bytes) -> Future[bytes]:
+        """Send a body to a regulator's deposit route and give the body of its answer; all else as ``send``."""
+        ...

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from node.access.bulk import Line, encode_line, line_salts
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from node.access.question import AskedSubject
     from node.core.types import EntryIndex
 
 OWN_DEPARTMENT: Final = "own-department"
@@ -46,15 +48,20 @@ class Officer:
         id: Account name.
         idp: Who attests the account; None for a local one.
         auth: b64u SHA-256 of the token or assertion whose nonce is the event's ``rid``; None for a local account.
+        second: Who approved it in person, where a bulk question needed that.
     """
 
     id: str
     idp: str | None = None
     auth: str | None = None
+    second: Officer | None = None
 
-    def to_json(self) -> dict[str, str | None]:
+    def to_json(self) -> dict[str, Any]:
         """Give the value that stands in an event."""
-        return {"id": self.id, "idp": self.idp, "auth": self.auth}
+        value: dict[str, Any] = {"id": self.id, "idp": self.idp, "auth": self.auth}
+        if self.second is not None:
+            value["second"] = self.second.to_json()
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,18 @@ class Release:
     jwt_digest: str
     vct: str
     fields: Mapping[str, str]
+
+
+class DraftLine(NamedTuple):
+    """One line of a bulk event, before it has its salt.
+
+    Attributes:
+        subject: About whom.
+        released: [[digest of JWT, [digests of disclosures]]]; empty where nothing was found, None in the asker's own event.
+    """
+
+    subject: AskedSubject
+    released: list[list[Any]] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +105,16 @@ class EventDraft:
             taken from ``releases``.
         releases: What the look will be allowed to open here.
         events: Places of events of this node's access logs whose openings it will be allowed to show.
-        n: Records, lines or events that are looked at; by default the number of ``releases`` and ``events``, at least 1.
+        n: Records, lines or events that are looked at; by default the number of ``lines``, or of ``releases`` and
+            ``events``, at least 1.
         rid: 16 bytes of the request that it belongs to; fresh ones by default.
-        req: SHA-256 of the request; grant, deny and receive have one.
-        set_root: Root over the lines of a bulk event.
+        req: SHA-256 of the request; grant, deny and receive have one, and the bulk event of a provider.
+        lines: Lines of a bulk event.
         box: SHA-256 of a sealed event's ciphertext.
         open_by: Second by which a sealed event must be opened.
         warrant: SHA-256 of its warrant.
+        secret: 32 bytes that its salts follow from; fresh ones by default. A sealed event has them before it is logged.
+        concerns: Digests (node.service.issuing.subject_digest) of subjects whom it is about and does not name.
     """
 
     kind: str
@@ -111,10 +133,12 @@ class EventDraft:
     n: int | None = None
     rid: bytes | None = None
     req: bytes | None = None
-    set_root: bytes | None = None
+    lines: Sequence[DraftLine] = ()
     box: bytes | None = None
     open_by: int | None = None
     warrant: bytes | None = None
+    secret: bytes | None = field(default=None, repr=False)
+    concerns: Sequence[bytes] = ()
 
     def salted(self) -> dict[str, Any]:
         """Give the ten values, None where absent.
@@ -127,7 +151,7 @@ class EventDraft:
             raise InvalidInput("event-released", "what this node releases is named by its releases alone")
         if self.releases:
             items = list_items(self.releases) if items is None else items
-            if self.set_root is None:
+            if not self.lines:
                 released = [[each.jwt_digest, sorted(each.fields.values())] for each in self.releases]
         return {
             "peer": self.peer,
@@ -141,6 +165,18 @@ class EventDraft:
             "rule": self.rule,
             "released": None if released is None else [list(pair) for pair in released],
         }
+
+
+def write_lines(lines: Sequence[DraftLine], secret: bytes) -> tuple[str, ...]:
+    """Give the lines of a bulk event the salts that follow from its secret; disclosures, in order.
+
+    Raises:
+        InvalidInput: As ``encode_line`` and ``line_salts``.
+    """
+    if not lines:
+        return ()
+    salts = line_salts(secret, len(lines))
+    return tuple(encode_line(Line(salt, *line)) for salt, line in zip(salts, lines, strict=True))
 
 
 def list_items(releases: Sequence[Release]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgpack
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from node.access.bulk import hash_lines, parse_line
 from node.access.event import (
     RID_BYTES,
     SALTED_NAMES,
@@ -39,7 +40,7 @@ from node.errors import AccessDenied, Conflict, Unavailable
 from node.log.merkle import leaf_hash
 from node.records.secret import values_key
 from node.service import layout
-from node.service.drafting import OWN_DEPARTMENT, TWO_SIDED, EventDraft, Officer, list_items
+from node.service.drafting import OWN_DEPARTMENT, TWO_SIDED, EventDraft, Officer, list_items, write_lines
 from node.service.layout import LogKind
 
 if TYPE_CHECKING:
@@ -51,9 +52,10 @@ if TYPE_CHECKING:
     from node.core.types import LeafHash
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import SecretKeeper
-    from node.service.drafting import Purpose, Release
+    from node.service.drafting import DraftLine, Purpose, Release
     from node.service.reading import LogReader
     from node.service.sequencer import Sequencer
+    from node.service.subject_index import SubjectIndex
     from node.service.transaction import Transaction
 
 _NONCE_BYTES: Final = 12
@@ -131,6 +133,7 @@ class Logged:
         openings: The disclosures of its ten values, in the order of ``SALTED_NAMES``.
         receipt: The signed statement that it was logged.
         look: What opens the records that it names.
+        lines: The lines of a bulk event, disclosures.
     """
 
     index: EntryIndex
@@ -139,6 +142,7 @@ class Logged:
     openings: tuple[str, ...]
     receipt: str
     look: Look
+    lines: tuple[str, ...] = ()
 
     def to_show(self) -> LoggedEvent:
         """Give what the other side is shown: all but who the officer was."""
@@ -156,6 +160,7 @@ class _Prepared:
     wrapped: bytes
     aud: str
     iat: int
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +187,7 @@ class AccessLog:
         random: Callable[[int], bytes],
         anchor_limit_seconds: int,
         find_anchored_at: Callable[[], int | None],
+        subjects: SubjectIndex,
     ) -> None:
         self._sequencer = sequencer
         self._find_anchored_at = find_anchored_at
@@ -192,6 +198,7 @@ class AccessLog:
         self._clock = clock
         self._random = random
         self._anchor_limit_seconds = anchor_limit_seconds
+        self._subjects = subjects
 
     def log_look(
         self, kind: str, why: Purpose, releases: Sequence[Release], *, rule: str = OWN_DEPARTMENT
@@ -256,7 +263,7 @@ class AccessLog:
         self,
         reader: LogReader,
         index: EntryIndex,
-        reopen: Callable[[Look, int], list[str]],
+        reopen: Callable[[Look, int], tuple[list[str], list[str]]],
         releases: Sequence[Release],
     ) -> Logged:
         """Give once more, byte for byte, what ``log`` gave for an event in the log: the node died before it was used.
@@ -264,7 +271,7 @@ class AccessLog:
         Args:
             reader: The open access log.
             index: The event's entry.
-            reopen: ``Vault.open_event``; the other side gets its openings only with what the event released.
+            reopen: ``Vault.open_whole``; the other side gets its openings only with what the event released.
             releases: What it released.
 
         Raises:
@@ -278,23 +285,45 @@ class AccessLog:
             raise Conflict("log-succeeded", f"event {index} is in an earlier access log: want {self._origin}")
         entry, place = reader.entry(reader.row(index)), reader.place(index)
         event = parse_event(entry)
-        openings = reopen(Look(index, {}, frozenset({place}), _MINT), place)
+        openings, lines = reopen(Look(index, {}, frozenset({place}), _MINT), place)
         released = verify_openings(event, openings)["released"] or []
+        released += [pair for text in lines for pair in parse_line(text).released or ()]
         if released != [[each.jwt_digest, sorted(each.fields.values())] for each in releases]:
             raise AccessDenied("look-does-not-cover", f"event {index} released something else")
-        aud, pair = reader.receipt_facts(index)
-        receipt = self._sign(aud, index, leaf_hash(entry), event.rid, pair, event.t_ms // 1_000)
+        receipt = self._sign_again(reader, index, entry, event.rid, event.t_ms)
         covered = MappingProxyType({release.index: release for release in releases})
         look = Look(index, covered, frozenset(), _MINT)
-        return Logged(index, event.rid, entry, tuple(openings), receipt, look)
+        return Logged(index, event.rid, entry, tuple(openings), receipt, look, tuple(lines))
+
+    def receipt_again(self, reader: LogReader, index: EntryIndex) -> tuple[bytes, str]:
+        """Give an event in the open log and its receipt once more, byte for byte; it opens nothing.
+
+        Raises:
+            Conflict: ``log-succeeded``: the event is in an earlier log, for which no receipts are signed any more.
+            NotFound, InvalidInput: There is no such event.
+            Unavailable: ``anchor-limit``.
+        """
+        self._require_young_anchor()
+        if reader.origin != self._origin:
+            raise Conflict("log-succeeded", f"event {index} is in an earlier access log: want {self._origin}")
+        entry = reader.entry(reader.row(index))
+        event = parse_event(entry)
+        return entry, self._sign_again(reader, index, entry, event.rid, event.t_ms)
+
+    def _sign_again(self, reader: LogReader, index: EntryIndex, entry: bytes, rid: bytes, t_ms: int) -> str:
+        aud, pair = reader.receipt_facts(index)
+        return self._sign(aud, index, leaf_hash(entry), rid, pair, t_ms // 1_000)
 
     def _prepare(self, draft: EventDraft) -> _Prepared:
         now_ms = self._clock.now_ms()
         rid = self._random(RID_BYTES) if draft.rid is None else draft.rid
-        secret = self._random(SECRET_BYTES)
+        secret = self._random(SECRET_BYTES) if draft.secret is None else draft.secret
         salted = draft.salted()
         check_said(draft.kind, salted)
-        n = max(1, len(draft.releases) + len(draft.events)) if draft.n is None else draft.n
+        lines = write_lines(draft.lines, secret)
+        n = draft.n
+        if n is None:
+            n = len(lines) or max(1, len(draft.releases) + len(draft.events))
         event = build_event(
             draft.kind,
             now_ms,
@@ -303,7 +332,7 @@ class AccessLog:
             draft.req,
             salted,
             event_salts(secret),
-            set_root=draft.set_root,
+            set_root=hash_lines(lines).root if lines else None,
             box=draft.box,
             open_by=draft.open_by,
             warrant=draft.warrant,
@@ -314,14 +343,14 @@ class AccessLog:
             draft,
             rid,
             event,
-            _seal_event(secret, rid_text, salted),
+            _seal_event(secret, rid_text, salted, draft.lines),
             self._keeper.wrap(secret, rid_text),
             aud,
             now_ms // 1_000,
+            lines,
         )
 
-    @staticmethod
-    def _append(prepared: _Prepared, also: Also | None) -> Callable[[Transaction], _Placed]:
+    def _append(self, prepared: _Prepared, also: Also | None) -> Callable[[Transaction], _Placed]:
         def append(transaction: Transaction) -> _Placed:
             if also is not None:
                 also(transaction, EntryIndex(transaction.size(LogKind.ACCESS)))
@@ -332,6 +361,7 @@ class AccessLog:
             transaction.put_secret(layout.secret_key(LogKind.ACCESS, place), prepared.wrapped)
             pair = _next_pair(transaction, prepared.aud)
             transaction.put(layout.receipt_key(place), layout.encode_receipt(prepared.aud, pair))
+            self._subjects.note(transaction, prepared.draft, place, prepared.rid)
             return _Placed(index, transaction.leaf(LogKind.ACCESS, index), pair)
 
         return append
@@ -342,7 +372,8 @@ class AccessLog:
         covered = MappingProxyType({release.index: release for release in prepared.draft.releases})
         look = Look(placed.index, covered, frozenset(prepared.draft.events), _MINT)
         event = prepared.event
-        return Logged(placed.index, prepared.rid, event.entry, tuple(event.disclosures), receipt, look)
+        openings = tuple(event.disclosures)
+        return Logged(placed.index, prepared.rid, event.entry, openings, receipt, look, prepared.lines)
 
     def _sign(self, aud: str, index: EntryIndex, leaf: LeafHash, rid: bytes, pair: int, iat: int) -> str:
         return build_receipt(
@@ -385,7 +416,13 @@ def _next_pair(transaction: Transaction, aud: str) -> int:
     return pair
 
 
-def _seal_event(secret: bytes, rid_text: str, salted: Mapping[str, Any]) -> bytes:
-    """Encrypt the ten values of an event as those of a record are, bound to its rid; the openings are re-made."""
-    plain: bytes = msgpack.packb([salted[name] for name in SALTED_NAMES])
+def _seal_event(secret: bytes, rid_text: str, salted: Mapping[str, Any], lines: Sequence[DraftLine]) -> bytes:
+    """Encrypt what an event says as a record's values are, bound to its rid; openings and lines are re-made.
+
+    Behind the ten values stand the lines of a bulk event, [type, id, released] each.
+    """
+    values = [salted[name] for name in SALTED_NAMES]
+    if lines:
+        values.append([[*line.subject, line.released] for line in lines])
+    plain: bytes = msgpack.packb(values)
     return AESGCM(values_key(secret)).encrypt(bytes(_NONCE_BYTES), plain, rid_text.encode("ascii"))

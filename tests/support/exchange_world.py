@@ -40,6 +40,7 @@ from tests.support.rows import COMPANY, ISSUER, PENALTY, PERMIT
 
 COURT, MARKET, TAX = (build_uscc("11", "520100", f"007{n:05d}") for n in (1, 2, 3))
 """Asks; answers; answers, too."""
+ROLES = {COURT: Role.CONSUMER, MARKET: Role.ISSUER, TAX: Role.ISSUER}
 VCT = {item.key: f"urn:ironcage:{DOMAIN}:{item.key}" for item in (PENALTY, PERMIT)}
 FIELDS = ("CF_CFLB", "CF_NR", "CF_WSH")
 OFFICER = Officer("li")
@@ -92,6 +93,9 @@ class Post:
         away: Members whose nodes do not answer.
         on_request: Called with the body before it arrives, gives the body that arrives, or raises.
         on_answer: The same for the answer.
+        deposits: (body, answer) of every deposit that a regulator answered.
+        on_deposit: As ``on_request``, of deposits.
+        on_deposited: As ``on_answer``, of what a regulator answers.
     """
 
     def __init__(self, world):
@@ -99,7 +103,10 @@ class Post:
         self.sent = []
         self.answers = []
         self.away = set()
+        self.deposits = []
         self.on_request = lambda body: body
+        self.on_deposit = lambda body: body
+        self.on_deposited = lambda body: body
         self.on_answer = lambda body: body
 
     def send(self, address, body):
@@ -121,6 +128,26 @@ class Post:
             future.set_exception(error)
         return future
 
+    def deposit(self, address, body):
+        """Hand a deposit to a regulator's node, as its route does."""
+        future = Future()
+        try:
+            if address.member in self.away:
+                raise Unavailable("peer-away", f"no answer from {address.member}")
+            future.set_result(self.on_deposited(self._take(address.member, self.on_deposit(body))))
+        except Unavailable as error:
+            future.set_exception(error)
+        except NodeError as error:
+            future.set_exception(Conflict("peer-refused", f"took no notice of the message: {error.code}"))
+        except Exception as error:  # noqa: BLE001 - what a test made happen
+            future.set_exception(error)
+        return future
+
+    def _take(self, member, body):
+        answer = self._world.exchanges[member].depository.take(body)
+        self.deposits.append((body, answer))
+        return answer
+
     def deliver(self, member, body):
         """Hand a body to a member's node, as its route does."""
         return self._world.exchanges[member].provider.answer(body)
@@ -129,9 +156,8 @@ class Post:
 class ExchangeWorld:
     """A court that asks, a market regulator and a tax office that answer. Use as a context manager."""
 
-    def __init__(self, members=(COURT, MARKET, TAX)):
+    def __init__(self, members=(COURT, MARKET, TAX), roles=ROLES):
         self.clock = ManualClock()
-        roles = {COURT: Role.CONSUMER, MARKET: Role.ISSUER, TAX: Role.ISSUER}
         founders = [(code, build_identity(code).operator, roles.get(code, Role.ISSUER)) for code in members]
         self.chain = SimulatedChain(founders, clock=self.clock)
         self.post = Post(self)

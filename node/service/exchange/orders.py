@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from node.access.bulk import Line, encode_line
+from node.access.bulk_request import check_lines
+from node.access.event import BULK, SALT_BYTES
 from node.access.question import encode_items, encode_subject, fold_subject, parse_items, parse_words
 from node.errors import InvalidInput
 from node.records.names import SUBJECT
-from node.service.drafting import EventDraft, Officer
+from node.service.drafting import DraftLine, EventDraft, Officer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from node.access.question import AskedSubject, ItemQuery
     from node.core.types import MemberCode
     from node.evidence.answered import AnsweredRecord
+    from node.service.exchange.approvals import Approval
     from node.service.exchange.directory import Peer
     from node.service.exchange.permits import Judged, Permits
     from node.service.exchange.side import Side
@@ -37,13 +41,16 @@ class Order:
     Attributes:
         officer: Who asks.
         subject_type: ``uscc``, ``org``, ``reg``, ``rid`` or ``name``.
-        subject_id: As typed; codes are folded as an import folds them.
+        subject_id: As typed; codes are folded as an import folds them. Empty where many are asked about.
         fields: Names of the fields by ``vct``; None asks for all that the purpose sees without consent.
         purpose: Code of the purpose.
         basis: Code of the legal basis, or None.
         case: Case number, or None.
         providers: USCCs of the members to ask; None asks all that can be reached.
         consents: Consent by provider.
+        many: Identifiers, as typed, of a question about many subjects: one event, one line for each.
+        approval: What a second person approved of it, or None.
+        warrant: By which a regulator lets this department ask without the subject being shown it yet, JWT, or None.
     """
 
     officer: Officer
@@ -55,6 +62,9 @@ class Order:
     case: str | None
     providers: Sequence[MemberCode] | None
     consents: Mapping[MemberCode, str] = field(default_factory=dict)
+    many: Sequence[str] = ()
+    approval: Approval | None = None
+    warrant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +93,35 @@ class Outcome:
 
 
 class Question(NamedTuple):
-    """What is asked, in the one form that a request has."""
+    """What is asked, in the one form that a request has.
 
-    subject: AskedSubject
+    Attributes:
+        subjects: About whom: one, or those of a question about many.
+        items: Which fields of which catalogue items.
+        is_bulk: Whether it is a question about many, though it were one.
+    """
+
+    subjects: tuple[AskedSubject, ...]
     items: tuple[ItemQuery, ...]
+    is_bulk: bool
+
+    @property
+    def subject(self) -> AskedSubject:
+        """About whom; the first of many, who are all of its type."""
+        return self.subjects[0]
 
 
 def parse_order(order: Order, permits: Permits) -> Question:
     """Bring a question into the one form that a request has.
 
     Raises:
-        InvalidInput: ``question-…``, ``uscc-…``.
+        InvalidInput: ``question-…``, ``uscc-…``, ``bulk-…``.
         Conflict: ``rules-missing``.
     """
-    subject = fold_subject(order.subject_type, order.subject_id)
+    typed = order.many or (order.subject_id,)
+    subjects = tuple(fold_subject(order.subject_type, one) for one in typed)
+    if order.many:
+        check_lines([encode_line(Line(bytes(SALT_BYTES), one, None)) for one in subjects], subjects)
     wanted = {
         vct: permits.visible(order.purpose, vct) if fields is None else fields
         for vct, fields in order.fields.items()
@@ -107,7 +132,7 @@ def parse_order(order: Order, permits: Permits) -> Question:
     for name, value in (("basis", order.basis), ("case", order.case)):
         if value is not None:
             parse_words(value, name)
-    return Question(subject, items)
+    return Question(subjects, items, bool(order.many))
 
 
 def find_providers(side: Side, codes: Sequence[MemberCode] | None) -> list[Peer]:
@@ -143,6 +168,7 @@ def prejudge_each(
         Unavailable: ``chain-…``.
     """
     me = side.directory.get(side.member).member
+    lines, approval = len(question.subjects), order.approval
     judged: dict[MemberCode, Judged] = {}
     for peer in peers:
         judged[peer.member.code] = side.permits.prejudge(
@@ -155,17 +181,25 @@ def prejudge_each(
             order.case,
             order.officer.id,
             order.consents.get(peer.member.code),
-            lines_before=sum(one.decision.granted for one in judged.values()),
+            warrant=order.warrant,
+            lines=lines,
+            approver=None if approval is None else approval.approver,
+            lines_before=lines * sum(one.decision.granted for one in judged.values()),
         )
     return judged
 
 
-def draft_ask(order: Order, question: Question) -> EventDraft:
-    """Draft what the ``ask`` of every provider has in common."""
+def draft_ask(side: Side, order: Order, question: Question) -> EventDraft:
+    """Draft what the event of asking each provider has in common: an ``ask``, or a ``bulk`` with its lines."""
+    officer, approval = order.officer, order.approval
+    if approval is not None and approval.approver is not None:
+        officer = replace(officer, second=Officer(approval.approver))
     return EventDraft(
-        kind=ASK,
-        subject=encode_subject(question.subject),
-        officer=order.officer,
+        kind=BULK if question.is_bulk else ASK,
+        subject=None if question.is_bulk else encode_subject(question.subject),
+        lines=[DraftLine(subject, None) for subject in question.subjects] if question.is_bulk else (),
+        concerns=side.permits.digests(question.subjects) if question.is_bulk else (),
+        officer=officer,
         purpose=order.purpose,
         basis=order.basis,
         case=order.case,

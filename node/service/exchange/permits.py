@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from node.access.bulk_request import BulkRequest
 from node.access.consent import parse_consent, verify_consent
 from node.access.decision import (
     ACTIVE,
@@ -19,12 +20,17 @@ from node.access.decision import (
     ConsentGiven,
     Counts,
     Question,
+    WarrantGiven,
     decide,
     refuse,
 )
+from node.access.event import parse_event
+from node.access.request import Request
 from node.errors import AccessDenied, Conflict, InvalidInput, Verification
 from node.ports import Role
+from node.service.issuing import subject_digest
 from node.service.limiting import RateCharge, UseCharge, read_counts, read_used
+from node.service.sealing import WARRANT_RULE, find_warrant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +39,8 @@ if TYPE_CHECKING:
     from node.access.decision import Decision, ItemClasses
     from node.access.purposes import PurposeRules
     from node.access.question import AskedSubject, ItemQuery
-    from node.access.request import Request
+    from node.access.request import AnyRequest
+    from node.access.warrant import Warrant
     from node.core.clock import Clock
     from node.core.types import MemberCode
     from node.ports import Member, Reads
@@ -41,7 +48,8 @@ if TYPE_CHECKING:
     from node.service.limiting import Charge
 
 CONSENT_RULE: Final = "consent"
-WARRANT_RULE: Final = "warrant"
+SOMEBODY: Final = "second"
+"""Stands for the second approver, whom the provider is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,11 @@ class Permits:
         seen = found.items.get(item.key, frozenset())
         return sorted(code for code in seen if item.fields.get(code) in {OPEN, SHARED}) or [SUBJECT]
 
-    def judge(self, request: Request, peer: Peer) -> Judged:
+    def digests(self, subjects: Sequence[AskedSubject]) -> list[bytes]:
+        """Give the keyed digests under which subjects are found whom an event is about and does not name."""
+        return [subject_digest(self._index_key, *subject) for subject in subjects]
+
+    def judge(self, request: AnyRequest, peer: Peer) -> Judged:
         """Decide a question of another member.
 
         Raises:
@@ -128,14 +140,15 @@ class Permits:
             Unavailable: ``chain-…`` when a consent cannot be checked now.
         """
         rules, at = self.rules(), self._clock.now_seconds()
-        if request.sealed is not None:
-            # A sealed look needs its inspector, who is not built in yet: nothing is released without him.
-            return Judged(refuse(WARRANT_RULE, AccessDenied("sealed-not-supported", "no sealed looks here")))
+        try:
+            warrant = self._find_warrant(request, at)
+        except (InvalidInput, Verification, AccessDenied) as error:
+            return Judged(refuse(WARRANT_RULE, error))
         try:
             consent = self._find_consent(request, at)
         except (InvalidInput, Verification, AccessDenied) as error:
             return Judged(refuse(CONSENT_RULE, error))
-        asker = peer.member.code
+        asker, subject, lines, approver = peer.member.code, *_lines_of(request)
         counts = read_counts(
             self._reads, self._index_key, member=asker, officer=None, purpose=request.purpose, at=at
         )
@@ -148,19 +161,24 @@ class Permits:
                 purpose=request.purpose,
                 basis=request.basis,
                 case=request.case,
-                subject_type=request.subject.type,
+                subject_type=subject.type,
                 asked={item.vct: item.fields for item in request.items},
                 at=at,
-                consent=None if consent is None else self._given(consent, request.subject),
+                lines=lines,
+                approver=approver,
+                consent=None if consent is None else self._given(consent, subject),
+                warrant=None if warrant is None else self._allowed(warrant),
                 counts=counts,
             )
         )
         if not decision.granted:
             return Judged(decision)
         purpose = rules.purposes.purposes[request.purpose]
-        charges: list[Charge] = [RateCharge.of_member(self._index_key, asker, purpose, 1, at)]
+        charges: list[Charge] = [RateCharge.of_member(self._index_key, asker, purpose, lines, at)]
         if consent is not None:
             charges.append(UseCharge.of_consent(consent, request.rid))
+        if warrant is not None:
+            charges.append(UseCharge.of_warrant(warrant, request.rid, 1))
         return Judged(decision, tuple(charges))
 
     def prejudge(
@@ -175,6 +193,9 @@ class Permits:
         officer: str,
         consent: str | None,
         *,
+        warrant: str | None = None,
+        lines: int = 1,
+        approver: str | None = None,
         lines_before: int = 0,
     ) -> Judged:
         """Decide a question of this department's own officer, before it leaves the house.
@@ -191,13 +212,23 @@ class Permits:
             case: Case number, or None.
             officer: Account name.
             consent: Consent of the subject for this provider, JWT, or None.
+            warrant: By which a regulator lets this department ask in secret, JWT, or None.
+            lines: Subjects asked about; all of the type of ``subject``.
+            approver: Account of the second person who approved it, or None.
             lines_before: What the same order asks of others; it counts towards the officer's rate, too.
 
         Raises:
             Conflict: ``rules-missing``.
         """
         rules, at = self.rules(), self._clock.now_seconds()
-        given = None
+        given = shown = None
+        if warrant is not None:
+            try:
+                shown = find_warrant(
+                    self._directory, warrant, asker=asker.code, provider=provider, now_seconds=at
+                )
+            except (InvalidInput, Verification, AccessDenied) as error:
+                return Judged(refuse(WARRANT_RULE, error))
         if consent is not None:
             try:
                 parsed = parse_consent(consent)
@@ -232,17 +263,42 @@ class Permits:
                 subject_type=subject.type,
                 asked={item.vct: item.fields for item in items},
                 at=at,
+                lines=lines,
                 officer=officer,
+                approver=approver,
                 consent=given,
+                warrant=None if shown is None else self._allowed(shown, lines_before),
                 counts=counts,
             )
         )
         if not decision.granted:
             return Judged(decision)
         found = rules.purposes.purposes[purpose]
-        return Judged(decision, (RateCharge.of_officer(self._index_key, officer, found, 1, at),))
+        return Judged(decision, (RateCharge.of_officer(self._index_key, officer, found, lines, at),))
 
-    def _find_consent(self, request: Request, at: int) -> Consent | None:
+    def _find_warrant(self, request: AnyRequest, at: int) -> Warrant | None:
+        """Verify the warrant that came with a request.
+
+        Raises:
+            InvalidInput, Verification, AccessDenied: It is none, or not for this question.
+        """
+        if request.sealed is None:
+            return None
+        return find_warrant(
+            self._directory,
+            request.sealed,
+            asker=request.iss,
+            provider=self._member,
+            now_seconds=at,
+            open_by=parse_event(request.ask.event).open_by,
+        )
+
+    def _allowed(self, warrant: Warrant, lines_before: int = 0) -> WarrantGiven:
+        """Put together what is left of a warrant as far as this node knows; the regulator counts what others use."""
+        used = read_used(self._reads, warrant.digest).uses
+        return WarrantGiven.of(warrant, looks=used + lines_before)
+
+    def _find_consent(self, request: AnyRequest, at: int) -> Consent | None:
         """Verify the consent that came with a request.
 
         Raises:
@@ -250,12 +306,13 @@ class Permits:
         """
         if request.consent is None:
             return None
+        subject, _, _ = _lines_of(request)
         return verify_consent(
             request.consent,
             find_key=self._find_window_key,
             aud=self._member,
             asker=request.iss,
-            subject=request.subject,
+            subject=subject,
             items=request.items,
             purpose=request.purpose,
             now_seconds=at,
@@ -281,6 +338,14 @@ class Permits:
             is_about_subject=consent.subject == subject,
             is_revoked=used.revoked is not None,
         )
+
+
+def _lines_of(request: AnyRequest) -> tuple[AskedSubject, int, str | None]:
+    """Give the subject of a request, or the first of many, who are all of one type; how many; and the approver."""
+    if isinstance(request, BulkRequest):
+        return request.lines[0].subject, len(request.lines), SOMEBODY if request.approved else None
+    assert isinstance(request, Request), "there are two kinds of requests"
+    return request.subject, 1, None
 
 
 def asker_of(member: Member) -> Asker:

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks under a warrant, with the inspector's node as a party: nothing is released before it holds what was sealed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+
+from node.access.event import parse_event
+from node.access.sealed import verify_sealed
+from node.access.warrant import parse_warrant
+from node.crypto.token import token_digest
+from node.errors import AccessDenied, Conflict, InvalidInput, NotFound, Unavailable
+from node.ports import MemberStatus
+from node.service.sealing import find_deposited, is_still_sealed, list_counts
+from tests.support.errors import raises_code
+from tests.support.exchange_world import COURT, MARKET, TAX
+from tests.support.rows import COMPANY
+from tests.support.sealed_world import DAY, INSPECTOR, WHY, SealedWorld
+
+
+@pytest.fixture
+def world():
+    with SealedWorld() as made:
+        made.nodes[MARKET].import_penalties(range(2))
+        made.anchor()
+        yield made
+
+
+def entry(world, code, index):
+    reader = world.nodes[code].access
+    return reader.entry(reader.row(index))
+
+
+def sealed_events(world, code):
+    return world.events(code, "sealed")
+
+
+def refused(world, outcome, result, code):
+    """Nothing left a node, and nobody's log names the subject."""
+    assert (outcome.result, outcome.code) == (result, code)
+    assert outcome.records == ()
+    for member in (COURT, MARKET):
+        for index, event in world.events(member, "ask", "grant", "deny", "receive"):
+            values = world.values(member, index)
+            assert [values[name] for name in ("subject", "purpose", "items", "case")] == [None] * 4, (
+                event.kind
+            )
+
+
+def test_a_sealed_look_leaves_three_sealed_events_and_the_inspector_can_open_each(world):
+    warrant = world.issue()
+    outcome = world.ask_one(warrant=warrant)
+    assert (outcome.result, len(outcome.records)) == ("ok", 2)
+    digest, open_by = token_digest(warrant), parse_warrant(warrant).open_by
+    ask, receive = sealed_events(world, COURT)
+    (grant,) = sealed_events(world, MARKET)
+    rids = set()
+    for _, event in (ask, grant, receive):
+        assert (event.warrant, event.open_by) == (digest, open_by)
+        rids.add(event.rid)
+    assert len(rids) == 1
+    # The inspector's own events name the same boxes, and look at nothing themselves.
+    kept = sealed_events(world, INSPECTOR)
+    assert [(event.box, event.n) for _, event in kept] == [
+        (event.box, 0) for _, event in (ask, grant, receive)
+    ]
+    for held, (code, (index, _)) in zip(
+        world.depository.boxes(after=None, limit=10),
+        ((COURT, ask), (MARKET, grant), (COURT, receive)),
+        strict=True,
+    ):
+        opened = world.depository.open(held.box, WHY)
+        assert opened.values["subject"] == {"type": "uscc", "id": COMPANY}
+        event = parse_event(entry(world, code, index))
+        box = world.nodes[INSPECTOR].store.get(b"Sb" + held.box)
+        assert verify_sealed(event, box, opened.openings) == world.values(code, index)
+    assert {code: world.kinds(code).count("audit") for code in (COURT, MARKET, INSPECTOR)} == {
+        COURT: 0,
+        MARKET: 0,
+        INSPECTOR: 1 + 3,
+    }
+
+
+def test_nothing_leaves_a_side_before_the_inspector_holds_its_box(world):
+    seen = []
+
+    def note(step):
+        def on(body):
+            seen.append((step, len(sealed_events(world, INSPECTOR)), len(sealed_events(world, COURT))))
+            return body
+
+        return on
+
+    world.post.on_request, world.post.on_answer = note("request"), note("answer")
+    world.ask_one(warrant=world.issue())
+    # When the request leaves the ask's box is held and the ask is logged; when the answer comes, the grant's, too.
+    assert seen == [("request", 1, 1), ("answer", 2, 1)]
+
+
+def test_each_side_keeps_the_inspectors_receipt_for_its_box(world):
+    world.ask_one(warrant=world.issue())
+    for code in (COURT, MARKET):
+        node = world.nodes[code]
+        for index, event in sealed_events(world, code):
+            regulator, theirs, receipt = find_deposited(node.store, node.access.place(index))
+            assert regulator == INSPECTOR
+            assert parse_event(theirs).box == event.box
+            assert receipt.count(".") == 2
+
+
+def test_an_inspector_who_is_away_keeps_the_question_at_home(world):
+    warrant = world.issue()
+    world.post.away = {INSPECTOR}
+    refused(world, world.ask_one(warrant=warrant), "refused", "regulator-away")
+    assert world.post.sent == []
+
+
+def test_an_inspector_who_goes_away_before_the_grant_lets_nothing_be_given(world):
+    warrant = world.issue()
+
+    def go(body):
+        world.post.away = {INSPECTOR}
+        return body
+
+    world.post.on_request = go
+    refused(world, world.ask_one(warrant=warrant), "deny", "regulator-away")
+    assert sealed_events(world, MARKET) == []
+    # The court's own ask stays sealed, and is in the inspector's hands.
+    assert len(sealed_events(world, COURT)) == len(sealed_events(world, INSPECTOR)) == 1
+
+
+def test_an_inspector_who_goes_away_before_the_receive_lets_nothing_be_shown(world):
+    warrant = world.issue()
+
+    def go(body):
+        world.post.away = {INSPECTOR}
+        return body
+
+    world.post.on_answer = go
+    refused(world, world.ask_one(warrant=warrant), "failed", "regulator-away")
+    (receive,) = world.events(COURT, "receive")
+    assert world.values(COURT, receive[0])["released"] is None
+
+
+def test_looks_are_counted_across_both_sides_and_a_restart_of_the_inspector(world):
+    warrant = world.issue(looks=2)
+    assert world.ask_one(warrant=warrant).result == "ok"
+    world.restart(INSPECTOR)
+    assert world.ask_one(warrant=warrant).result == "ok"
+    refused(world, world.ask_one(warrant=warrant), "refused", "warrant-used-up")
+    (issued,) = world.depository.warrants()
+    assert issued.used == 2
+
+
+def test_a_court_that_forgot_what_it_used_is_refused_by_the_inspector(world):
+    """The asker's own count is a courtesy; the inspector's holds."""
+    warrant = world.issue(looks=1)
+    world.ask_one(warrant=warrant)
+    store = world.nodes[COURT].store
+    digest = token_digest(warrant)
+    world.nodes[COURT].services.sequencer.run(lambda tx: tx.delete(b"Cc" + digest), entries=0)
+    assert store.get(b"Cc" + digest) is None
+    refused(world, world.ask_one(warrant=warrant), "refused", "warrant-used-up")
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda world: world.issue(asker=MARKET), "warrant-asker"),
+        (lambda world: world.issue(looks=1)[:-8] + "AAAAAAAA", "ed25519-signature"),
+    ],
+    ids=["of another asker", "signed by nobody"],
+)
+def test_a_warrant_that_is_not_for_this_asker_seals_nothing(world, make, code):
+    outcome = world.ask_one(warrant=make(world))
+    assert (outcome.result, outcome.code) == ("refused", code)
+    # A refusal like any other: its subject is shown it.
+    ((index, _),) = world.events(COURT, "deny")
+    assert world.values(COURT, index)["subject"] == {"type": "uscc", "id": COMPANY}
+    assert world.post.deposits == []
+
+
+def test_an_expired_warrant_seals_nothing_and_tells_the_subject_nothing(world):
+    warrant = world.issue(days=1)
+    world.clock.advance(seconds=DAY)
+    world.anchor()
+    refused(world, world.ask_one(warrant=warrant), "refused", "warrant-expired")
+
+
+def test_a_warrant_that_was_taken_back_seals_nothing(world):
+    warrant = world.issue()
+    world.depository.take_back(token_digest(warrant), WHY)
+    refused(world, world.ask_one(warrant=warrant), "refused", "warrant-revoked")
+    with raises_code(Conflict, "warrant-revoked"):
+        world.depository.take_back(token_digest(warrant), WHY)
+    with raises_code(NotFound, "warrant-unknown"):
+        world.depository.take_back(bytes(32), WHY)
+
+
+def test_a_warrant_releases_nothing_that_the_policy_refuses(world):
+    warrant = world.issue()
+    refused(world, world.ask_one(warrant=warrant, case=None), "refused", "case-required")
+    plain = world.ask_one(
+        warrant=warrant, purpose="pre-listing", basis="enforcement-publicity", case="2026-执-17"
+    )
+    assert (plain.result, plain.code) == ("refused", "sealed-beyond-purpose")
+
+
+def test_only_a_regulator_issues_warrants_and_for_others(world):
+    with raises_code(AccessDenied, "warrant-issuer"):
+        world.issue(by=MARKET)
+    with raises_code(InvalidInput, "warrant-self"):
+        world.issue(asker=INSPECTOR)
+    with raises_code(AccessDenied, "member-unknown"):
+        world.issue(asker=TAX)
+    with raises_code(InvalidInput, "warrant-validity"):
+        world.issue(days=3, open_days=2)
+
+
+def test_a_look_at_the_regulator_itself_is_not_sealed(world):
+    outcome = world.ask_one(warrant=world.issue(), providers=(INSPECTOR,))
+    assert (outcome.result, outcome.code) == ("refused", "warrant-issuer")
+
+
+def test_a_regulator_that_is_suspended_keeps_nothing_secret(world):
+    warrant = world.issue()
+    members = world.chain.state.members
+    members[INSPECTOR] = replace(members[INSPECTOR], status=MemberStatus.SUSPENDED)
+    world.clock.advance(seconds=11)
+    outcome = world.ask_one(warrant=warrant)
+    assert (outcome.result, outcome.code) == ("refused", "warrant-issuer")
+
+
+def test_a_sealed_event_is_shown_from_its_day_on(world):
+    warrant = world.issue()
+    world.ask_one(warrant=warrant)
+    (_, event), _ = sealed_events(world, COURT)
+    store = world.nodes[COURT].store
+    open_by = parse_warrant(warrant).open_by
+    assert is_still_sealed(store, event, open_by - 1)
+    assert not is_still_sealed(store, event, open_by)
+
+
+def test_boxes_that_nobody_opened_by_their_day_are_listed_until_they_are(world):
+    world.ask_one(warrant=world.issue())
+    held = world.depository.boxes(after=None, limit=10)
+    assert [one.part for one in held] == ["ask", "grant", "receive"]
+    assert world.depository.overdue(limit=10) == []
+    world.clock.advance(seconds=20 * DAY)
+    world.anchor()
+    assert [one.box for one in world.depository.overdue(limit=2)] == sorted(one.box for one in held)[:2]
+    world.depository.open(held[0].box, WHY)
+    assert {one.box for one in world.depository.overdue(limit=10)} == {one.box for one in held[1:]}
+    assert world.depository.find(held[0].box).opened == world.clock.now_seconds()
+    # Looking again is another look, and stays possible.
+    assert world.depository.open(held[0].box, WHY).held.opened is not None
+    with raises_code(NotFound, "deposit-unknown"):
+        world.depository.open(sha256(b"").digest(), WHY)
+
+
+def test_counts_say_how_many_looks_and_nothing_else(world):
+    warrant = world.issue()
+    world.ask_one(warrant=warrant)
+    world.ask_one(warrant=warrant)
+    world.clock.advance(seconds=5 * DAY)
+    world.anchor()
+    world.ask_one(warrant=warrant)
+    counts = {code: list(list_counts(world.nodes[code].store)) for code in (COURT, MARKET, INSPECTOR)}
+    assert sum(one.asked for one in counts[COURT]) == sum(one.answered for one in counts[MARKET]) == 3
+    assert [one.month for one in counts[COURT]] == [one.month for one in counts[MARKET]]
+    assert counts[INSPECTOR] == []
+
+
+def test_the_same_envelope_again_gets_the_stored_answer_and_no_second_box(world):
+    world.ask_one(warrant=world.issue())
+    (_, body), boxes = world.post.sent[0], len(world.depository.boxes(after=None, limit=10))
+    assert world.post.deliver(MARKET, body) == world.post.answers[0]
+    assert len(world.depository.boxes(after=None, limit=10)) == boxes
+    # The same deposit once more is the same event and receipt, and no second one.
+    events = len(sealed_events(world, INSPECTOR))
+    for body, _ in list(world.post.deposits):
+        world.depository.take(body)
+    assert len(sealed_events(world, INSPECTOR)) == events
+
+
+def test_an_inspector_whose_log_fails_gives_no_receipt(world):
+    warrant = world.issue()
+    node = world.nodes[INSPECTOR]
+    node.store.faults[node.store.commits] = (Unavailable("store-commit-failed", "disk full"), False)
+    refused(world, world.ask_one(warrant=warrant), "refused", "regulator-away")
+    assert sealed_events(world, INSPECTOR) == []
