@@ -15,6 +15,7 @@ from cli import (
     audit,
     backup,
     chain,
+    consent,
     documents,
     evidence,
     imports,
@@ -25,6 +26,7 @@ from cli import (
     policy,
     receipt,
     records,
+    subject,
     tokens,
 )
 from cli.language import say
@@ -59,6 +61,8 @@ app.add_typer(node.app, name="node")
 app.add_typer(tokens.app, name="token")
 app.add_typer(keys.app, name="key")
 app.add_typer(records.app, name="record")
+app.add_typer(subject.app, name="subject")
+app.add_typer(consent.app, name="consent")
 app.add_typer(access.app, name="access")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(receipt.app, name="receipt")

@@ -20,9 +20,8 @@ from cli.output import (
     require_file,
     require_writable,
 )
-from cli.words import word
+from cli.words import parse_subject, word
 from node.core.canonical import encode_json
-from node.errors import InvalidInput
 
 MAX_CONSENT_BYTES: Final = 16_384
 SAVED_MODE: Final = 0o600
@@ -69,7 +68,7 @@ def ask(
     """Ask; exit code 0 when all answered, 1 when one refused, 3 when one gave no answer."""
     with reported(as_json=as_json), open_client(home, token_file) as client:
         body = {
-            "subject": _parse_subject(subject),
+            "subject": parse_subject(subject),
             "items": [_parse_item(text) for text in item],
             "purpose": purpose,
             "basis": basis,
@@ -81,7 +80,12 @@ def ask(
             save.mkdir(mode=0o700, parents=True, exist_ok=True)
             require_writable(save)
         answer = client.post("/api/v1/ask", body)
-        saved = [] if save is None else [_save(save, one) for one in answer["outcomes"] if one["answer"]]
+        saved = [
+            path
+            for one in answer["outcomes"]
+            if save is not None and one["answer"]
+            for path in _save(save, one)
+        ]
     if as_json:
         print_json(answer)
     else:
@@ -94,13 +98,6 @@ def ask(
         for path in saved:
             print_line(say(f"已保存 {path}", f"kept {path}"))
     raise SystemExit(_exit_code(answer))
-
-
-def _parse_subject(text: str) -> dict[str, str]:
-    kind, separator, identifier = text.partition(":")
-    if not separator:
-        raise InvalidInput("subject-form", "subject has no type: want uscc:…, org:…, reg:…, rid:… or name:…")
-    return {"type": kind, "id": identifier}
 
 
 def _parse_item(text: str) -> dict[str, Any]:
@@ -116,20 +113,30 @@ def _read_consent(path: Path) -> dict[str, str]:
     return {"provider": parse_consent(token).aud, "consent": token}
 
 
-def _save(directory: Path, outcome: dict[str, Any]) -> Path:
-    """Keep the signed answer with this node's receipts, named by what it says nothing about: a digest."""
+def _save(directory: Path, outcome: dict[str, Any]) -> list[Path]:
+    """Keep the signed answer with this node's receipts, and the department's receipt by itself as ``ironcage receipt`` takes it.
+
+    Files are named by what says nothing about the question: a digest.
+    """
     from hashlib import sha256
 
-    path = directory / f"{sha256(outcome['answer'].encode()).hexdigest()[:16]}.answer.json"
+    from node.access.answer import parse_answer
+
+    name = sha256(outcome["answer"].encode()).hexdigest()[:16]
     kept = {
         "v": 1,
         "provider": outcome["provider"],
         "answer": outcome["answer"],
         "receipts": outcome["receipts"],
     }
-    path.touch(mode=SAVED_MODE)
-    path.write_bytes(encode_json(kept))
-    return path
+    files = {
+        f"{name}.answer.json": encode_json(kept),
+        f"{name}.receipt": parse_answer(outcome["answer"]).grant.receipt.encode() + b"\n",
+    }
+    for file, data in files.items():
+        (directory / file).touch(mode=SAVED_MODE)
+        (directory / file).write_bytes(data)
+    return [directory / file for file in files]
 
 
 def _exit_code(answer: dict[str, Any]) -> int:

@@ -12,7 +12,7 @@ from cli import erasure
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client, parse_leaf
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported, require_file
-from cli.words import word
+from cli.words import parse_subject, word
 from node.core.canonical import parse_json
 from node.errors import InvalidInput
 
@@ -33,12 +33,31 @@ CaseOption = Annotated[str | None, typer.Option(help=say("案号", "case number"
 GroundOption = Annotated[str, typer.Option(help=say("理由，留存于本节点", "why; stays in this node"))]
 
 
-@app.command("list", help=say("列出记录（不显示内容）", "list records, nothing of their content"))
+@app.command(
+    "list",
+    help=say(
+        "列出记录（不显示内容）；按主体查找须说明目的，先留痕",
+        "list records, nothing of their content; those of one subject for a purpose, logged first",
+    ),
+)
 def list_records(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     subject: Annotated[
-        str | None, typer.Option(help=say("主体，如 uscc:91…", "subject, such as uscc:91…"))
+        str | None,
+        typer.Option(
+            help=say("主体，如 uscc:91…；须同时给出 --purpose", "subject, such as uscc:91…; needs --purpose")
+        ),
     ] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            help=say(
+                "按主体查找的目的，写入访问日志", "why a subject is looked for; goes into the access log"
+            )
+        ),
+    ] = None,
+    basis: BasisOption = None,
+    case: CaseOption = None,
     home: HomeOption = DEFAULT_HOME,
     token_file: TokenOption = None,
     *,
@@ -46,17 +65,23 @@ def list_records(
 ) -> None:
     """List records, newest first, or all about one subject."""
     with reported(as_json=as_json), open_client(home, token_file) as client:
-        body: dict[str, object] = {"limit": limit}
-        if subject is not None:
-            kind, separator, identifier = subject.partition(":")
-            if not separator:
+        receipt = None
+        if subject is None:
+            if (purpose, basis, case) != (None, None, None):
                 raise InvalidInput(
-                    "subject-form", "subject has no type: want uscc:…, org:…, reg:…, rid:… or name:…"
+                    "purpose-unused", "listing all records has no purpose: want --subject with it"
                 )
-            body["subject"] = {"type": kind, "id": identifier}
-        lines = client.post("/api/v1/records/search", body)
+            lines = client.post("/api/v1/records/search", {"limit": limit})
+        elif purpose is None:
+            raise InvalidInput("purpose-missing", "looking for a subject is logged: want --purpose")
+        else:
+            why = {"purpose": purpose, "basis": basis, "case": case}
+            found = client.post(
+                "/api/v1/records/find", {"subject": parse_subject(subject), "limit": limit} | why
+            )
+            lines, receipt = found["records"], found["receipt"]
     if as_json:
-        print_json(lines)
+        print_json(lines if receipt is None else found)
         return
     columns = (
         say("序号", "index"),
@@ -71,6 +96,8 @@ def list_records(
         for r in lines
     ]
     print_table(columns, rows, fold=False)
+    if receipt is not None:
+        print_line(say("本次查找的回执：", "receipt of this look: ") + receipt)
 
 
 @app.command(help=say("查看一条记录（先留痕）", "show one record; the look is logged first"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verify evidence files, fork proofs and receipts under a policy: ``ironcage evidence verify`` by itself.
+"""Verify evidence files, fork proofs, receipts and files of looks under a policy: ``ironcage evidence verify`` by itself.
 
 Whoever verifies a thousand files in a loop pays the start of the program a thousand times. Therefore ``cli.main``
 comes here before it loads Typer, for command lines that :func:`parse_plain` understands; all others, those with a
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 FORK_SUFFIX: Final = ".fork.json"
 RECEIPT_SUFFIXES: Final = (".receipt.json", ".receipt")
-SUFFIXES: Final = (".evidence.json", FORK_SUFFIX, *RECEIPT_SUFFIXES)
-"""What files are named that a folder is searched for; by its name a file is taken for a fork proof or a receipt."""
+LOOK_SUFFIX: Final = ".look.json"
+SUFFIXES: Final = (".evidence.json", FORK_SUFFIX, LOOK_SUFFIX, *RECEIPT_SUFFIXES)
+"""What files are named that a folder is searched for; by its name a file is taken for something else than evidence."""
 
 _WRONG: Final = 2
 _MANY: Final = 64
@@ -125,6 +126,10 @@ class Verifier:
             from node.evidence.forks import verify_fork_file
 
             return verify_fork_file(data, self._policy, now_seconds=now_seconds)
+        if name.endswith(LOOK_SUFFIX):
+            from node.evidence.looks import verify_look_file
+
+            return verify_look_file(data, self._policy, now_seconds=now_seconds, chain=self._ask())
         if name.endswith(RECEIPT_SUFFIXES):
             from node.evidence.receipts import verify_receipt_file
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Words of the API on screens: states, stages, classes and logs, as docs/glossary.md has them in Chinese."""
+"""Words of commands: subjects as they are typed; states, stages, classes and logs as docs/glossary.md has them in Chinese."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from cli.language import LANGUAGE
+from node.errors import InvalidInput
 
 _CHINESE: Final = {
     # status of a record
@@ -44,6 +45,18 @@ _CHINESE: Final = {
     "read-only": "只读",
     "stopped": "已停止",
 }
+
+
+def parse_subject(text: str) -> dict[str, str]:
+    """Read a subject as commands take it, ``uscc:91…``.
+
+    Raises:
+        InvalidInput: ``subject-form``.
+    """
+    kind, separator, identifier = text.partition(":")
+    if not separator:
+        raise InvalidInput("subject-form", "subject has no type: want uscc:…, org:…, reg:…, rid:… or name:…")
+    return {"type": kind, "id": identifier}
 
 
 def word(text: str) -> str:

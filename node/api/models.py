@@ -55,10 +55,16 @@ class SubjectBody(Body):
     id: ShortText
 
 
+class FindBody(WhyBody):
+    """About whom records are looked for, and why."""
+
+    subject: SubjectBody
+    limit: int = Field(50, ge=1, le=1000, description="At most so many, the oldest first.")
+
+
 class SearchBody(Body):
     """Which records to list."""
 
-    subject: SubjectBody | None = Field(None, description="Only records about this subject.")
     limit: int = Field(50, ge=1, le=1000)
     before: int | None = Field(
         None, ge=0, le=MAX_SAFE_INTEGER, description="Only records below this log index."
@@ -171,6 +177,13 @@ class RecordView(BaseModel):
     disclosure: str = Field(description="open, shared or authorised")
     status: str = Field(description="valid, invalid (withdrawn or superseded), suspended or repaired")
     stage: str = Field(description="integrated, published or anchored")
+
+
+class FoundView(BaseModel):
+    """The records about a subject."""
+
+    records: list[RecordView]
+    receipt: str = Field(description="Receipt of this look, which is a `read` event.")
 
 
 def record_view(line: RecordLine) -> RecordView:

@@ -15,6 +15,8 @@ from node.api.models import (
     CorrectBody,
     EvidenceBody,
     EvidenceView,
+    FindBody,
+    FoundView,
     JobView,
     LeafText,
     RecordView,
@@ -137,14 +139,20 @@ def show_refusals(
 
 @router.post("/records/search", tags=["records"], responses=errors(413))
 def search_records(request: Request, body: SearchBody, caller: Officer) -> list[RecordView]:
-    """List records: newest first, or all about one subject. Shows nothing of their content."""
+    """List records, newest first. Shows nothing of their content."""
     del caller
-    records = services_of(request).records
-    if body.subject is not None:
-        lines = records.list_subject(body.subject.type, body.subject.id, limit=body.limit)
-    else:
-        lines = records.list_newest(limit=body.limit, before=body.before)
+    lines = services_of(request).records.list_newest(limit=body.limit, before=body.before)
     return [record_view(line) for line in lines]
+
+
+@router.post("/records/find", tags=["records"], responses=errors(409, 413))
+def find_records(request: Request, body: FindBody, caller: Officer) -> FoundView:
+    """List the records about one subject. The look is in the access log before anything is listed."""
+    services = services_of(request)
+    services.require_ready_to_sign()
+    subject = body.subject
+    found = services.records.find(subject.type, subject.id, _why(body, caller), limit=body.limit)
+    return FoundView(records=[record_view(line) for line in found.lines], receipt=found.receipt)
 
 
 @router.post("/records/{leaf}/show", tags=["records"], responses=errors(404, 409, 413, 422))

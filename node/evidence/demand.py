@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from node.evidence.format import Evidence
+    from node.evidence.lookfile import LookFile
     from node.evidence.policy import Demand
     from node.evidence.report import EntryFinding, StatusFinding
     from node.evidence.steps import Steps
@@ -26,7 +27,7 @@ class Unmet(NamedTuple):
 
 
 def find_unmet(
-    demand: Demand, steps: Steps, evidence: Evidence | None, status: StatusFinding | None
+    demand: Demand, steps: Steps, evidence: Evidence | LookFile | None, status: StatusFinding | None
 ) -> list[Unmet]:
     """List the demands that are not met after steps 1 to 22.
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was found about a fork proof or a receipt, for programs (canonical JSON) and for people (docs/protocol/proofs.md)."""
+"""What was found about a fork proof, a receipt or a look, for programs (canonical JSON) and for people (docs/protocol/proofs.md)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from node.core.canonical import encode_json
 from node.evidence.report import build_step_object, iso_time, printable, render_steps
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from node.evidence.steps import Step, Words
 
 
+_TITLES: Final = {
+    "fork": ("分叉证明验证报告", "Report on a fork proof"),
+    "receipt": ("回执验证报告", "Report on a receipt"),
+    "look": ("查询记录验证报告", "Report on a look"),
+}
+
+
 class Finding(NamedTuple):
     """The answer: its stable name and what it says."""
 
@@ -24,10 +31,10 @@ class Finding(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """What a verification of a fork proof or of a receipt found.
+    """What a verification of a fork proof, of a receipt or of the file of a look found.
 
     Attributes:
-        what: Which of the two was verified.
+        what: Which of the three was verified.
         verdict: satisfied, refused or unavailable, as the exit code has it.
         checked_at: The verifier's clock, seconds since 1970.
         finding: The answer.
@@ -37,7 +44,7 @@ class Ruling(NamedTuple):
         notes: What the finding rests on that a reader may not expect.
     """
 
-    what: Literal["fork", "receipt"]
+    what: Literal["fork", "receipt", "look"]
     verdict: Verdict
     checked_at: int
     finding: Finding
@@ -75,9 +82,7 @@ class Ruling(NamedTuple):
         def say(zh: str, en: str) -> str:
             return zh if language == "zh" else en
 
-        title = say("分叉证明验证报告", "Report on a fork proof")
-        if self.what == "receipt":
-            title = say("回执验证报告", "Report on a receipt")
+        title = say(*_TITLES[self.what])
         lines = [
             f"{title}  {iso_time(self.checked_at)}",
             say("结论：", "Finding: ") + printable(self.render_verdict(language)),

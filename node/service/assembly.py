@@ -36,11 +36,14 @@ from node.service.publishing import Publisher, build_vkeys, find_last_unwraps
 from node.service.reading import LogReader, Logs
 from node.service.records import Records
 from node.service.rejects import Rejects
+from node.service.sealing import Seals
 from node.service.sending import Sender
 from node.service.sequencer import Sequencer
 from node.service.services import PublicKeys, Services
 from node.service.startup import check_heads, create_heads
 from node.service.status import StatusAllocator, StatusPublisher
+from node.service.subject_index import SubjectIndex
+from node.service.subjects import SubjectView
 from node.service.succession import take_over
 from node.service.vault import Vault
 
@@ -207,6 +210,7 @@ def _wire(
     records = logs[LogKind.RECORDS]
     log_ids = {log: log_id(reader.origin) for log, reader in readers.items()}
     kinds = _number_items(store, sequencer, items)
+    subjects = SubjectIndex(keys.index)
     access = AccessLog(
         sequencer,
         member=identity.member,
@@ -217,6 +221,7 @@ def _wire(
         random=random,
         anchor_limit_seconds=identity.anchor_limit_seconds,
         find_anchored_at=readers[LogKind.ACCESS].find_anchored_at,
+        subjects=subjects,
     )
     vault = Vault(records, logs[LogKind.ACCESS], _items_by_vct(identity.domain, items), ports.keeper)
     sealer = GroundSealer(records, ports.keeper, random)
@@ -242,6 +247,7 @@ def _wire(
     anchorer = Anchorer(ports.chain, sender, publisher, sequencer, readers, log_ids, ports.heads)
     item_names = {number: name for name, number in kinds.items()}
     documents = Documents(store, sequencer, ports.chain, anchorer.transact, identity.member)
+    find_rules = RuleBook(documents, identity.domain).find
     gossip = exchange = None
     if ports.exchanges is not None and keys.exchange:
         gossip = Gossip(store, sequencer, identity.member, ports.exchanges.sources, ports.exchanges.forks)
@@ -256,7 +262,7 @@ def _wire(
             gossip=gossip,
             chain=ports.chain,
             peers=ports.exchanges.peers,
-            find_rules=RuleBook(documents, identity.domain).find,
+            find_rules=find_rules,
             item_names=item_names,
             node_key=keys.node,
             exchange_keys=keys.exchange,
@@ -276,7 +282,18 @@ def _wire(
         logs=logs,
         items=items,
         access=access,
-        events=OwnEvents(logs[LogKind.ACCESS], access, vault),
+        events=OwnEvents(logs[LogKind.ACCESS], access, vault, Seals(store, clock)),
+        subjects=SubjectView(
+            store,
+            logs[LogKind.ACCESS],
+            access,
+            vault,
+            subjects,
+            clock,
+            chain_id=identity.chain_id,
+            contract=identity.contract,
+            find_rules=find_rules,
+        ),
         importer=importer,
         records=Records(
             store,

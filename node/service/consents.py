@@ -270,7 +270,8 @@ class ConsentWindow:
         if stored is None:
             raise NotFound("consent-unknown", "no consent with this digest was given here")
         end, _, provider, _ = msgpack.unpackb(stored)
-        return self._log_revocation(digest, end, why), provider
+        subject = self._reads.get(_OVER + layout.u64(end) + digest)
+        return self._log_revocation(digest, end, subject, why), provider
 
     def take_back_token(self, token: str, why: Purpose) -> Logged:
         """Take back a consent that was given at another member's window for this provider.
@@ -286,7 +287,8 @@ class ConsentWindow:
         consent = parse_consent(token)
         if consent.aud != self._member:
             raise InvalidInput("consent-aud", f"consent is for another provider: got {consent.aud}")
-        return self._log_revocation(consent.digest, consent.exp, why)
+        subject = subject_digest(self._index_key, *consent.subject)
+        return self._log_revocation(consent.digest, consent.exp, subject, why)
 
     def show_of(self, subject: AskedSubject, why: Purpose) -> list[ShownConsent]:
         """Log an ``audit``, then show what a subject has consented to at this window, the newest first.
@@ -329,7 +331,7 @@ class ConsentWindow:
             dropped += self._sequencer.run(partial(drop_ended, reads=self._reads, digests=ended), entries=0)
         return dropped
 
-    def _log_revocation(self, digest: bytes, end: int, why: Purpose) -> Logged:
+    def _log_revocation(self, digest: bytes, end: int, subject: bytes | None, why: Purpose) -> Logged:
         at = self._clock.now_seconds()
 
         def note(transaction: Transaction, _event: EntryIndex) -> None:
@@ -343,6 +345,7 @@ class ConsentWindow:
             basis=why.basis,
             case=why.case,
             consent=encode_b64u(digest),
+            concerns=() if subject is None else (subject,),
         )
         return self._access.log(draft, note)
 

@@ -12,6 +12,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
        z L [n(2)]                      size(8): entries in the log (sequenced and integrated)
        n L                             number(2) of the open log; absent while it is the first
        O L                             empty: this store had the chain open the first log of the kind
+       U L n(2)                        second(8) of chain time at which log n was opened
        m L place(8)                    place(8) of the same entry in the log that took it over
        M L                             msgpack: what a succession has still to take over
        c L size(8)                     signed note of a published checkpoint
@@ -39,6 +40,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
             F log id(32)               msgpack of the proof that it forked
     exchanges: E and a letter          node.service.exchange.ledger
     rates, consents: T, C and a letter node.service.limiting, node.service.consents
+    looks: Y and a letter      node.service.subject_index
     documents: Wd digest(32)           a shared document
                Wv kind 0 name 0 n(4)   msgpack of its n-th version, as the chain had it last
     jobs: j id(16) · J id(16) row(8) · chain: q, w demands on own logs · keys: K what tells wrapping and index key from others
@@ -207,6 +209,11 @@ def parse_number(data: bytes | None) -> int:
 def opened_key(log: LogKind) -> bytes:
     """Key that says that this store had the chain open the first log of a kind."""
     return b"O" + log.value
+
+
+def opened_at_key(log: LogKind, number: int) -> bytes:
+    """Key of the chain time at which a log was opened: from then on it has to be anchored."""
+    return b"U" + log.value + _KIND.pack(number)
 
 
 def moved_key(log: LogKind, place: int) -> bytes:

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Show, list and withdraw records. Lists show what lies in the open; showing fields goes through the vault."""
+"""Show, list, find and withdraw records. Lists show what lies in the open; showing fields goes through the vault."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from unicodedata import normalize
 
 from node.access.event import build_pad
+from node.core.encoding import encode_b64u
 from node.core.types import EntryIndex
 from node.core.uscc import fold_identifier
 from node.errors import InvalidInput, NotFound
+from node.records.record import parse_record
 from node.records.sealed import check_subject
 from node.records.status import INVALID, REPAIRED, SUSPENDED, VALID
 from node.service import layout
+from node.service.drafting import OWN_DEPARTMENT, EventDraft, Officer
 from node.service.grounds import StatusChange
 from node.service.issuing import subject_digest
 from node.service.layout import DISCLOSURES, NO_LIST, LogKind
@@ -59,6 +63,14 @@ class ShownRecord:
     line: RecordLine
     opened: Opened
     history: list[StatusChange]
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecords:
+    """The records about a subject, and the receipt of the look that found them."""
+
+    lines: list[RecordLine]
     receipt: str
 
 
@@ -109,25 +121,45 @@ class Records:
                 stop = start
         return lines[:limit]
 
-    def list_subject(self, subject_type: str, subject_id: str, *, limit: int) -> list[RecordLine]:
-        """List the records about one subject, oldest first.
+    def find(self, subject_type: str, subject_id: str, why: Purpose, *, limit: int) -> FoundRecords:
+        """Log a ``read``, then list the records about one subject, oldest first: that there are any says something of it.
 
         Args:
             subject_type: ``uscc``, ``org``, ``reg``, ``rid`` or ``name``.
             subject_id: As typed; codes are folded as an import folds them.
-            limit: At most this many.
+            why: Who looks, and why.
+            limit: At most this many; the event names them and no others.
 
         Raises:
             InvalidInput: It is no identifier of that kind.
+            NodeError: The log did not take the event; nothing is shown.
         """
         is_name = subject_type == "name"
         known = normalize("NFC", subject_id.strip()) if is_name else fold_identifier(subject_id)
         check_subject(subject_type, known)
         digest = subject_digest(self._index_key, subject_type, known)
         start, stop = layout.subject_key(digest, 0), layout.stop_of(layout.subject_key(digest))
-        found = self._reads.scan(start, stop, limit=limit)
-        indices = [EntryIndex(layout.parse_u64(key[-8:])) for key, _ in found]
-        return [self._line(index, self._reader.row(index)) for index in indices]
+        indices = [
+            EntryIndex(layout.parse_u64(key[-8:])) for key, _ in self._reads.scan(start, stop, limit=limit)
+        ]
+        rows = [self._reader.row(index) for index in indices]
+        jwts = [self._reader.entry(row) for row in rows]
+        draft = EventDraft(
+            kind="read",
+            subject={"type": subject_type, "id": known},
+            officer=Officer(why.officer),
+            purpose=why.purpose,
+            basis=why.basis,
+            case=why.case,
+            items=[
+                {"vct": vct, "fields": []} for vct in sorted({parse_record(jwt).claims.vct for jwt in jwts})
+            ],
+            rule=OWN_DEPARTMENT,
+            released=[[encode_b64u(sha256(jwt).digest()), []] for jwt in jwts],
+            n=max(1, len(jwts)),
+        )
+        logged = self._access.log(draft)
+        return FoundRecords([self._line(*pair) for pair in zip(indices, rows, strict=True)], logged.receipt)
 
     def show(self, leaf: bytes, why: Purpose) -> ShownRecord:
         """Log a ``read``, then show all fields of a record.

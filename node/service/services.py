@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from node.service.reading import LogReader, Logs
     from node.service.records import Records
     from node.service.sequencer import Sequencer
+    from node.service.subjects import SubjectView
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ class Services:
     items: Mapping[str, CatalogueItem]
     access: AccessLog
     events: OwnEvents
+    subjects: SubjectView
     importer: Importer
     records: Records
     eraser: Eraser

@@ -7,6 +7,7 @@
     4. the head file
     5. every index, counter and report against the entries (node.service.fsck.indices)
     6. status lists, tokens and heads (node.service.fsck.status)
+    7. uses of consents, rates, exchanges, versions of documents (node.service.fsck.ledgers)
 
 What is wrong is named by place. Nothing is repaired: a log that does not check out goes on under a successor. No key
 is needed and nothing is decrypted, so sealed values, wrapped secrets and keyed digests are checked for their presence
@@ -28,6 +29,8 @@ from node.service import layout
 from node.service.fsck.entries import EntryCheck
 from node.service.fsck.findings import Counts, Finding, Marks, Tally, guarded, name_of
 from node.service.fsck.indices import IndexCheck
+from node.service.fsck.ledgers import LedgerCheck
+from node.service.fsck.looks import LooksCheck
 from node.service.fsck.status import StatusCheck
 from node.service.layout import ROW_BYTES, LogKind
 from node.service.transaction import LENGTH_PREFIX_BYTES
@@ -87,6 +90,9 @@ class Checker:
         self.counts.records = sum(1 for _ in tally.records)
         yield from StatusCheck(self._reads, records, tally).run()
         yield from IndexCheck(self._reads, records, tally).run()
+        yield from LedgerCheck(self._reads, self._logs).run()
+        looks = LooksCheck(self._reads, self._logs[LogKind.ACCESS], tally.records)
+        yield from guarded("looks by subject", looks.run)
 
     def _taken(self, log: LogKind) -> dict[int, int]:
         """Give where each entry that a log took over stood before, by its place there now."""

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _LEAF_BYTES: Final = 16
 _INDEX_BYTES: Final = 8
-_OF_A_LOG: Final = tuple(bytes((byte,)) + log.value for byte in b"aceMmntyz" for log in LogKind)
-_PREFIXES: Final = sorted((*_OF_A_LOG, *(bytes((byte,)) for byte in b"ABCDEFGHJKOPRTWXdghijkloqsuvwx")))
+_OF_A_LOG: Final = tuple(bytes((byte,)) + log.value for byte in b"aceMmntUyz" for log in LogKind)
+_PREFIXES: Final = sorted((*_OF_A_LOG, *(bytes((byte,)) for byte in b"ABCDEFGHJKOPRTWXYdghijkloqsuvwx")))
 """What the keys of a node begin with (node.service.layout)."""
 
 

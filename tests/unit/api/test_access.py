@@ -47,6 +47,14 @@ ROUTES = {
     ("GET", "/api/v1/imports/{job_id}"): (OPERATORS, {}),
     ("GET", "/api/v1/imports/{job_id}/refusals"): (OPERATORS, {}),
     ("POST", "/api/v1/records/search"): (OFFICERS, {"json": {}}),
+    ("POST", "/api/v1/records/find"): (
+        OFFICERS,
+        {"json": WHY | {"subject": {"type": "uscc", "id": "91520100MA00000156"}}},
+    ),
+    ("POST", "/api/v1/subjects/looks"): (
+        OFFICERS,
+        {"json": {"subject": {"type": "uscc", "id": "91520100MA00000156"}, "document": "passport"}},
+    ),
     ("POST", "/api/v1/records/{leaf}/show"): (OFFICERS, {"json": WHY}),
     ("POST", "/api/v1/records/{leaf}/evidence"): (OFFICERS, {"json": WHY | {"disclose": ["subject"]}}),
     ("POST", "/api/v1/records/{leaf}/withdraw"): (OPERATORS, {"json": {"ground": "g"}}),

@@ -84,10 +84,23 @@ BAD_BODIES = [
     ("/api/v1/records/search", {"limit": 5.0}),
     ("/api/v1/records/search", {"before": -1}),
     ("/api/v1/records/search", {"more": 1}),
-    ("/api/v1/records/search", {"subject": {"type": "passport", "id": "x"}}),
-    ("/api/v1/records/search", {"subject": {"type": "uscc", "id": COMPANY, "x": 1}}),
-    ("/api/v1/records/search", {"subject": {"type": "uscc", "id": "123"}}),
-    ("/api/v1/records/search", {"subject": {"type": "uscc"}}),
+    ("/api/v1/records/find", WHY | {"subject": {"type": "passport", "id": "x"}}),
+    ("/api/v1/records/find", WHY | {"subject": {"type": "uscc", "id": COMPANY, "x": 1}}),
+    ("/api/v1/records/find", WHY | {"subject": {"type": "uscc", "id": "123"}}),
+    ("/api/v1/records/find", WHY | {"subject": {"type": "uscc"}}),
+    ("/api/v1/records/search", {"subject": {"type": "uscc", "id": COMPANY}}),
+    ("/api/v1/records/find", {"subject": {"type": "uscc", "id": COMPANY}}),
+    ("/api/v1/records/find", WHY | {"subject": {"type": "uscc", "id": COMPANY}, "limit": 1_001}),
+    ("/api/v1/subjects/looks", {"subject": {"type": "uscc", "id": COMPANY}}),
+    (
+        "/api/v1/subjects/looks",
+        {"subject": {"type": "uscc", "id": COMPANY}, "document": "110101199003070396"},
+    ),
+    ("/api/v1/subjects/looks", {"subject": {"type": "uscc", "id": "123"}, "document": "passport"}),
+    (
+        "/api/v1/subjects/looks",
+        {"subject": {"type": "uscc", "id": COMPANY}, "document": "passport", "limit": 201},
+    ),
     ("/api/v1/records/search", []),
     ("/api/v1/records/search", None),
     ("/api/v1/records/{leaf}/show", {}),
@@ -116,7 +129,7 @@ BAD_BODIES = [
     ("/api/v1/records/{leaf}/correct", {"values": {"CF_WSH": "x"}, "ground": "g", "item": "\ud800"}),
     ("/api/v1/records/{leaf}/show", WHY | {"case": "\ud800"}),
     ("/api/v1/records/{leaf}/withdraw", {"ground": "\udfff"}),
-    ("/api/v1/records/search", {"subject": {"type": "name", "id": "\ud800"}}),
+    ("/api/v1/records/find", WHY | {"subject": {"type": "name", "id": "\ud800"}}),
 ]
 
 

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Listing, searching, showing and withdrawing records."""
 
+from hashlib import sha256
+
 import pytest
 
-from node.access.event import parse_event
+from node.access.event import ParsedEvent, parse_entry, parse_event, verify_openings
 from node.access.receipt import parse_receipt
-from node.errors import Conflict, InvalidInput, NotFound
+from node.core.encoding import encode_b64u
+from node.errors import Conflict, InvalidInput, NotFound, Unavailable
+from node.service.looking import _MINT, Look
 from tests.support.errors import raises_code
-from tests.support.node_world import WHY, NodeWorld, penalty
+from tests.support.node_world import DOMAIN, WHY, NodeWorld, penalty
 from tests.support.rows import COMPANY, PERSON, RESIDENT_ID
 
 OTHER = "91520100MA0000170J"
@@ -22,6 +26,16 @@ def world():
 
 def indices(lines):
     return [line.index for line in lines]
+
+
+def found(world, kind, identifier, limit=100):
+    return indices(world.services.records.find(kind, identifier, WHY, limit=limit).lines)
+
+
+def access_events(world):
+    reader = world.access
+    entries = (reader.entry(row) for _, row in reader.rows(0, reader.size()))
+    return [event for event in map(parse_entry, entries) if isinstance(event, ParsedEvent)]
 
 
 def fill(world):
@@ -74,20 +88,18 @@ def test_a_line_shows_nothing_of_the_content(world):
 def test_records_are_found_by_their_subject(world):
     rows = [penalty(n, CF_XDR_SHXYM=OTHER if n % 3 == 0 else COMPANY) for n in range(7)]
     world.import_rows([*rows, penalty(50, **PERSON)])
-    search = world.services.records.list_subject
-    assert indices(search("uscc", OTHER, limit=100)) == [0, 3, 6]
-    assert indices(search("uscc", COMPANY, limit=2)) == [1, 2]
-    assert indices(search("rid", RESIDENT_ID, limit=100)) == [7]
-    assert search("uscc", "91520100MA0000189F", limit=100) == []
-    assert search("name", "孙样本", limit=100) == []
+    assert found(world, "uscc", OTHER) == [0, 3, 6]
+    assert found(world, "uscc", COMPANY, limit=2) == [1, 2]
+    assert found(world, "rid", RESIDENT_ID) == [7]
+    assert found(world, "uscc", "91520100MA0000189F") == []
+    assert found(world, "name", "孙样本") == []
 
 
 def test_a_subject_is_found_as_people_type_it(world):
     world.import_penalties([1])
-    search = world.services.records.list_subject
     full_width = "".join(chr(ord(c) + 0xFEE0) for c in COMPANY)
     for typed in (COMPANY.lower(), f"  {COMPANY} ", full_width):
-        assert indices(search("uscc", typed, limit=10)) == [0]
+        assert found(world, "uscc", typed) == [0]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +107,39 @@ def test_a_subject_is_found_as_people_type_it(world):
 )
 def test_what_cannot_be_a_subject_is_refused(world, kind, identifier):
     with raises_code(InvalidInput, "record-subject") as caught:
-        world.services.records.list_subject(kind, identifier, limit=10)
+        world.services.records.find(kind, identifier, WHY, limit=10)
+    assert access_events(world) == []
     assert identifier not in caught.value.message or len(identifier) < 4
+
+
+def test_looking_for_a_subject_is_logged_and_names_what_was_listed(world):
+    world.import_penalties(range(3))
+    looked = world.services.records.find("uscc", COMPANY, WHY, limit=2)
+    (event,) = access_events(world)
+    reader = world.access
+    place = reader.place(reader.size() - 1)
+    look = Look(0, {}, frozenset({place}), _MINT)
+    said = verify_openings(event, world.services.records._vault.open_event(look, place))
+    assert (event.kind, event.n, parse_receipt(looked.receipt).rid) == ("read", 2, event.rid)
+    assert said["subject"] == {"type": "uscc", "id": COMPANY}
+    assert (said["officer"]["id"], said["purpose"], said["case"]) == (WHY.officer, WHY.purpose, WHY.case)
+    entries = [world.records.entry(world.records.row(line.index)) for line in looked.lines]
+    assert said["released"] == [[encode_b64u(sha256(jwt).digest()), []] for jwt in entries]
+    assert said["items"] == [{"vct": f"urn:ironcage:{DOMAIN}:penalty:2018", "fields": []}]
+
+
+def test_finding_nothing_is_logged_too(world):
+    assert found(world, "uscc", OTHER) == []
+    (event,) = access_events(world)
+    assert (event.kind, event.n) == ("read", 1)
+
+
+def test_a_log_that_takes_nothing_shows_no_records(world):
+    world.import_penalties([1])
+    world.store.fail_next(Unavailable("store-full", "no space"))
+    with raises_code(Unavailable, "store-full"):
+        world.services.records.find("uscc", COMPANY, WHY, limit=10)
+    assert access_events(world) == []
 
 
 def test_the_index_of_subjects_tells_nothing_without_the_key(world):

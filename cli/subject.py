@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``ironcage subject``: at the department's window, show a subject who looked at its data (docs/subject-view.md)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
+from cli.language import say
+from cli.output import print_json, print_line, reported, require_writable
+from cli.words import parse_subject, word
+
+SAVED_MODE: Final = 0o600
+REPORT_NAME: Final = "looks.txt"
+app = typer.Typer(
+    no_args_is_help=True,
+    help=say("窗口服务：告知主体谁查过其信息", "at the window: tell a subject who looked at its data"),
+)
+SubjectArgument = Annotated[str, typer.Argument(help=say("主体，如 uscc:91…", "subject, such as uscc:91…"))]
+
+
+@app.callback()
+def _window() -> None:
+    """Keep the name of the one command: ``subject looks``."""
+
+
+@app.command(
+    help=say("列出对某主体的全部查询（先留痕）", "list every look at a subject; the list is logged first")
+)
+def looks(
+    subject: SubjectArgument,
+    document: Annotated[
+        str,
+        typer.Option(
+            help=say(
+                "核验身份所凭证件的种类（不填号码）：business-licence 营业执照、resident-id 居民身份证、passport 护照、"
+                "residence-permit 居留证件、letter-of-authority 授权委托书、online-identity 网络身份认证",
+                "kind of document, never its number, by which the subject was identified: business-licence, resident-id, "
+                "passport, residence-permit, letter-of-authority or online-identity",
+            )
+        ),
+    ],
+    basis: Annotated[str | None, typer.Option(help=say("法律依据", "legal basis or duty"))] = None,
+    case: Annotated[str | None, typer.Option(help=say("受理号", "number of the application"))] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    before: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help=say("接上一页：其末尾给出的数", "go on with the page before: the number at its end")
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help=say(
+                "把清单和每次查询的证据文件存入该目录",
+                "directory for the list and the file that proves each look",
+            )
+        ),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List the looks at a subject, the newest first."""
+    with reported(as_json=as_json), open_client(home, token_file) as client:
+        if save is not None:
+            save.mkdir(mode=0o700, parents=True, exist_ok=True)
+            require_writable(save)
+        body = {
+            "subject": parse_subject(subject),
+            "document": document,
+            "basis": basis,
+            "case": case,
+            "limit": limit,
+            "before": before,
+        }
+        shown = client.post("/api/v1/subjects/looks", body)
+        lines = _describe(subject, shown)
+        if save is not None:
+            _save(save, shown, lines)
+    if as_json:
+        print_json(shown)
+        return
+    for line in lines:
+        print_line(line)
+    if shown["next_before"] is not None:
+        print_line(say("还有更早的：", "There are older ones: ") + f"--before {shown['next_before']}")
+    if save is not None:
+        print_line(
+            say(
+                f"已存入 {save}；任何人可离线核验：ironcage evidence verify {save} --policy POLICY",
+                f"kept in {save}; anybody verifies it offline: ironcage evidence verify {save} --policy POLICY",
+            )
+        )
+
+
+def _describe(subject: str, shown: dict[str, Any]) -> list[str]:
+    """Describe all looks in lines."""
+    names = {code: say(name["zh"], name["en"] or name["zh"]) for code, name in shown["names"].items()}
+    count = len(shown["looks"])
+    lines = [
+        say(
+            f"{_name(shown['member'], names)}：关于 {subject} 的查询 {count} 次，最近的在前",
+            f"{_name(shown['member'], names)}: {count} looks at {subject}, the newest first",
+        )
+    ]
+    for number, look in enumerate(shown["looks"], start=1):
+        lines += ["", f"{number:>3}  {_time(look['at_ms'])}  {_sentence(look, names)}"]
+        lines += [f"     {label}{text}" for label, text in _details(look) if text]
+        lines += [
+            f"     {say('证据：', 'evidence: ')}{part['name'] if part['file'] else say('尚未锚定', 'not anchored yet')}"
+            f"  {word(part['kind'])}  {word(part['stage'])}"
+            for part in look["parts"]
+        ]
+    lines += ["", say("本次告知的回执：", "receipt of this list: ") + shown["receipt_name"]]
+    return lines
+
+
+def _sentence(look: dict[str, Any], names: dict[str, str]) -> str:
+    """Say who looked at whose records and what came of it."""
+    by, of = _name(look["by"], names), _name(look["of"], names)
+    done = _DONE.get(look["kind"])
+    if done is not None:
+        result = f"  {_OUTCOMES['none']}" if look["outcome"] == "none" else ""
+        return f"{by}  {done}{result}"
+    given = look["outcome"] == "given"
+    outcome = _OUTCOMES.get(look["outcome"], look["outcome"])
+    records = say(f" {look['records']} 条记录", f" {look['records']} records") if given else ""
+    code = f" [{look['rule']}]" if look["outcome"] == "refused" and look["rule"] else ""
+    return say(f"{by} 向 {of} 查询：{outcome}{records}{code}", f"{by} asked {of}: {outcome}{records}{code}")
+
+
+def _details(look: dict[str, Any]) -> list[tuple[str, str | None]]:
+    name = look["purpose_name"]
+    purpose = f"{say(name['zh'], name['en'])} ({look['purpose']})" if name else look["purpose"]
+    details = [
+        (say("用途：", "purpose: "), purpose),
+        (say("依据：", "basis: "), look["basis"]),
+        (say("案号：", "case: "), look["case"]),
+        (say("授权书摘要：", "consent: "), look["consent"]),
+    ]
+    for item in look["items"]:
+        title, fields = _label(item)
+        details.append((say("内容：", "content: "), f"{title}  {fields}"))
+    return details
+
+
+def _label(item: dict[str, Any]) -> tuple[str, str]:
+    """Name a kind of record and its fields in words, where they are known here."""
+    from node.records.catalogue import load_builtin_items
+
+    key = ":".join(item["vct"].split(":")[-2:])
+    found = load_builtin_items().get(key)
+    labels = {field.code: say(field.zh, field.en) for field in found.fields} if found else {}
+    labels["subject"] = say("主体", "subject")
+    fields = say("、", ", ").join(labels.get(code, code) for code in item["fields"])
+    return (f"{say(found.title_zh, found.title_en)} ({key})" if found else key), fields
+
+
+def _name(code: str, names: dict[str, str]) -> str:
+    return f"{names[code]} {code}" if code in names else code
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1_000, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _save(directory: Path, shown: dict[str, Any], lines: list[str]) -> None:
+    """Write what the subject takes home; files are named by what says nothing about it."""
+    files = {part["name"]: part["file"] for look in shown["looks"] for part in look["parts"] if part["file"]}
+    files[shown["receipt_name"]] = shown["receipt_file"]
+    files[REPORT_NAME] = "\n".join(lines) + "\n"
+    for name, text in files.items():
+        path = directory / name
+        path.touch(mode=SAVED_MODE)
+        path.write_text(text, encoding="utf-8")
+
+
+_OUTCOMES: Final = {
+    "given": say("已提供", "given"),
+    "none": say("无记录", "no record"),
+    "refused": say("已拒绝", "refused"),
+    "no-answer": say("未得到答复或被拒绝", "no answer, or refused"),
+    "open": say("尚无答复", "no answer yet"),
+}
+_DONE: Final = {
+    "read": say("本部门人员查看", "looked at by own staff"),
+    "export": say("本部门人员导出", "exported by own staff"),
+    "erase": say("本部门删除", "erased by own staff"),
+    "consent": say("主体给予授权", "the subject gave a consent"),
+    "revoke": say("主体撤回授权", "the subject took a consent back"),
+    "audit": say("窗口告知主体", "shown to the subject at the window"),
+}
