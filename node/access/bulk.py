@@ -139,6 +139,15 @@ def hash_lines(lines: Sequence[str]) -> LineSet:
     return LineSet(leaves, root_of(leaves))
 
 
+def released_set(root: bytes) -> list[list[Any]]:
+    """Give ``released`` of the ``receive`` that ends a bulk question: the provider's lines, named by their root.
+
+    Args:
+        root: ``set`` of the provider's event, 32 bytes.
+    """
+    return [[encode_b64u(root), []]]
+
+
 def verify_line(event: ParsedEvent, text: str, k: int, path: Sequence[bytes]) -> Line:
     """Verify that a line is line k of a bulk event.
 

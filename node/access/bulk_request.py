@@ -9,7 +9,7 @@ asker says by its signature.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from node.access.box import MAX_REQUEST_BYTES
 from node.access.bulk import Line, hash_lines, parse_line
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from node.crypto.ed25519 import Ed25519Signer
 
 TYP: Final = "exchange-bulk-request+jwt"
-MAX_ASKED: Final = 1_000
-"""Most lines of one request: it fits its envelope, and its answer too."""
+MAX_ASKED: Final = 500
+"""Most lines of one request."""
+MAX_LINES_CHARS: Final = 100_000
+"""Most characters of all its lines together, so that it fits its envelope whatever else it says."""
 _NAMES: Final = (
     "iss",
     "aud",
@@ -57,7 +59,7 @@ _NAMES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BulkRequest(AnyRequest):
-    """A request about many subjects.
+    """A request about many subjects: never sealed, and never on a consent.
 
     Attributes:
         texts: The lines of the asker's event, disclosures, in order.
@@ -69,9 +71,8 @@ class BulkRequest(AnyRequest):
     lines: tuple[Line, ...]
     approved: bool
 
-    def own_values(self) -> dict[str, Any]:
-        """Give ``subject`` and ``consent``: each line has its own subject, and none has a consent."""
-        return {"subject": None, "consent": None}
+    def subject_value(self) -> None:
+        """Give ``subject`` as the events about this request must have it: each line has its own."""
 
     def is_logged_as(self, event: ParsedEvent) -> bool:
         """Tell whether what stands in the open of an event is that of the asker's own event about this request."""
@@ -112,7 +113,7 @@ def build_bulk_request(
         iat: Now, in seconds.
         exp: At most 300 seconds later.
         rid: That of the asker's event, 16 bytes.
-        texts: Its lines, 1 to 1,000.
+        texts: Its lines, 1 to 500.
         approved: Whether a second person approved it, who stands in the event.
         items: Ascending by vct, fields ascending.
         purpose: Code of the purpose.
@@ -155,8 +156,8 @@ def parse_bulk_request(token: str) -> BulkRequest:
         token: Compact JWS, at most 256 KiB.
 
     Raises:
-        InvalidInput: ``bulk-lines`` unless there are 1 to 1,000, ``bulk-subjects`` for one that stands twice, or types
-            that differ, ``bulk-asked`` for a line that knows the answer, and the codes of ``parse_request`` and of lines.
+        InvalidInput: As ``check_lines``, ``bulk-asked`` for a line that knows the answer, ``bulk-approved``, and the codes
+            of ``parse_request`` and of lines.
     """
     jws = parse_token(token, typ=TYP, max_bytes=MAX_REQUEST_BYTES)
     claims = check_members(jws.payload, "bulk request", required=_NAMES)
@@ -165,25 +166,39 @@ def parse_bulk_request(token: str) -> BulkRequest:
         for text in check_list(claims["lines"], "lines", max_items=MAX_ASKED)
     )
     lines = tuple(map(parse_line, texts))
-    check_subjects([line.subject for line in lines])
+    check_lines(texts, [line.subject for line in lines])
     if any(line.released is not None for line in lines):
         raise InvalidInput("bulk-asked", "a line of a request says what was released: want null")
     if type(claims["approved"]) is not bool:
         raise InvalidInput("bulk-approved", "approved of a bulk request is neither true nor false")
     request = BulkRequest(
-        texts=texts, lines=lines, approved=claims["approved"], **parse_common(claims, token)
+        sealed=None,
+        consent=None,
+        texts=texts,
+        lines=lines,
+        approved=claims["approved"],
+        **parse_common(claims, token),
     )
     check_common(request)
     return request
 
 
-def check_subjects(subjects: Sequence[AskedSubject]) -> None:
-    """Refuse subjects that no request about many has.
+def check_lines(texts: Sequence[str], subjects: Sequence[AskedSubject]) -> None:
+    """Refuse lines that no request about many subjects has.
+
+    Args:
+        texts: The lines; with salts of zeros, where there are none yet.
+        subjects: About whom they are.
 
     Raises:
-        InvalidInput: ``bulk-lines`` unless there are 1 to 1,000, ``bulk-subjects``.
+        InvalidInput: ``bulk-lines`` unless there are 1 to 500, of 100,000 characters at most, ``bulk-subjects`` for a
+            subject that stands twice, or subjects of more than one type.
     """
-    if not 0 < len(subjects) <= MAX_ASKED:
-        raise InvalidInput("bulk-lines", f"question has {len(subjects)} lines, want 1 to {MAX_ASKED}")
+    if not 0 < len(texts) <= MAX_ASKED or sum(map(len, texts)) > MAX_LINES_CHARS:
+        raise InvalidInput(
+            "bulk-lines",
+            f"question has {len(texts)} lines with {sum(map(len, texts))} characters: want 1 to {MAX_ASKED} lines, and "
+            f"at most {MAX_LINES_CHARS} characters",
+        )
     if len(set(subjects)) < len(subjects) or len({subject.type for subject in subjects}) > 1:
         raise InvalidInput("bulk-subjects", "a subject stands twice, or subjects are of more than one type")

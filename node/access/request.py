@@ -90,10 +90,12 @@ class AnyRequest(ABC):
         iat: Second at which it was signed.
         exp: Second from which on it is void, at most 300 behind ``iat``.
         rid: 16 random bytes, shared by the events of this request.
+        sealed: Warrant of a sealed look, JWT, or None.
         items: Which fields of which catalogue items.
         purpose: Code of the purpose.
         basis: Legal basis, or None.
         case: Case number, or None.
+        consent: Consent of the subject, JWT, or None.
         reply: One-time exchange key that the answer is sealed to, 1,216 bytes.
         ask: The asker's own event.
         received: How earlier questions to this provider ended, at most 16 (``node.access.received``).
@@ -106,10 +108,12 @@ class AnyRequest(ABC):
     iat: int
     exp: int
     rid: bytes
+    sealed: str | None
     items: tuple[ItemQuery, ...]
     purpose: str
     basis: str | None
     case: str | None
+    consent: str | None
     reply: bytes
     ask: LoggedEvent
     received: tuple[LoggedEvent, ...]
@@ -117,8 +121,8 @@ class AnyRequest(ABC):
     digest: bytes
 
     @abstractmethod
-    def own_values(self) -> dict[str, Any]:
-        """Give ``subject`` and ``consent`` as the asker's event must have them."""
+    def subject_value(self) -> dict[str, str] | None:
+        """Give ``subject`` as the events about this request must have it."""
 
     @abstractmethod
     def is_logged_as(self, event: ParsedEvent) -> bool:
@@ -130,21 +134,14 @@ class Request(AnyRequest):
     """A request about one subject.
 
     Attributes:
-        sealed: Warrant of a sealed look, JWT, or None.
         subject: About whom.
-        consent: Consent of the subject, JWT, or None.
     """
 
-    sealed: str | None
     subject: AskedSubject
-    consent: str | None
 
-    def own_values(self) -> dict[str, Any]:
-        """Give ``subject`` and ``consent`` as the asker's event must have them."""
-        return {
-            "subject": encode_subject(self.subject),
-            "consent": None if self.consent is None else encode_b64u(token_digest(self.consent)),
-        }
+    def subject_value(self) -> dict[str, str]:
+        """Give ``subject`` as the events about this request must have it."""
+        return encode_subject(self.subject)
 
     def is_logged_as(self, event: ParsedEvent) -> bool:
         """Tell whether what stands in the open of an event is that of the asker's own event about this request."""
@@ -417,11 +414,12 @@ def asked_values(request: AnyRequest) -> dict[str, Any]:
     """Give the values that the ask event of a request must have, but for ``officer`` and ``rule``."""
     return {
         "peer": request.aud,
+        "subject": request.subject_value(),
         "purpose": request.purpose,
         "basis": request.basis,
         "case": request.case,
         "items": encode_items(request.items),
-        **request.own_values(),
+        "consent": None if request.consent is None else encode_b64u(token_digest(request.consent)),
         "released": None,
     }
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from node.access.bulk_answer import BulkAnswer
 from node.access.receipt import MAX_SKEW_SECONDS
+from node.access.request import Request
 from node.errors import Verification
 from node.records.names import SUBJECT, encode_status_uri
 from node.records.record import verify_record
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from node.access.answer import Answer, StatusProof
-    from node.access.request import Request
+    from node.access.question import AskedSubject
+    from node.access.request import AnyRequest
     from node.core.types import MemberCode
     from node.records.record import VerifiedRecord
     from node.records.status import StatusHead, StatusToken
@@ -43,7 +46,7 @@ class AnsweredRecord:
 
 
 def verify_answered(
-    answer: Answer, *, request: Request, find_key: Callable[[str, MemberCode], bytes]
+    answer: Answer, *, request: AnyRequest, find_key: Callable[[str, MemberCode], bytes]
 ) -> list[AnsweredRecord]:
     """Verify the records of an answer, each by its issuer's signature, and read their status.
 
@@ -68,7 +71,7 @@ def verify_answered(
         token, head = _verify_status(proof, find_key)
         states[encode_status_uri(token.uri)] = token, head
     answered = []
-    for text in answer.records:
+    for text, subject in zip(answer.records, _subjects_of(answer, request), strict=True):
         record = verify_record(text, find_key)
         claims = record.claims
         if claims.iss != answer.iss:
@@ -82,7 +85,7 @@ def verify_answered(
             raise Verification(
                 "answered-field", f"record discloses {len(surplus)} fields that were not asked for"
             )
-        _check_subject(record, request, is_asked=SUBJECT in fields[claims.vct])
+        _check_subject(record, subject, is_asked=SUBJECT in fields[claims.vct])
         if claims.status_uri not in states:
             raise Verification("answered-status", "answer holds no status of a record")
         token, head = states[claims.status_uri]
@@ -136,7 +139,15 @@ def _verify_status(
     return token, head
 
 
-def _check_subject(record: VerifiedRecord, request: Request, *, is_asked: bool) -> None:
+def _subjects_of(answer: Answer, request: AnyRequest) -> list[AskedSubject]:
+    """Give the subject that each record of an answer must be about."""
+    if isinstance(answer, BulkAnswer):
+        return answer.subjects()
+    assert isinstance(request, Request), "the answer to a request about one subject"
+    return [request.subject] * len(answer.records)
+
+
+def _check_subject(record: VerifiedRecord, asked: AskedSubject, *, is_asked: bool) -> None:
     """Refuse a record that is not about the very subject asked about, or keeps back about whom it is."""
     subject = record.disclosed.get(SUBJECT)
     if subject is None:
@@ -144,5 +155,5 @@ def _check_subject(record: VerifiedRecord, request: Request, *, is_asked: bool) 
             raise Verification(
                 "answered-subject", "record does not disclose its subject, which was asked for"
             )
-    elif (subject["type"], subject["id"]) != request.subject:
+    elif (subject["type"], subject["id"]) != asked:
         raise Verification("answered-subject", "record is about another subject than the one asked about")

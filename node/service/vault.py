@@ -13,13 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from node.access.bulk import Line, encode_line, hash_lines, line_salts
 from node.access.event import SALTED_NAMES, build_openings, event_salts, parse_event, verify_openings
+from node.access.question import AskedSubject
 from node.core.encoding import encode_b64u
 from node.errors import AccessDenied, Fatal, InvalidInput, NotFound, Verification
 from node.records.disclosure import digest_of
@@ -36,6 +38,7 @@ from node.service.looking import Look, require_covered
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from node.access.event import ParsedEvent
     from node.core.types import EntryIndex
     from node.ports import SecretKeeper
     from node.records.catalogue import CatalogueItem
@@ -162,6 +165,8 @@ class Vault:
     def open_event(self, look: Look, place: int) -> list[str]:
         """Re-make the ten openings of an own event that a logged look covers, byte for byte.
 
+        The lines of a bulk event stay where they are: ``open_whole``.
+
         Args:
             look: The event of whoever is shown them.
             place: Place of the event in the access logs.
@@ -174,6 +179,14 @@ class Vault:
             InvalidInput: ``event-kind``: the entry is a heartbeat or padding.
             NotFound: There is no such entry, or its secret was erased.
             Verification: What is stored is not what was logged.
+        """
+        return self.open_whole(look, place)[0]
+
+    def open_whole(self, look: Look, place: int) -> tuple[list[str], list[str]]:
+        """Re-make the ten openings of an own event and, of a bulk event, its lines; none of any other.
+
+        Raises:
+            As ``open_event``.
         """
         if not isinstance(look, Look) or place not in look.events:
             raise AccessDenied("look-does-not-cover", f"no logged look covers the event at place {place}")
@@ -189,11 +202,12 @@ class Vault:
                 "values-seal", f"values of event {place} do not open under its secret"
             ) from None
         values = msgpack.unpackb(plain)
+        stored = values.pop() if event.set_root is not None and type(values) is list and values else []
         if type(values) is not list or len(values) != len(SALTED_NAMES):
             raise Verification("values-form", f"values of event {place} are not ten")
         openings = build_openings(dict(zip(SALTED_NAMES, values, strict=True)), event_salts(secret))
         verify_openings(event, openings)
-        return openings
+        return openings, _write_lines(event, stored, secret, place)
 
     def _unseal(
         self, look: Look, index: EntryIndex
@@ -227,3 +241,20 @@ class Vault:
     def _positions(self, row: layout.Row) -> bytes:
         stored = self._reader.values(row)
         return stored[1 : 1 + stored[0]]
+
+
+def _write_lines(event: ParsedEvent, stored: Sequence[Sequence[Any]], secret: bytes, place: int) -> list[str]:
+    if event.set_root is None:
+        return []
+    if len(stored) != event.n:
+        raise Verification(
+            "values-form", f"values of event {place} are of {len(stored)} lines: want {event.n}"
+        )
+    salts = line_salts(secret, event.n)
+    lines = [
+        encode_line(Line(salt, AskedSubject(type_, id_), released))
+        for salt, (type_, id_, released) in zip(salts, stored, strict=True)
+    ]
+    if hash_lines(lines).root != event.set_root:
+        raise Verification("values-form", f"lines of event {place} are not those under its root")
+    return lines

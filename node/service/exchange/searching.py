@@ -38,6 +38,10 @@ GIVEN_AT_ONCE: Final = 256
 """Most records in one answer; of more, the oldest are given and the rest is withheld."""
 GIVEN_BYTES: Final = 4 << 20
 """Most bytes of records and status lists in one answer, so that it fits its envelope."""
+GIVEN_IN_BULK: Final = 1_000
+"""Most records in an answer about many subjects; the first lines are served first, and each line says what it lacks."""
+GIVEN_IN_BULK_BYTES: Final = 2 << 20
+"""Most bytes of records and status lists in it: its lines name each record and each field once more."""
 TOO_MANY: Final = "too-many-records"
 NEEDS_CONSENT: Final = "consent-required"
 
@@ -62,15 +66,16 @@ class Found:
 class _Room:
     """Counts what an answer will hold."""
 
-    def __init__(self, status: StatusPublisher) -> None:
+    def __init__(self, status: StatusPublisher, records: int, bytes_: int) -> None:
+        self._records = records
         self._status = status
         self._head = status.newest()
         self._lists: set[int] = set()
-        self._left = GIVEN_BYTES
+        self._left = bytes_
 
     def takes(self, row: Row) -> bool:
         """Whether one more record fits, with the status list that it is in."""
-        if self._head is None or row.status_list >= self._head.lists:
+        if not self._records or self._head is None or row.status_list >= self._head.lists:
             return False
         # A disclosure is its value with salt and name, in base64.
         needed = row.entry_length + 3 * row.values_length
@@ -78,6 +83,7 @@ class _Room:
             needed += len(self._status.token(self._head, row.status_list)) + 4_096
         if needed > self._left:
             return False
+        self._records -= 1
         self._left -= needed
         self._lists.add(row.status_list)
         return True
@@ -110,8 +116,20 @@ class Searcher:
         Raises:
             Unavailable: ``not-published``: the records log has no signed checkpoint yet.
         """
-        searched = self.newest()
-        room = _Room(self._status)
+        return self._search(subject, decision, self.newest(), _Room(self._status, GIVEN_AT_ONCE, GIVEN_BYTES))
+
+    def search_all(self, subjects: Sequence[AskedSubject], decision: Decision) -> list[Found]:
+        """Find the records about each of many subjects; one answer holds all of them.
+
+        Raises:
+            Unavailable: ``not-published``.
+        """
+        searched, room = self.newest(), _Room(self._status, GIVEN_IN_BULK, GIVEN_IN_BULK_BYTES)
+        return [self._search(subject, decision, searched, room) for subject in subjects]
+
+    def _search(
+        self, subject: AskedSubject, decision: Decision, searched: tuple[int, int], room: _Room
+    ) -> Found:
         releases: list[Release] = []
         withheld, code = 0, None
         asked = decision.fields.keys()
@@ -123,7 +141,7 @@ class Searcher:
             names = decision.fields_of(vct, DISCLOSURES[row.disclosure])
             if names is None:
                 withheld, code = withheld + 1, code or NEEDS_CONSENT
-            elif len(releases) >= GIVEN_AT_ONCE or not room.takes(row):
+            elif not room.takes(row):
                 withheld, code = withheld + 1, code or TOO_MANY
             else:
                 releases.append(self.plan(place, names))

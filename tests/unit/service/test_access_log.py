@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import pytest
 
+from node.access.bulk import hash_lines, parse_line
 from node.access.event import KINDS, SALTED_NAMES, parse_event, verify_openings
 from node.access.logged import verify_logged
+from node.access.question import AskedSubject
 from node.access.receipt import parse_receipt, verify_receipt
 from node.core.encoding import encode_b64u
 from node.errors import Conflict, Fatal, InvalidInput, Unavailable
 from node.service import layout
-from node.service.drafting import TWO_SIDED, EventDraft, Officer
+from node.service.drafting import TWO_SIDED, DraftLine, EventDraft, Officer
 from node.service.layout import LogKind
 from tests.support.errors import raises_code
 from tests.support.lives import begun_life, lose_newest
@@ -28,6 +30,10 @@ SUBJECT = {"type": "uscc", "id": TAX}
 OFFICER = Officer("li", "https://sso.yunzhou.example", DIGEST)
 LOCAL = {"officer": OFFICER, "purpose": "own-records", "items": ITEMS, "rule": "own", "released": []}
 ASKED = {"peer": TAX, "subject": SUBJECT, "purpose": "tender", "items": ITEMS}
+LINES = [
+    DraftLine(AskedSubject("uscc", TAX), [[DIGEST, [DIGEST]]]),
+    DraftLine(AskedSubject("name", "某某"), []),
+]
 DRAFTS = {
     "ask": EventDraft(kind="ask", officer=OFFICER, basis="条例第九条", case="2026-17", **ASKED),
     "grant": EventDraft(
@@ -44,9 +50,7 @@ DRAFTS = {
     "erase": EventDraft(kind="erase", **LOCAL),
     "audit": EventDraft(kind="audit", officer=Officer("zhao"), purpose="audit"),
     "sealed": EventDraft(kind="sealed", box=bytes(32), open_by=1_900_000_000, warrant=bytes(32), **ASKED),
-    "bulk": EventDraft(
-        kind="bulk", officer=OFFICER, peer=TAX, purpose="tender", items=ITEMS, set_root=bytes(32), n=40
-    ),
+    "bulk": EventDraft(kind="bulk", officer=OFFICER, peer=TAX, purpose="tender", items=ITEMS, lines=LINES),
 }
 MUST = [
     ("ask", "peer"),
@@ -97,9 +101,11 @@ def test_every_kind_is_logged_with_a_receipt_for_the_other_side(world, access, k
     assert entry_of(world, logged) == logged.event
     event = parse_event(logged.event)
     assert (event.kind, event.t_ms, event.rid) == (kind, world.clock.now_ms(), logged.rid)
-    assert (event.n, event.req) == (draft.n or 1, draft.req)
-    assert (event.set_root, event.box, event.open_by, event.warrant) == (
-        draft.set_root,
+    assert (event.n, event.req) == (draft.n or len(draft.lines) or 1, draft.req)
+    said = [parse_line(text) for text in logged.lines]
+    assert [(line.subject, line.released) for line in said] == list(draft.lines)
+    assert event.set_root == (hash_lines(logged.lines).root if draft.lines else None)
+    assert (event.box, event.open_by, event.warrant) == (
         draft.box,
         draft.open_by,
         draft.warrant,

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions about many subjects in an exchange world: a procurement office checks whoever tenders."""
+
+from __future__ import annotations
+
+from consortium.samples.codes import build_uscc
+from node.service.drafting import Officer
+from tests.support.exchange_world import COURT, MARKET, ExchangeWorld
+from tests.support.rows import COMPANY
+
+LI, WANG, ZHAO = Officer("li"), Officer("wang"), Officer("zhao")
+CAP, APPROVED = 50, 500
+"""Most lines of ``tender-check`` in the sample purposes: asked by one person, and with a second."""
+
+
+def companies(count, *, start=0):
+    """Credit codes of companies, the first of them the one with penalties."""
+    others = [build_uscc("91", "520100", f"MA{number:06d}") for number in range(101, 100 + start + count)]
+    return [COMPANY, *others][start : start + count]
+
+
+def order_many(world, ids, **changes):
+    """A question about many subjects that the sample purposes allow up to ``CAP``."""
+    return world.order(
+        **{
+            "subject_id": "",
+            "many": tuple(ids),
+            "purpose": "tender-check",
+            "basis": "gov-procurement-22",
+            "case": "2026-招-17",
+            "providers": (MARKET,),
+        }
+        | changes
+    )
+
+
+def ask_many(world, ids, *, by=COURT, **changes):
+    return world.exchanges[by].many.ask(order_many(world, ids, **changes))
+
+
+def ask_one_of_many(world, ids, **changes):
+    """Ask one provider about many; its outcome."""
+    (outcome,) = ask_many(world, ids, **changes).outcomes
+    return outcome
+
+
+def approve(world, waiting, ids, *, officer=WANG, by=COURT, **changes):
+    """Approve what waits, from the same list."""
+    return world.exchanges[by].many.approve(waiting.id, order_many(world, ids, officer=officer, **changes))
+
+
+def market_world():
+    """A market regulator with three penalties against the first company and one against the third."""
+    world = ExchangeWorld()
+    node = world.nodes[MARKET]
+    node.import_penalties(range(3))
+    node.import_penalties([7], CF_XDR_SHXYM=companies(3)[2], CF_XDR_MC="云州第三有限公司")
+    world.anchor()
+    return world
