@@ -29,6 +29,8 @@ SETTLE_MS: Final = 900_000
 _ASK, _GRANT, _DENY, _RECEIVE, _SEALED, _BULK = range(len(KINDS))
 _NO_MARKS: Final = NO_MARK * len(AGREED)
 _HEARTBEATS: Final = 2
+_NO_REQ: Final = bytes(43)
+"""A bulk event is its asker's where it names no request, and its provider's where it answers one."""
 _UNSENT: Final = b"A" * 43
 """Digest of the request in the receive of one that was never sent, or of which a crash left nothing."""
 
@@ -73,13 +75,19 @@ class Pairing:
         """Judge all events of one request id."""
         if len(rows) == 3 and self._fits(rows):  # noqa: PLR2004 - ask, answer, receive
             return
-        asks = [row for row in rows if row.kind == _ASK]
+        asks = [row for row in rows if row.kind == _ASK or (row.kind == _BULK and row.req == _NO_REQ)]
         # A question that a node refused itself is a deny about itself and concerns nobody else.
         answers = [
-            row for row in rows if row.kind in (_GRANT, _DENY) and row.peer != self._member_of[row.log]
+            row
+            for row in rows
+            if (row.kind in (_GRANT, _DENY) and row.peer != self._member_of[row.log])
+            or (row.kind == _BULK and row.req != _NO_REQ)
         ]
         receives = [row for row in rows if row.kind == _RECEIVE]
-        others = [row for row in rows if row.kind in (_SEALED, _BULK)]
+        others = [row for row in rows if row.kind == _SEALED]
+        if any(row.kind == _SEALED for row in others) and not asks and (answers or receives):
+            self._judge_unsealed(others, answers, receives)
+            return
         if others:
             self._judge_others(others)
         if asks or answers or receives:
@@ -195,6 +203,34 @@ class Pairing:
             self._remark("other-side-elsewhere", first)
         elif self._is_settled(first.peer, first.t_ms):
             self._add("part-missing", first.log, rows, member=first.peer, kind=KINDS[first.kind])
+
+    def _judge_unsealed(self, sealed: list[Row], answers: list[Row], receives: list[Row]) -> None:
+        """A sealed look that was refused, or of which nothing was learnt: what ends it says nothing of it, in the open."""
+        answers, receives = self._once(answers), self._once(receives)
+        ends = [*answers, *receives]
+        asker = self._member_of[receives[0].log] if receives else answers[0].peer
+        asked = [row for row in sealed if self._member_of[row.log] == asker]
+        given = [*answers, *(row for row in sealed if self._member_of[row.log] != asker)]
+        if asker >= ELSEWHERE:
+            self._remark("other-side-elsewhere" if asker == ELSEWHERE else "other-side-unknown", ends[0])
+        elif not asked:
+            if self._is_settled(asker, ends[0].t_ms):
+                self._add("ask-missing", ends[0].log, [*sealed, *ends], member=asker)
+            else:
+                self._remark("not-settled", ends[0])
+        elif not receives:
+            if self._is_settled(asker, max(row.t_ms for row in (*asked, *given))):
+                self._add("receive-missing", asked[0].log, [*asked, *given], member=asker)
+            else:
+                self._remark("not-settled", asked[0])
+        elif not given:
+            self._remark("not-answered", receives[0])
+        if receives:
+            # The receipts of an answer that did not come, or was not taken, may be nowhere.
+            provider = self._names.get(receives[0].peer, "")
+            self.lost[self._logs[receives[0].log].member, provider] += 0 if given else 2
+            for row in given[:1]:
+                self.lost[self._logs[row.log].member, self._names.get(asker, "")] += 1
 
     # ---- what differs
 

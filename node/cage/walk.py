@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from node.access.event import Heartbeat
 from node.cage.findings import Place
 from node.cage.lines import EXCHANGED, Line, parse_line
-from node.cage.opened import NOTHING, read_openings
+from node.cage.opened import NOTHING, mark_set, read_openings
 from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, pack_row
 from node.core.types import LeafHash
 from node.errors import InvalidInput, Verification
@@ -333,12 +333,23 @@ class Walk:
             self._add("logged-past-limit", index, kind=kind)
         if opened.attested is False:
             self._findings.remark("not-attested", log.origin)
-        if line.open_by is not None and line.open_by < self._rules.now_seconds and not opened.complete:
-            self._add("sealed-unopened", index)
-        if kind in EXCHANGED:
-            if not texts:
+        if line.open_by is not None and line.n and not opened.complete:
+            self._judge_sealed(index, line.open_by, asked=texts is not None)
+        # What a regulator holds of an event is no part of a look itself.
+        if kind in EXCHANGED and not (line.open_by is not None and line.n == 0):
+            if not texts and line.open_by is None:
                 self._findings.remark("not-opened", log.origin)
             self._buckets.add(line.rid, self._pack(index, line, opened))
+
+    def _judge_sealed(self, index: int, open_by: int, *, asked: bool) -> None:
+        """Name a sealed event that its node does not open though its day is over, of the openings that were asked for."""
+        if open_by + CLAIM_TOLERANCE_SECONDS >= self._rules.now_seconds:
+            self._findings.remark("still-sealed", self._log.origin)
+        elif not asked or (self._log.n and self._next_anchor == 0):
+            # What a successor logs again is opened in the log before.
+            self._findings.remark("sealed-unseen", self._log.origin)
+        else:
+            self._add("sealed-unopened", index)
 
     def _pack(self, index: int, line: Line, opened: Opened) -> bytes:
         peer = NOT_OPENED
@@ -354,7 +365,7 @@ class Walk:
             line.t_ms,
             peer,
             b"".join(opened.marks),
-            opened.released,
+            mark_set(line.set_root) if line.set_root and line.req else opened.released,
             self._start,
             self._end,
         )

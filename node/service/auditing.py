@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an auditor reads of this node's own access logs beside the entries: their openings, a bundle at a time.
 
-One ``audit`` event covers a bundle, so that reading a log of a million events adds four thousand. Sealed events are not
-for auditors: an inspector opens them.
+One ``audit`` event covers a bundle, so that reading a log of a million events adds four thousand. Sealed events are
+for auditors from the day on by which they are to be opened: until then their regulator opens them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,21 @@ from node.service.drafting import EventDraft, Officer
 if TYPE_CHECKING:
     from node.service.looking import AccessLog
     from node.service.reading import Logs
+    from node.service.sealing import Seals
     from node.service.vault import Vault
 
 AUDIT: Final = "audit"
 
 
 def open_range(
-    logs: Logs, access: AccessLog, vault: Vault, number: int, start: int, stop: int, officer: str
+    logs: Logs,
+    access: AccessLog,
+    vault: Vault,
+    seals: Seals,
+    number: int,
+    start: int,
+    stop: int,
+    officer: str,
 ) -> list[list[str]]:
     """Log an ``audit`` that names a range of events, then give their openings.
 
@@ -31,13 +39,14 @@ def open_range(
         logs: The access logs.
         access: Logs the look.
         vault: Opens the events.
+        seals: Says which of them are sealed.
         number: Succession number of the log.
         start: First entry.
         stop: Entry behind the last, at most 256 further.
         officer: Account of the auditor.
 
     Returns:
-        For each entry its ten openings; none for what is no event, for sealed ones, for those that were taken over from
+        For each entry its ten openings; none for what is no event, for those still sealed, for those that were taken over from
         the log before (they are opened there) and for those whose secret was erased.
 
     Raises:
@@ -60,7 +69,7 @@ def open_range(
         event = parse_entry(entry)
         if (
             isinstance(event, ParsedEvent)
-            and event.kind != "sealed"
+            and not seals.hold(event)
             and _has_secret(logs, reader.place(index))
         ):
             places[index] = reader.place(index)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from node.service.layout import Row
     from node.service.looking import AccessLog
     from node.service.reading import LogReader, Logs
+    from node.service.sealing import Seals
     from node.service.vault import Vault
 
 AUDIT: Final = "audit"
-SEALED: Final = "sealed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,11 @@ class OwnEvents:
         logs: The access logs.
         access: Logs the looks at them.
         vault: Opens them.
+        seals: Says which of them are sealed.
     """
 
-    def __init__(self, logs: Logs, access: AccessLog, vault: Vault) -> None:
+    def __init__(self, logs: Logs, access: AccessLog, vault: Vault, seals: Seals) -> None:
+        self._seals = seals
         self._logs = logs
         self._access = access
         self._vault = vault
@@ -127,8 +129,10 @@ class OwnEvents:
             NodeError: The log did not take the ``audit``; nothing is shown.
         """
         reader, index, entry, event = self._find(place)
-        if event.kind == SEALED:
-            raise AccessDenied("event-sealed", f"event {index} is sealed: an inspector opens it")
+        if self._seals.hold(event):
+            raise AccessDenied(
+                "event-sealed", f"event {index} is sealed: its regulator opens it until its day"
+            )
         draft = EventDraft(
             kind=AUDIT,
             officer=Officer(why.officer),
@@ -148,7 +152,7 @@ class OwnEvents:
 
     def open_range(self, number: int, start: int, stop: int, officer: str) -> list[list[str]]:
         """Give an auditor the openings of a range of events; see ``node.service.auditing.open_range``."""
-        return open_range(self._logs, self._access, self._vault, number, start, stop, officer)
+        return open_range(self._logs, self._access, self._vault, self._seals, number, start, stop, officer)
 
     def _find(self, place: int) -> tuple[LogReader, EntryIndex, bytes, ParsedEvent]:
         reader, index = self._logs.locate(place)

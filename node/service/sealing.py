@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from node.access.event import ParsedEvent
     from node.access.warrant import Warrant
+    from node.core.clock import Clock
     from node.core.types import EntryIndex, MemberCode
     from node.crypto.hpke import ExchangeKey
     from node.ports import Reads
@@ -82,6 +83,23 @@ def is_still_sealed(reads: Reads, event: ParsedEvent, now_seconds: int) -> bool:
     if event.kind != SEALED or event.open_by is None or event.box is None:
         return False
     return now_seconds < event.open_by and reads.get(_LIFTED + event.box) is None
+
+
+class Seals:
+    """Which events of this node are still sealed, now.
+
+    Args:
+        reads: The store.
+        clock: The clock.
+    """
+
+    def __init__(self, reads: Reads, clock: Clock) -> None:
+        self._reads = reads
+        self._clock = clock
+
+    def hold(self, event: ParsedEvent) -> bool:
+        """Tell whether an event is still sealed; see ``is_still_sealed``."""
+        return is_still_sealed(self._reads, event, self._clock.now_seconds())
 
 
 def find_warrant(

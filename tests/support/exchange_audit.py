@@ -14,6 +14,7 @@ from node.log.tree import TILE_WIDTH
 from node.service.auditing import open_range
 from node.service.exchange.promised import read_promised
 from node.service.layout import LogKind
+from node.service.sealing import Seals
 
 PERIOD = 1_200
 """Each node of this world waits five minutes for its anchor, and they anchor one after the other."""
@@ -39,7 +40,9 @@ class OwnLog:
 
     def fetch_openings(self, start, stop):
         logs = self.services.logs[LogKind.ACCESS]
-        return open_range(logs, self.services.access, self.services.records._vault, 0, start, stop, "zhao")
+        services = self.services
+        vault, seals = services.records._vault, Seals(services.store, services.clock)
+        return open_range(logs, services.access, vault, seals, 0, start, stop, "zhao")
 
 
 class OwnChain:

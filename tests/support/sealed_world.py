@@ -25,12 +25,10 @@ class SealedWorld(ExchangeWorld):
     def depository(self):
         return self.exchanges[INSPECTOR].depository
 
-    def issue(self, *, by=INSPECTOR, asker=COURT, looks=3, days=10, open_days=20):
+    def issue(self, *, by=INSPECTOR, asker=COURT, looks=3, seconds=10 * DAY, open_seconds=20 * DAY):
         """Have the inspector issue a warrant."""
         now = self.clock.now_seconds()
-        token, _ = self.exchanges[by].depository.issue(
-            asker, looks, now + days * DAY, now + open_days * DAY, WHY
-        )
+        token, _ = self.exchanges[by].depository.issue(asker, looks, now + seconds, now + open_seconds, WHY)
         return token
 
     def order(self, **changes):

@@ -184,7 +184,7 @@ def test_a_warrant_that_is_not_for_this_asker_seals_nothing(world, make, code):
 
 
 def test_an_expired_warrant_seals_nothing_and_tells_the_subject_nothing(world):
-    warrant = world.issue(days=1)
+    warrant = world.issue(seconds=DAY)
     world.clock.advance(seconds=DAY)
     world.anchor()
     refused(world, world.ask_one(warrant=warrant), "refused", "warrant-expired")
@@ -217,7 +217,7 @@ def test_only_a_regulator_issues_warrants_and_for_others(world):
     with raises_code(AccessDenied, "member-unknown"):
         world.issue(asker=TAX)
     with raises_code(InvalidInput, "warrant-validity"):
-        world.issue(days=3, open_days=2)
+        world.issue(seconds=3 * DAY, open_seconds=2 * DAY)
 
 
 def test_a_look_at_the_regulator_itself_is_not_sealed(world):
