@@ -48,6 +48,7 @@ class Line(NamedTuple):
         digests: The ten, 43 base64url characters each.
         req: 43 base64url characters; empty for kinds that have none.
         open_by: Second by which a sealed event must be opened, None for all others.
+        set_root: Root over the lines of a bulk event, 43 base64url characters; empty for all others.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Line(NamedTuple):
     digests: list[bytes]
     req: bytes = b""
     open_by: int | None = None
+    set_root: bytes = b""
 
 
 def parse_line(entry: bytes) -> Line | Heartbeat | Pad:
@@ -92,4 +94,5 @@ def to_line(event: ParsedEvent) -> Line:
         [digest.encode() for digest in event.digests],
         encode_b64u(event.req).encode() if event.req is not None else b"",
         event.open_by,
+        encode_b64u(event.set_root).encode() if event.set_root is not None else b"",
     )

@@ -107,6 +107,15 @@ def read_openings(digests: Sequence[bytes], texts: Sequence[str]) -> Opened:
     )
 
 
+def mark_set(root: bytes) -> bytes:
+    """Give the mark that ``released`` has in the ``receive`` of who was given the lines under this root.
+
+    Args:
+        root: ``set`` of a provider's bulk event, 43 base64url characters.
+    """
+    return _mark(b'[["%b",[]]]' % root)
+
+
 def _mark(value: bytes) -> bytes:
     if not value:
         return NO_MARK

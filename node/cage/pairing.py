@@ -194,11 +194,11 @@ class Pairing:
             self._remark("not-settled", first)
 
     def _judge_others(self, rows: list[Row]) -> None:
-        """A sealed or bulk event has its part in two logs, where it names a member of the audit."""
+        """A sealed event has its part in two logs, where it names a member of the audit."""
         sides = {self._member_of[row.log] for row in rows}
         first = rows[0]
         if len(sides) > 1 or first.peer == NOT_OPENED:
-            return  # not opened, or without another side: a bulk look of the department's own
+            return  # not opened
         if first.peer == ELSEWHERE:
             self._remark("other-side-elsewhere", first)
         elif self._is_settled(first.peer, first.t_ms):

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 from consortium.samples.codes import build_uscc
+from node.cage.audit import Audit, Given
+from node.cage.proof import MemoryScratch
+from node.cage.walk import Rules
 from node.service.drafting import Officer
+from tests.support.exchange_audit import PERIOD, OwnChain, OwnLog, policy_of
 from tests.support.exchange_world import COURT, MARKET, ExchangeWorld
 from tests.support.rows import COMPANY
 
@@ -57,3 +61,22 @@ def market_world():
     node.import_penalties([7], CF_XDR_SHXYM=companies(3)[2], CF_XDR_MC="云州第三有限公司")
     world.anchor()
     return world
+
+
+class _TwoChains:
+    """What an auditor sees of the chain when each of two logs is that of another world."""
+
+    def __init__(self, first, second, of_second):
+        self._first, self._second, self._of_second = OwnChain(first), OwnChain(second), of_second
+        self.head_block, self.find_block_after = self._first.head_block, self._first.find_block_after
+
+    def anchors(self, origin):
+        return (self._second if self._of_second in origin else self._first).anchors(origin)
+
+
+def audit_two(first, one, second, other):
+    """Audit the log of a member in one world with that of another in a second, where not the same was asked."""
+    sources = [OwnLog(first.nodes[one]), OwnLog(second.nodes[other])]
+    rules = Rules(PERIOD, 4 * 3_600, first.clock.now_seconds())
+    chain = _TwoChains(first, second, other)
+    return Audit(sources, chain, policy_of(first), rules, MemoryScratch(), Given(complete=False)).run()

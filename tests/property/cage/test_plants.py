@@ -139,7 +139,7 @@ def half_a_bulk(world):
     a, b = world.nodes[:2]
     ctx = world.context()
     world.plan(AT, lambda: world.log(a, "bulk", AT, ctx | {"set": bytes(32)}, peer=b))
-    return "part-missing", 1
+    return "receive-missing", 0
 
 
 @pytest.mark.parametrize(

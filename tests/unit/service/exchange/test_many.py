@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from node.access.answer import released_of
@@ -12,7 +14,9 @@ from node.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from node.service.exchange.approvals import MOST_WAITING, WAIT_SECONDS
 from node.service.exchange.ledger import list_open
 from node.service.looking import _MINT, Look
+from tests.support.audit_world import codes_of
 from tests.support.errors import raises_code
+from tests.support.exchange_audit import audit, settle
 from tests.support.exchange_world import COURT, MARKET, TAX, VCT
 from tests.support.many import (
     APPROVED,
@@ -23,6 +27,7 @@ from tests.support.many import (
     approve,
     ask_many,
     ask_one_of_many,
+    audit_two,
     companies,
     market_world,
 )
@@ -250,3 +255,55 @@ def test_entries_are_small_however_many_lines(world):
     entry = reader.entry(reader.row(index))
     assert len(entry) < 1_000
     assert parse_event(entry).n == CAP
+
+
+# ---- what an auditor makes of it
+
+
+def test_honest_questions_about_many_leave_nothing_that_does_not_fit(world):
+    ask_many(world, companies(4), providers=(MARKET, TAX))
+    ask_many(world, companies(2), case=None)
+    world.post.away = {TAX}
+    ask_many(world, companies(3), providers=(MARKET, TAX))
+    world.post.away = set()
+    settle(world)
+    report = audit(world)
+    assert codes_of(report) == set(), [finding.text("en") for finding in report.findings.listed]
+    assert {code for code, _ in report.findings.remarks} == {"not-answered", "not-attested"}
+
+
+def test_a_provider_that_drops_its_bulk_event_is_named(world):
+    with market_world() as other:
+        ask_many(world, companies(4))
+        settle(world)
+        settle(other)
+        report = audit_two(world, COURT, other, MARKET)
+    assert codes_of(report) == {"answer-missing"}
+    assert [finding.member for finding in report.findings.listed] == [MARKET]
+
+
+def test_an_asker_that_drops_its_bulk_event_is_named(world):
+    with market_world() as other:
+        ask_many(world, companies(4))
+        settle(world)
+        settle(other)
+        report = audit_two(other, COURT, world, MARKET)
+    assert codes_of(report) == {"ask-missing"}
+    assert [finding.member for finding in report.findings.listed] == [COURT]
+
+
+def test_a_receive_of_other_lines_than_the_provider_logged_is_named(world):
+    court = world.nodes[COURT].services.access
+    log, changed = court.log, []
+
+    def log_other_lines(draft, also=None):
+        if draft.kind == "receive" and draft.released:
+            draft = replace(draft, released=released_set(bytes(32)))
+            changed.append(draft)
+        return log(draft, also)
+
+    court.log = log_other_lines
+    ask_many(world, companies(4))
+    assert changed
+    settle(world)
+    assert codes_of(audit(world)) == {"released-differs"}

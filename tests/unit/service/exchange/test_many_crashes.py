@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from node.errors import Fatal
@@ -35,10 +37,8 @@ def test_crash_at_every_commit_of_either_side(code, number, stored):
     with market_world() as world:
         store = world.nodes[code].store
         store.faults[store.commits + number] = (Fatal("store-commit-failed", "power cut"), stored)
-        try:
+        with suppress(Fatal):
             ask_many(world, companies(LINES))
-        except Fatal:
-            pass
         store.faults.clear()
         world.restart(code)
         # The envelope was on its way: it comes again, twice.
