@@ -103,7 +103,7 @@ class Documents:
         self._member = member
         prefix = layout.DOCUMENT_VERSION_PREFIX
         stored = store.scan(prefix, layout.stop_of(prefix))
-        self._known = tuple(sorted(_decode(key, value) for key, value in stored))
+        self._known = tuple(sorted(parse_document_version(key, value) for key, value in stored))
         self._block = 0
         self._turn = 0
 
@@ -437,7 +437,8 @@ def _encode(version: DocumentVersion) -> bytes:
     return packed
 
 
-def _decode(key: bytes, value: bytes) -> DocumentVersion:
+def parse_document_version(key: bytes, value: bytes) -> DocumentVersion:
+    """Parse a version as it is stored; what is no version makes no sense and lets any error out."""
     kind, name, number = key[len(layout.DOCUMENT_VERSION_PREFIX) :].split(b"\x00", 2)
     digest, since_block, decided_block, proposal = msgpack.unpackb(value)
     return DocumentVersion(

@@ -88,6 +88,7 @@ class Joiner:
             self._open(log, sleep, timeout_seconds)
             done.append(_PURPOSES[log])
         self._require_own_logs()
+        self._note_openings()
         if found.status is MemberStatus.ACTIVE and self._is_elsewhere():
             self._send(
                 "set-endpoint",
@@ -113,6 +114,16 @@ class Joiner:
                 )
                 self.sequencer.set_read_only(error)
                 raise error
+
+    def _note_openings(self) -> None:
+        """Keep when each log was opened: the network's limit on the age of an anchor counts from there."""
+        noted: dict[bytes, int] = {}
+        for log in LogKind:
+            head = self.chain.log_head(self.log_ids[log])
+            if head is not None and head.i == 0:
+                noted[layout.opened_at_key(log, self.numbers[log])] = head.time
+        if noted and self.sequencer.read_only is None:
+            self.sequencer.run(partial(_note, noted), entries=0)
 
     def _is_missing(self, key: KeyRegistration) -> bool:
         registered = self.chain.keys(self.member, key.kind)
@@ -162,6 +173,12 @@ def _is_own(log: LogKind, transaction: Transaction) -> bool:
     return any(
         transaction.get(key) is not None for key in (layout.opened_key(log), layout.anchor_key(log, 1))
     )
+
+
+def _note(noted: Mapping[bytes, int], transaction: Transaction) -> None:
+    for key, at in noted.items():
+        if transaction.get(key) is None:
+            transaction.put(key, layout.u64(at))
 
 
 def _conclude(opened: Sequence[LogKind], transaction: Transaction) -> None:

@@ -236,9 +236,12 @@ class LogReader:
         return None
 
     def find_anchored_at(self) -> int | None:
-        """Find the chain time of the newest anchor, in seconds; None while there is none."""
+        """Find the chain time of the newest anchor, of the log's opening while there is none; in seconds, None before that."""
         newest = self.find_anchor()
-        return None if newest is None else newest.anchor.time
+        if newest is not None:
+            return newest.anchor.time
+        opened = self._reads.get(layout.opened_at_key(self.kind, self.number))
+        return None if opened is None else layout.parse_u64(opened)
 
     def anchored_size(self) -> TreeSize:
         """Size of the newest anchor; 0 when there is none."""

@@ -114,6 +114,7 @@ SILENT = {
     b"R": "the oldest note of a receipt, as if an older program had logged its event",
     b"O": "that this store had a log opened, which its anchors say as well",
     b"o": "officer and ground of a change",
+    b"U": "when a log was opened, which its first anchor says as well",
     b"v": "a catalogue item that no record is of",
     b"W": "a shared document that is gone, which is got again from other nodes",
 }
@@ -145,6 +146,7 @@ def silent(key, name, value, changed):
         b"R": name == "gone" and key == layout.receipt_key(OLDEST_LOOK),
         b"O": name == "gone",
         b"o": one_byte,
+        b"U": name == "gone",
         b"v": value == b"permit:2018",
         b"W": name == "gone",
     }[key[:1]]

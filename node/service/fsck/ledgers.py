@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check what a node counts and keeps beside its logs: uses of consents, rates, exchanges, versions of documents, openings.
+
+Of most of it the logs say nothing in the open, so form and the agreement of keys with each other are what is checked, and that
+each use and each promise belongs to an event that is there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgpack
+
+from node.access.event import parse_event
+from node.access.limits import parse_tally
+from node.access.receipt import parse_receipt
+from node.log.merkle import leaf_hash
+from node.service import layout
+from node.service.documents import parse_document_version
+from node.service.fsck.findings import Finding, guarded
+from node.service.layout import LogKind
+from node.service.limiting import DIGEST_BYTES, read_used
+from node.service.reading import parse_stored_anchor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from node.ports import Reads
+    from node.service.reading import Logs
+
+_RID_BYTES: Final = 16
+_PLACE_BYTES: Final = 8
+_MEMBER: Final = layout.MEMBER_BYTES
+_REQ_BYTES: Final = (32, 48)
+"""Digest of a request, and where a newer program wrote it the mark of what was released."""
+
+
+class LedgerCheck:
+    """Checks them.
+
+    Args:
+        reads: The store.
+        logs: The logs of both kinds.
+    """
+
+    def __init__(self, reads: Reads, logs: Mapping[LogKind, Logs]) -> None:
+        self._reads = reads
+        self._logs = logs
+        self._events = logs[LogKind.ACCESS]
+        self._ends: set[bytes] = set()
+        self._found_ends: set[bytes] = set()
+
+    def run(self) -> Iterator[Finding]:
+        """Check all of them."""
+        yield from guarded("uses", self._check_uses)
+        for prefix, name, check in (
+            (b"T", "rate", self._check_rate),
+            (b"Cg", "consent", self._check_given),
+            (b"Co", "end of a consent", self._check_over),
+            (b"Cs", "subject of a consent", self._check_subject),
+            (layout.DOCUMENT_VERSION_PREFIX, "version of a document", self._check_version),
+            (b"U", "opening of a log", self._check_opening),
+            (b"Er", "request", self._check_request),
+            (b"Eg", "receipt of another member", self._check_promise),
+            (b"Ev", "end of a question", self._check_end),
+            (b"Eu", "end not told yet", self._check_untold),
+            (b"Ew", "kept envelope", self._check_proof),
+        ):
+            yield from self._each(prefix, name, check)
+        for end in self._ends - self._found_ends:
+            yield Finding(
+                "fsck-ledger", f"receipt of the end {end.hex()}", "its question does not lead to it"
+            )
+
+    def _each(
+        self, prefix: bytes, name: str, check: Callable[[bytes, bytes], str | None]
+    ) -> Iterator[Finding]:
+        for key, value in self._reads.scan(prefix, layout.stop_of(prefix)):
+            place = f"{name} {key[len(prefix) :].hex()}"
+            yield from guarded(place, partial(self._one, place, check, key, value))
+
+    @staticmethod
+    def _one(
+        place: str, check: Callable[[bytes, bytes], str | None], key: bytes, value: bytes
+    ) -> Iterator[Finding]:
+        wrong = check(key, value)
+        if wrong is not None:
+            yield Finding("fsck-ledger", place, wrong)
+
+    # ---- consents and rates
+
+    def _check_uses(self) -> Iterator[Finding]:
+        """Each use is of an event with that request, each consent was used at least as often, and its end is noted."""
+        used: Counter[bytes] = Counter()
+        for key, value in self._reads.scan(b"Cu", layout.stop_of(b"Cu")):
+            digest, rid = key[2 : 2 + DIGEST_BYTES], key[2 + DIGEST_BYTES :]
+            used[digest] += 1
+            place = f"use {key[2:].hex()}"
+            yield from guarded(place, partial(self._check_use, place, rid, value))
+        ends = {key[2:] for key, _ in self._reads.scan(b"Ce", layout.stop_of(b"Ce"))}
+        for key, _ in self._reads.scan(b"Cc", layout.stop_of(b"Cc")):
+            digest = key[2:]
+            place = f"uses of {digest.hex()}"
+            counted = read_used(self._reads, digest)
+            requests = used.pop(digest, 0)
+            if requests > counted.uses or (counted.uses and not requests):
+                yield Finding("fsck-ledger", place, f"{requests} requests made {counted.uses} uses of it")
+            if counted.end is not None:
+                ends.discard(layout.u64(counted.end) + digest)
+                if self._reads.get(b"Ce" + layout.u64(counted.end) + digest) is None:
+                    yield Finding("fsck-ledger", place, "nothing says when the count goes")
+        for digest in used:
+            yield Finding("fsck-ledger", f"uses of {digest.hex()}", "uses that nobody counted")
+        for end in ends:
+            yield Finding("fsck-ledger", f"end {end.hex()}", "end of a count that is not there")
+
+    def _check_use(self, place: str, rid: bytes, value: bytes) -> Iterator[Finding]:
+        if len(value) != _PLACE_BYTES or self._events.row(layout.parse_u64(value)).key != rid:
+            yield Finding("fsck-ledger", place, "the event that used it is of another request")
+
+    def _check_rate(self, _key: bytes, value: bytes) -> str | None:
+        parse_tally(value)
+        return None
+
+    def _check_given(self, key: bytes, value: bytes) -> str | None:
+        end, _uses, _provider, place = msgpack.unpackb(value)
+        subject = self._reads.get(b"Co" + layout.u64(end) + key[2:])
+        if parse_event(self._events.entry(self._events.row(place))).kind != "consent":
+            return "the event that gave it is none"
+        if subject is None or self._reads.get(b"Cs" + subject + key[2:]) is None:
+            return "its subject does not lead to it"
+        return None
+
+    def _check_over(self, key: bytes, _value: bytes) -> str | None:
+        return self._require_given(key[2 + _PLACE_BYTES :])
+
+    def _check_subject(self, key: bytes, value: bytes) -> str | None:
+        return (
+            "there are bytes under a key that has none" if value else self._require_given(key[-DIGEST_BYTES:])
+        )
+
+    def _require_given(self, digest: bytes) -> str | None:
+        return None if self._reads.get(b"Cg" + digest) is not None else "it leads to no consent"
+
+    # ---- documents and logs
+
+    def _check_version(self, key: bytes, value: bytes) -> str | None:
+        version = parse_document_version(key, value)
+        if layout.document_version_key(version.kind, version.name, version.version) != key:
+            return "it is of another document"
+        if version.digest is not None and len(version.digest) != DIGEST_BYTES:
+            return "its digest is none"
+        return (
+            None if version.decided_block <= version.since_block else "it was in force before it was decided"
+        )
+
+    def _check_opening(self, key: bytes, value: bytes) -> str | None:
+        kind, number = LogKind(key[1:2]), int.from_bytes(key[2:], "big")
+        log = self._logs[kind].find(number)
+        if len(value) != _PLACE_BYTES or log is None:
+            return "it is of no log, or no time"
+        first = self._reads.get(layout.anchor_key(kind, 1, number))
+        if first is not None and parse_stored_anchor(first).anchor.prev_time != layout.parse_u64(value):
+            return "the first anchor followed another time"
+        return None
+
+    # ---- exchanges
+
+    def _check_request(self, key: bytes, value: bytes) -> str | None:
+        fits = len(key) == 2 + _MEMBER + _RID_BYTES and len(value) in _REQ_BYTES
+        return None if fits else "it is no request of a member"
+
+    def _check_promise(self, key: bytes, value: bytes) -> str | None:
+        member, event, text = msgpack.unpackb(value)
+        receipt = parse_receipt(text)
+        place, number = layout.parse_u64(key[2 : 2 + _PLACE_BYTES]), key[2 + _PLACE_BYTES :]
+        own = self._events.row(place)
+        if receipt.leaf != leaf_hash(event):
+            return "the receipt is of another event"
+        if not number and own.key != receipt.rid:
+            return "the event here is of another request"
+        if number:
+            self._ends.add(member.encode("ascii") + receipt.rid + receipt.leaf)
+        return None
+
+    def _check_end(self, key: bytes, value: bytes) -> str | None:
+        self._found_ends.add(key[2:] + value)
+        return None if key[2:] + value in self._ends else "no receipt belongs to it"
+
+    def _check_untold(self, key: bytes, _value: bytes) -> str | None:
+        place = layout.parse_u64(key[2 + _MEMBER :])
+        event = parse_event(self._events.entry(self._events.row(place)))
+        return None if event.kind == "receive" else "the event is no end of a question"
+
+    def _check_proof(self, key: bytes, _value: bytes) -> str | None:
+        place = layout.parse_u64(key[2 + _MEMBER :])
+        event = parse_event(self._events.entry(self._events.row(place)))
+        return None if event.kind == "deny" else "the event refuses nothing"
