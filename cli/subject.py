@@ -118,7 +118,10 @@ def _describe(subject: str, shown: dict[str, Any]) -> list[str]:
             f"  {word(part['kind'])}  {word(part['stage'])}"
             for part in look["parts"]
         ]
-    lines += ["", say("本次告知的回执：", "receipt of this list: ") + shown["receipt_name"]]
+    lines += [
+        "",
+        say("本次告知也已留痕，回执：", "this list is a look itself; its receipt: ") + shown["receipt"],
+    ]
     return lines
 
 
@@ -129,6 +132,13 @@ def _sentence(look: dict[str, Any], names: dict[str, str]) -> str:
     if done is not None:
         result = f"  {_OUTCOMES['none']}" if look["outcome"] == "none" else ""
         return f"{by}  {done}{result}"
+    if look["kind"] == "deny" and by == of:
+        # The question never left, so nobody was asked.
+        refused = f"{_OUTCOMES['refused']} [{look['rule']}]"
+        return say(
+            f"{by} 欲向其他单位查询，本节点{refused}",
+            f"{by} wanted to ask another department: {refused} by its own node",
+        )
     given = look["outcome"] == "given"
     outcome = _OUTCOMES.get(look["outcome"], look["outcome"])
     records = say(f" {look['records']} 条记录", f" {look['records']} records") if given else ""
@@ -138,7 +148,9 @@ def _sentence(look: dict[str, Any], names: dict[str, str]) -> str:
 
 def _details(look: dict[str, Any]) -> list[tuple[str, str | None]]:
     name = look["purpose_name"]
-    purpose = f"{say(name['zh'], name['en'])} ({look['purpose']})" if name else look["purpose"]
+    purpose = look["purpose"]
+    if name is not None or purpose in _OWN_PURPOSES:
+        purpose = f"{say(name['zh'], name['en']) if name else _OWN_PURPOSES[purpose]} ({purpose})"
     details = [
         (say("用途：", "purpose: "), purpose),
         (say("依据：", "basis: "), look["basis"]),
@@ -147,7 +159,7 @@ def _details(look: dict[str, Any]) -> list[tuple[str, str | None]]:
     ]
     for item in look["items"]:
         title, fields = _label(item)
-        details.append((say("内容：", "content: "), f"{title}  {fields}"))
+        details.append((say("内容：", "content: "), f"{title}  {fields or _NO_FIELDS}"))
     return details
 
 
@@ -174,7 +186,6 @@ def _time(milliseconds: int) -> str:
 def _save(directory: Path, shown: dict[str, Any], lines: list[str]) -> None:
     """Write what the subject takes home; files are named by what says nothing about it."""
     files = {part["name"]: part["file"] for look in shown["looks"] for part in look["parts"] if part["file"]}
-    files[shown["receipt_name"]] = shown["receipt_file"]
     files[REPORT_NAME] = "\n".join(lines) + "\n"
     for name, text in files.items():
         path = directory / name
@@ -187,8 +198,13 @@ _OUTCOMES: Final = {
     "none": say("无记录", "no record"),
     "refused": say("已拒绝", "refused"),
     "no-answer": say("未得到答复或被拒绝", "no answer, or refused"),
-    "open": say("尚无答复", "no answer yet"),
+    "open": say("没有答复的记录", "no answer on record"),
 }
+_OWN_PURPOSES: Final = {
+    "subject-view": say("向主体告知查询情况", "telling the subject who looked"),
+    "consent-window": say("办理授权", "consents at the window"),
+}
+_NO_FIELDS: Final = say("仅查有无记录，未看内容", "whether there are records, none of their content")
 _DONE: Final = {
     "read": say("本部门人员查看", "looked at by own staff"),
     "export": say("本部门人员导出", "exported by own staff"),
