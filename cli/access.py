@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported
-from cli.words import word
+from cli.words import value_text, word
 from node.errors import InvalidInput
 
 app = typer.Typer(
@@ -107,7 +107,7 @@ def show(
     print_line(
         f"{word(event['kind'])}  {_time(event['t'])}  {event['log']} {event['index']}  {word(event['stage'])}"
     )
-    values = [(name, _text(value)) for name, value in shown["values"].items() if value is not None]
+    values = [(name, value_text(value)) for name, value in shown["values"].items() if value is not None]
     print_table((say("名称", "name"), say("值", "value")), values)
     if shown["receipt_for"] is not None:
         print_line(
@@ -129,12 +129,3 @@ def _milliseconds(day: str, *, days: int = 0) -> int:
 
 def _time(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / _MS, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _text(value: Any) -> str:
-    """Say a value on one line, with the short words of it alone."""
-    if isinstance(value, dict):
-        return " ".join(_text(each) for each in value.values() if each is not None)
-    if isinstance(value, list):
-        return "; ".join(_text(each) for each in value)
-    return str(value)

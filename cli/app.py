@@ -26,6 +26,7 @@ from cli import (
     policy,
     receipt,
     records,
+    sealed,
     subject,
     tokens,
 )
@@ -63,6 +64,8 @@ app.add_typer(keys.app, name="key")
 app.add_typer(records.app, name="record")
 app.add_typer(subject.app, name="subject")
 app.add_typer(consent.app, name="consent")
+app.add_typer(sealed.warrants, name="warrant")
+app.add_typer(sealed.app, name="sealed")
 app.add_typer(access.app, name="access")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(receipt.app, name="receipt")

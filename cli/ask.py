@@ -56,6 +56,15 @@ def ask(
             )
         ),
     ] = None,
+    warrant: Annotated[
+        Path | None,
+        typer.Option(
+            help=say(
+                "监管令状（JWT 文件）：启封前主体看不到这次查询",
+                "file with a regulator's warrant, JWT: the subject is shown the question only later",
+            )
+        ),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(help=say("把带签名的应答存入该目录", "directory to keep the signed answers in")),
@@ -69,12 +78,13 @@ def ask(
     with reported(as_json=as_json), open_client(home, token_file) as client:
         body = {
             "subject": parse_subject(subject),
-            "items": [_parse_item(text) for text in item],
+            "items": [parse_item(text) for text in item],
             "purpose": purpose,
             "basis": basis,
             "case": case,
             "providers": to or None,
             "consents": [_read_consent(path) for path in consent or ()],
+            "warrant": None if warrant is None else _read_warrant(warrant),
         }
         if save is not None:
             save.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,7 +94,7 @@ def ask(
             path
             for one in answer["outcomes"]
             if save is not None and one["answer"]
-            for path in _save(save, one)
+            for path in save_answer(save, one)
         ]
     if as_json:
         print_json(answer)
@@ -97,10 +107,11 @@ def ask(
             )
         for path in saved:
             print_line(say(f"已保存 {path}", f"kept {path}"))
-    raise SystemExit(_exit_code(answer))
+    raise SystemExit(exit_code(answer))
 
 
-def _parse_item(text: str) -> dict[str, Any]:
+def parse_item(text: str) -> dict[str, Any]:
+    """Read ``penalty:2018`` or ``penalty:2018:CF_WSH,CF_NR``."""
     name, _, rest = text.partition(":")
     version, separator, fields = rest.partition(":")
     return {"item": f"{name}:{version}", "fields": fields.split(",") if separator else None}
@@ -113,7 +124,15 @@ def _read_consent(path: Path) -> dict[str, str]:
     return {"provider": parse_consent(token).aud, "consent": token}
 
 
-def _save(directory: Path, outcome: dict[str, Any]) -> list[Path]:
+def _read_warrant(path: Path) -> str:
+    from node.access.warrant import MAX_WARRANT_BYTES, parse_warrant
+
+    token = require_file(path, max_bytes=MAX_WARRANT_BYTES).decode("ascii", "replace").strip()
+    parse_warrant(token)
+    return token
+
+
+def save_answer(directory: Path, outcome: dict[str, Any]) -> list[Path]:
     """Keep the signed answer with this node's receipts, and the department's receipt by itself as ``ironcage receipt`` takes it.
 
     Files are named by what says nothing about the question: a digest.
@@ -121,7 +140,9 @@ def _save(directory: Path, outcome: dict[str, Any]) -> list[Path]:
     from hashlib import sha256
 
     from node.access.answer import parse_answer
+    from node.access.bulk_answer import parse_bulk_answer
 
+    parse = parse_bulk_answer if "lines" in outcome else parse_answer
     name = sha256(outcome["answer"].encode()).hexdigest()[:16]
     kept = {
         "v": 1,
@@ -131,7 +152,7 @@ def _save(directory: Path, outcome: dict[str, Any]) -> list[Path]:
     }
     files = {
         f"{name}.answer.json": encode_json(kept),
-        f"{name}.receipt": parse_answer(outcome["answer"]).grant.receipt.encode() + b"\n",
+        f"{name}.receipt": parse(outcome["answer"]).grant.receipt.encode() + b"\n",
     }
     for file, data in files.items():
         (directory / file).touch(mode=SAVED_MODE)
@@ -139,7 +160,8 @@ def _save(directory: Path, outcome: dict[str, Any]) -> list[Path]:
     return [directory / file for file in files]
 
 
-def _exit_code(answer: dict[str, Any]) -> int:
+def exit_code(answer: dict[str, Any]) -> int:
+    """Give the exit code of a question."""
     results = {one["result"] for one in answer["outcomes"]}
     if not answer["complete"]:
         return UNAVAILABLE
@@ -147,7 +169,20 @@ def _exit_code(answer: dict[str, Any]) -> int:
 
 
 def _print_outcome(outcome: dict[str, Any]) -> None:
-    result = _RESULTS.get(outcome["result"], outcome["result"])
+    print_head(outcome)
+    for record in outcome["records"]:
+        labels = _labels(record["vct"])
+        print_line(f"  {record['leaf'][:16]}…  {word(record['status'])}")
+        if record["fields"]:
+            print_table(
+                (say("代码", "code"), say("字段", "field"), say("值", "value")),
+                [(code, labels.get(code, ""), value) for code, value in record["fields"].items()],
+            )
+
+
+def print_head(outcome: dict[str, Any]) -> None:
+    """Print what came of asking one department, but for the records."""
+    result = RESULTS.get(outcome["result"], outcome["result"])
     print_line(f"{outcome['provider']}  {result}")
     if outcome["code"] is not None:
         detail = f"  {outcome['detail']}" if outcome["detail"] else ""
@@ -167,14 +202,6 @@ def _print_outcome(outcome: dict[str, Any]) -> None:
                 f"  searched: the first {searched['size']} entries of {searched['log']}",
             )
         )
-    for record in outcome["records"]:
-        labels = _labels(record["vct"])
-        print_line(f"  {record['leaf'][:16]}…  {word(record['status'])}")
-        if record["fields"]:
-            print_table(
-                (say("代码", "code"), say("字段", "field"), say("值", "value")),
-                [(code, labels.get(code, ""), value) for code, value in record["fields"].items()],
-            )
 
 
 def _labels(vct: str) -> dict[str, str]:
@@ -184,7 +211,7 @@ def _labels(vct: str) -> dict[str, str]:
     return {field.code: say(field.zh, field.en) for field in found.fields} if found else {}
 
 
-_RESULTS: Final = {
+RESULTS: Final = {
     "ok": say("已提供", "given"),
     "none": say("无记录", "no record"),
     "partial": say("部分提供", "partly given"),

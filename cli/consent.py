@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,7 +12,7 @@ import typer
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported, require_file, require_writable
-from cli.words import parse_subject
+from cli.words import end_of_day, parse_subject
 from node.errors import InvalidInput
 
 MAX_CONSENT_BYTES: Final = 16_384
@@ -72,7 +72,7 @@ def issue(
             "asker": asker,
             "purpose": purpose,
             "items": [_parse_item(text) for text in item],
-            "end": _end_of(until),
+            "end": end_of_day(until),
             "uses": uses,
             "basis": basis,
             "case": case,
@@ -192,15 +192,6 @@ def _parse_digest(text: str) -> str:
     if len(folded) != 64 or any(digit not in "0123456789abcdef" for digit in folded):  # noqa: PLR2004 - SHA-256 in hex
         raise InvalidInput("consent-digest", f"digest has {len(text)} characters, want 64 hex digits")
     return folded
-
-
-def _end_of(day: str) -> int:
-    """Give the second behind a day."""
-    try:
-        at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
-    except (ValueError, OverflowError):
-        raise InvalidInput("day-form", "not a day: want YYYY-MM-DD") from None
-    return int(at.timestamp())
 
 
 def _day(seconds: int) -> str:

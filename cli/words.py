@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from cli.language import LANGUAGE
 from node.errors import InvalidInput
@@ -62,3 +63,25 @@ def parse_subject(text: str) -> dict[str, str]:
 def word(text: str) -> str:
     """Say a word of the API in the language of this run; one that is not known stays as it is."""
     return _CHINESE.get(text, text) if LANGUAGE == "zh" else text
+
+
+def end_of_day(day: str) -> int:
+    """Give the first second behind a day, YYYY-MM-DD in UTC.
+
+    Raises:
+        InvalidInput: ``day-form``.
+    """
+    try:
+        at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise InvalidInput("day-form", "not a day: want YYYY-MM-DD") from None
+    return int(at.timestamp())
+
+
+def value_text(value: Any) -> str:
+    """Say a value of an event on one line, with the short words of it alone."""
+    if isinstance(value, dict):
+        return " ".join(value_text(each) for each in value.values() if each is not None)
+    if isinstance(value, list):
+        return "; ".join(value_text(each) for each in value)
+    return str(value)

@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from node.access.box import MAX_REQUEST_BYTES, max_envelope_bytes
+from node.access.warrant import MAX_WARRANT_BYTES
 from node.api.auth import OPEN, Officer
 from node.api.models import Body, ShortText, SubjectBody
 from node.api.problems import errors, language_of, problem
@@ -81,7 +82,7 @@ class Desk:
 
 
 _ANSWERS: Final = Desk("answers", ANSWERING)
-_ASKS: Final = Desk("asks", ASKING)
+ASKS: Final = Desk("asks", ASKING)
 
 
 class AskedItem(Body):
@@ -120,6 +121,9 @@ class AskBody(Body):
         description="USCCs of the departments to ask; by default all that can be reached.",
     )
     consents: list[ConsentBody] = Field(default_factory=list, max_length=MOST_PROVIDERS)
+    warrant: Annotated[str, StringConstraints(max_length=MAX_WARRANT_BYTES)] | None = Field(
+        None, description="A regulator's warrant, JWT: the subject is shown the question only later."
+    )
 
 
 class GivenRecordView(BaseModel):
@@ -140,8 +144,8 @@ class SearchedView(BaseModel):
     size: int
 
 
-class OutcomeView(BaseModel):
-    """What came of asking one department."""
+class OutcomeHead(BaseModel):
+    """What came of asking one department, but for the records."""
 
     provider: str
     result: str = Field(
@@ -153,9 +157,14 @@ class OutcomeView(BaseModel):
     found: int
     withheld: int
     as_of: SearchedView | None
-    records: list[GivenRecordView]
     receipts: list[str] = Field(description="This node's own receipts, of ask and receive or of its refusal.")
     answer: str | None = Field(description="The department's signed answer, JWS, with its own receipt.")
+
+
+class OutcomeView(OutcomeHead):
+    """What came of asking one department."""
+
+    records: list[GivenRecordView]
 
 
 class AskView(BaseModel):
@@ -175,7 +184,7 @@ class AskView(BaseModel):
 )
 async def answer_envelope(request: Request) -> Response:
     """Answer a sealed question of another member. Who asks, the signature inside says. Open to all."""
-    provider = _exchange(request).provider
+    provider = exchange_of(request).provider
     body = await request.body()
     if len(body) > MAX_ENVELOPE_BYTES:
         raise InvalidInput(
@@ -195,7 +204,7 @@ async def answer_envelope(request: Request) -> Response:
 @staff.post("/ask", responses=errors(404, 409, 413, 422))
 async def ask_departments(request: Request, body: AskBody, caller: Officer) -> AskView:
     """Ask other departments about a subject. Each question, and what came of it, is in the access log before it is shown."""
-    services, asker = services_of(request), _exchange(request).asker
+    services, asker = services_of(request), exchange_of(request).asker
     services.require_ready_to_sign()
     order = Order(
         officer=LoggedOfficer(caller.name),
@@ -207,14 +216,20 @@ async def ask_departments(request: Request, body: AskBody, caller: Officer) -> A
         case=body.case,
         providers=None if body.providers is None else [parse_uscc(code) for code in body.providers],
         consents={parse_uscc(one.provider): one.consent for one in body.consents},
+        warrant=body.warrant,
     )
     language = language_of(request)
-    outcomes = await _ASKS.run(lambda: asker.ask(order))
+    outcomes = await ASKS.run(lambda: asker.ask(order))
     views = [_outcome_view(one, language) for one in outcomes]
     return AskView(complete=all(one.result != "failed" for one in outcomes), outcomes=views)
 
 
-def _exchange(request: Request) -> Exchange:
+def exchange_of(request: Request) -> Exchange:
+    """Give both sides of exchanges.
+
+    Raises:
+        Conflict: ``exchange-off``.
+    """
     exchange = services_of(request).exchange
     if exchange is None:
         raise Conflict("exchange-off", "this node neither asks nor answers: it has no exchange key")
@@ -222,12 +237,21 @@ def _exchange(request: Request) -> Exchange:
 
 
 def _outcome_view(outcome: Outcome, language: str) -> OutcomeView:
+    texts = () if outcome.answer is None else outcome.answer.records
+    return OutcomeView(
+        **dict(head_of(outcome, language)),
+        records=[record_view(one, text) for one, text in zip(outcome.records, texts, strict=True)],
+    )
+
+
+def head_of(outcome: Outcome, language: str) -> OutcomeHead:
+    """Show what came of asking one department, but for the records."""
     answer = outcome.answer
     as_of = None
     if answer is not None:
         searched = parse_signed_checkpoint(answer.as_of)[0]
         as_of = SearchedView(log=searched.origin, size=searched.size)
-    return OutcomeView(
+    return OutcomeHead(
         provider=outcome.provider,
         result=outcome.result,
         code=outcome.code,
@@ -236,16 +260,13 @@ def _outcome_view(outcome: Outcome, language: str) -> OutcomeView:
         found=0 if answer is None else answer.found,
         withheld=0 if answer is None else answer.withheld,
         as_of=as_of,
-        records=[
-            _record_view(one, text)
-            for one, text in zip(outcome.records, () if answer is None else answer.records, strict=True)
-        ],
         receipts=list(outcome.receipts),
         answer=outcome.token,
     )
 
 
-def _record_view(given: AnsweredRecord, presentation: str) -> GivenRecordView:
+def record_view(given: AnsweredRecord, presentation: str) -> GivenRecordView:
+    """Show a record that was given."""
     record = given.record
     subject = record.disclosed.get("subject")
     return GivenRecordView(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from node.access.deposit import MAX_DEPOSIT_ENVELOPE_BYTES
 from node.access.warrant import MAX_LOOKS
 from node.api.auth import OPEN, Administrator, Auditor
-from node.api.exchange import JSON, Desk
+from node.api.exchange import JSON, Desk, exchange_of
 from node.api.models import Body, LeafText, ShortText, WhyBody
 from node.api.problems import errors
 from node.api.state import services_of
@@ -20,7 +20,7 @@ from node.core.clock import MAX_TIME
 from node.core.encoding import MAX_SAFE_INTEGER, encode_b64u
 from node.core.uscc import parse_uscc
 from node.crypto.token import token_digest
-from node.errors import Conflict, InvalidInput
+from node.errors import InvalidInput
 from node.service.drafting import Purpose
 from node.service.sealing import list_counts
 
@@ -209,10 +209,7 @@ def count_looks(request: Request) -> list[CountView]:
 
 
 def _depository(request: Request) -> Depository:
-    exchange = services_of(request).exchange
-    if exchange is None:
-        raise Conflict("exchange-off", "this node neither asks nor answers: it has no exchange key")
-    return exchange.depository
+    return exchange_of(request).depository
 
 
 def _why(body: WhyBody, caller: Caller) -> Purpose:
