@@ -23,11 +23,6 @@ app = typer.Typer(
 SubjectArgument = Annotated[str, typer.Argument(help=say("主体，如 uscc:91…", "subject, such as uscc:91…"))]
 
 
-@app.callback()
-def _window() -> None:
-    """Keep the name of the one command: ``subject looks``."""
-
-
 @app.command(
     help=say("列出对某主体的全部查询（先留痕）", "list every look at a subject; the list is logged first")
 )
@@ -91,6 +86,13 @@ def looks(
         print_line(line)
     if shown["next_before"] is not None:
         print_line(say("还有更早的：", "There are older ones: ") + f"--before {shown['next_before']}")
+    if not shown["is_complete"]:
+        print_line(
+            say(
+                "升级前的查询尚未编入索引，未列出：请操作员运行 ironcage subject index",
+                "Looks of before an upgrade are not listed yet: have an operator run ironcage subject index",
+            )
+        )
     if save is not None:
         print_line(
             say(
@@ -98,6 +100,31 @@ def looks(
                 f"kept in {save}; anybody verifies it offline: ironcage evidence verify {save} --policy POLICY",
             )
         )
+
+
+@app.command(
+    help=say(
+        "把升级前的查询编入索引（一次性，先留痕）",
+        "enter looks of before an upgrade into the index: once, logged first",
+    )
+)
+def index(
+    home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Enter earlier looks into the index."""
+    total = 0
+    with reported(as_json=as_json), open_client(home, token_file) as client:
+        while (done := client.post("/api/v1/subjects/index"))["events"]:
+            total += done["events"]
+            if not as_json:
+                print_line(say(f"已编入 {total} 个事件", f"{total} events entered"))
+    if as_json:
+        print_json({"events": total})
+        return
+    print_line(say("索引完整。", "The index is complete."))
 
 
 def _describe(subject: str, shown: dict[str, Any]) -> list[str]:

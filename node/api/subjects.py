@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, StringConstraints
 
 from node.access.question import fold_subject
-from node.api.auth import Officer
+from node.api.auth import Officer, Operator
 from node.api.models import Body, ShortText, SubjectBody
 from node.api.problems import errors
 from node.api.state import services_of
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from node.service.subjects import ShownLook, ShownPart, SubjectView
 
 router = APIRouter(prefix="/api/v1", tags=["subjects"], responses=errors(400, 401, 403, 409, 413, 500, 503))
+MOST_EVENTS: Final = 20_000
 DocumentText = Annotated[str, StringConstraints(pattern=f"^({'|'.join(DOCUMENTS)})$")]
 
 
@@ -91,6 +92,9 @@ class LooksView(BaseModel):
     )
     looks: list[LookView]
     next_before: int | None
+    is_complete: bool = Field(
+        description="False while looks of before an upgrade are not in the index: `POST /api/v1/subjects/index`."
+    )
     receipt: str = Field(description="Receipt of this view, which is a look itself.")
     receipt_name: str
     receipt_file: str = Field(description="The same with the event and its openings, `*.receipt.json`.")
@@ -110,10 +114,27 @@ def show_looks(request: Request, body: LooksBody, caller: Officer) -> LooksView:
         names={own.member: NameView(zh=own.name_zh, en=own.name_en)},
         looks=[_view(services.subjects, look, own.member) for look in shown.looks],
         next_before=shown.next_before,
+        is_complete=services.backfill.is_complete(),
         receipt=shown.view.receipt,
         receipt_name=shown.name,
         receipt_file=shown.file.decode(),
     )
+
+
+class IndexedView(BaseModel):
+    """How many events came into the index."""
+
+    events: int
+    is_complete: bool
+
+
+@router.post("/subjects/index")
+def index_earlier(request: Request, caller: Operator) -> IndexedView:
+    """Enter looks of before an upgrade into the index, 20,000 at most; each stretch that is opened is an `audit` event."""
+    services = services_of(request)
+    services.require_ready_to_sign()
+    count = services.backfill.run(caller.name, most=MOST_EVENTS)
+    return IndexedView(events=count, is_complete=services.backfill.is_complete())
 
 
 def _view(subjects: SubjectView, look: ShownLook, member: str) -> LookView:

@@ -42,6 +42,7 @@ from node.service.sequencer import Sequencer
 from node.service.services import PublicKeys, Services
 from node.service.startup import check_heads, create_heads
 from node.service.status import StatusAllocator, StatusPublisher
+from node.service.subject_backfill import Backfill
 from node.service.subject_index import SubjectIndex
 from node.service.subjects import SubjectView
 from node.service.succession import take_over
@@ -283,6 +284,7 @@ def _wire(
         items=items,
         access=access,
         events=OwnEvents(logs[LogKind.ACCESS], access, vault, Seals(store, clock)),
+        backfill=Backfill(store, sequencer, logs[LogKind.ACCESS], records, access, vault, subjects),
         subjects=SubjectView(
             store,
             logs[LogKind.ACCESS],

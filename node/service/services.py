@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from node.service.reading import LogReader, Logs
     from node.service.records import Records
     from node.service.sequencer import Sequencer
+    from node.service.subject_backfill import Backfill
     from node.service.subjects import SubjectView
 
 
@@ -146,6 +147,7 @@ class Services:
     access: AccessLog
     events: OwnEvents
     subjects: SubjectView
+    backfill: Backfill
     importer: Importer
     records: Records
     eraser: Eraser

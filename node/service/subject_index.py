@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgpack
 
+from node.access.question import AskedSubject
 from node.errors import Fatal
 from node.records.identity import DIGEST_BYTES
 from node.service import layout
 from node.service.issuing import subject_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from node.access.question import AskedSubject
     from node.ports import Reads
     from node.service.drafting import EventDraft
     from node.service.transaction import Transaction
@@ -85,15 +85,24 @@ class SubjectIndex:
             self._is_begun = transaction.get(BEGUN_KEY) is not None
             if not self._is_begun:
                 transaction.put(BEGUN_KEY, layout.u64(place))
-        subjects = set(draft.concerns)
+        named = [line.subject for line in draft.lines]
         if draft.subject is not None:
-            subjects.add(subject_digest(self._index_key, draft.subject["type"], draft.subject["id"]))
-        subjects.update(subject_digest(self._index_key, *line.subject) for line in draft.lines)
-        terms = Terms(
-            tuple(sorted(map(self._digest, subjects))),
-            tuple(sorted({int(release.index) for release in draft.releases})),
-        )
+            named.append(AskedSubject(draft.subject["type"], draft.subject["id"]))
+        terms = self.terms_of(named, {int(release.index) for release in draft.releases}, draft.concerns)
         transaction.put_all(build_keys(place, rid, terms))
+
+    def terms_of(
+        self, subjects: Iterable[AskedSubject], records: Iterable[int], digests: Iterable[bytes] = ()
+    ) -> Terms:
+        """Say what shall lead to an event.
+
+        Args:
+            subjects: Whom it names.
+            records: Places of the records that it opened, each once.
+            digests: Subjects whom it is about and does not name (node.service.issuing.subject_digest).
+        """
+        known = {subject_digest(self._index_key, *subject) for subject in subjects} | set(digests)
+        return Terms(tuple(sorted(map(self._digest, known))), tuple(sorted(records)))
 
     def find(self, reads: Reads, subject: AskedSubject) -> dict[int, FoundEvent]:
         """Find the events about a subject, by place."""

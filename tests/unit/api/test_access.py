@@ -51,6 +51,7 @@ ROUTES = {
         OFFICERS,
         {"json": WHY | {"subject": {"type": "uscc", "id": "91520100MA00000156"}}},
     ),
+    ("POST", "/api/v1/subjects/index"): (OPERATORS, {}),
     ("POST", "/api/v1/subjects/looks"): (
         OFFICERS,
         {"json": {"subject": {"type": "uscc", "id": "91520100MA00000156"}, "document": "passport"}},
@@ -100,6 +101,24 @@ ROUTES = {
     ),
     ("POST", "/api/v1/consents/revoke"): (OFFICERS, {"json": {"consent": "x"}}),
     ("POST", "/api/v1/consents/{digest}/revoke"): (OFFICERS, {"json": {}}),
+    ("POST", "/exchange/v1/deposit"): (OPEN, {"content": b"{}"}),
+    ("POST", "/api/v1/warrants"): (
+        ADMINISTRATORS,
+        {
+            "json": {
+                "asker": "91520100MA00000156",
+                "looks": 1,
+                "end": 1_900_000_000,
+                "open_by": 1_900_000_000,
+                "purpose": "discipline",
+            }
+        },
+    ),
+    ("GET", "/api/v1/warrants"): (AUDITORS, {}),
+    ("POST", "/api/v1/warrants/{digest}/revoke"): (ADMINISTRATORS, {"json": {"purpose": "discipline"}}),
+    ("POST", "/api/v1/sealed"): (AUDITORS, {"json": {}}),
+    ("POST", "/api/v1/sealed/{box}/open"): (AUDITORS, {"json": {"purpose": "discipline"}}),
+    ("GET", "/api/v1/sealed/counts"): (OPEN, {}),
     ("GET", "/documents/{digest}"): (OPEN, {}),
     ("GET", "/api/v1/documents"): (STAFF, {}),
     ("POST", "/api/v1/documents"): (ADMINISTRATORS, {"files": {"file": ("rules.json", b"{}")}}),

@@ -182,12 +182,14 @@ def test_every_secret_that_comes_out_is_counted_by_the_view(world):
     node = world.nodes[MARKET]
     world.ask()
     node.services.records.show(node.leaf(0), WHY)
-    before = node.keeper.unwraps
+    read = set()
+    node.store.on_secret = read.add
     show(world)
+    node.store.on_secret = None
     index = node.access.size() - 1
     event = parse_event(node.access.entry(node.access.row(index)))
     # One grant, one read, and the record that the read names: only its subject is opened.
-    assert node.keeper.unwraps - before == event.n == 3
+    assert len(read) == event.n == 3
     released = world.values(MARKET, index)["released"]
     assert [len(digests) for _, digests in released] == [1]
 
@@ -225,11 +227,12 @@ def test_pages_together_are_all_looks_and_split_none(world):
 def test_nothing_is_shown_when_the_log_takes_nothing(world):
     world.ask()
     node = world.nodes[MARKET]
-    size, unwraps = node.access.size(), node.keeper.unwraps
+    size, read = node.access.size(), []
+    node.store.on_secret = read.append
     node.store.fail_next(Unavailable("store-full", "no space"))
     with raises_code(Unavailable, "store-full"):
         show(world)
-    assert (node.access.size(), node.keeper.unwraps) == (size, unwraps)
+    assert (node.access.size(), read) == (size, [])
 
 
 @pytest.mark.parametrize(
