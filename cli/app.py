@@ -22,6 +22,7 @@ from cli import (
     init,
     keys,
     logs,
+    many,
     node,
     policy,
     receipt,
@@ -48,6 +49,9 @@ app.command("init", help=say("建立节点主目录", "create a node's home dire
 app.command("import", help=say("导入部门文件", "import a department's file"))(imports.import_file)
 app.command("ask", help=say("向其他部门查询（先留痕）", "ask other departments; logged first"))(ask.ask)
 app.command(
+    "ask-many", help=say("按名单批量查询其他部门", "ask other departments about the subjects of a file")
+)(many.ask_many)
+app.command(
     "backup", help=say("备份存储（节点运行时亦可）", "back up the store, while the node runs or not")
 )(backup.backup)
 app.command("restore", help=say("把备份放回主目录", "put a backup into a home directory"))(backup.restore)
@@ -64,6 +68,7 @@ app.add_typer(keys.app, name="key")
 app.add_typer(records.app, name="record")
 app.add_typer(subject.app, name="subject")
 app.add_typer(consent.app, name="consent")
+app.add_typer(many.approvals, name="approval")
 app.add_typer(sealed.warrants, name="warrant")
 app.add_typer(sealed.app, name="sealed")
 app.add_typer(access.app, name="access")

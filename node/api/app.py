@@ -22,6 +22,7 @@ from node.api import (
     erasure,
     exchange,
     logs,
+    many,
     receipts,
     records,
     sealed,
@@ -61,6 +62,7 @@ ROUTERS: Final = (
     consents.router,
     subjects.router,
     exchange.staff,
+    many.router,
     exchange.wire,
     sealed.public,
     sealed.router,
@@ -170,7 +172,7 @@ def _routes() -> list[APIRoute]:
     return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
-def known_query(request: Request) -> None:
+async def known_query(request: Request) -> None:
     """Refuse parameters of a query that the route has not, and those that stand twice: they would be passed over."""
     route = request.scope["route"]
     known = {field.alias for field in route.dependant.query_params}
