@@ -42,6 +42,9 @@ OVERDUE_BLOCKS: Final = 100
 """AnchorLog.OVERDUE_BLOCKS: so many blocks between noting that a demand is overdue and recording the default."""
 
 WINDOW_BLOCKS: Final = 1_000
+"""Blocks whose events are asked for at once, and after which it is kept how far it got."""
+WINDOWS_AT_ONCE: Final = 200
+"""Most of them in one turn: a node that never looked goes through a long chain in many turns, and anchors in between."""
 REVISITED_BLOCKS: Final = 100
 """The newest blocks are looked at again at every turn: a block may be replaced until it is final."""
 
@@ -115,6 +118,7 @@ class Demands:
         self._chain = chain
         self._readers = {log_id(reader.origin): reader for each in logs.values() for reader in each.readers}
         self._lock = threading.Lock()
+        self._known: tuple[int, list[tuple[LogId, int]]] | None = None
         self.unanswered: tuple[OpenDemand, ...] = ()
 
     def serve(self, *, sleep: Callable[[float], None]) -> int:
@@ -128,11 +132,7 @@ class Demands:
         """
         with self._lock:
             newest, _ = self._chain.demands.newest()
-            looked_at, wanted = self._load()
-            for own in self._readers:
-                for index in self._fetch(own, looked_at, newest):
-                    if (own, index) not in wanted:
-                        wanted.append((own, index))
+            looked_at, wanted = self._look(*self._load(), newest)
             answered, still, unanswered = 0, [], []
             for own, index in wanted:
                 demand = self._chain.demands.find_demand(own, index)
@@ -146,7 +146,7 @@ class Demands:
                     due_at = demand.at + ANSWER_SECONDS
                     unanswered.append(OpenDemand(self._readers[own].origin, index, due_at, error))
             self.unanswered = tuple(unanswered)
-            self._store(max(looked_at, newest - REVISITED_BLOCKS), still)
+            self._store(looked_at, still)
             return answered
 
     def advance(self, origin: str, index: int, *, sleep: Callable[[float], None]) -> DemandStanding:
@@ -206,17 +206,25 @@ class Demands:
                 f"log {origin} is anchored up to size {head.size}, so nobody could show entry {index}",
             )
 
-    def _fetch(self, own: LogId, looked_at: int, newest: int) -> list[int]:
-        info = self._chain.log_info(own)
-        if info is None:
-            return []
-        found: list[int] = []
-        first = max(looked_at, info.opened_block)
-        while first <= newest:
+    def _look(
+        self, looked_at: int, wanted: list[tuple[LogId, int]], newest: int
+    ) -> tuple[int, list[tuple[LogId, int]]]:
+        """Go through the blocks since the last turn, as far as one turn does; each part is kept before the next."""
+        infos = {own: self._chain.log_info(own) for own in self._readers}
+        opened = {own: info.opened_block for own, info in infos.items() if info is not None}
+        first = max(looked_at, min(opened.values(), default=newest))
+        for _ in range(WINDOWS_AT_ONCE):
+            if first > newest:
+                break
             last = min(first + WINDOW_BLOCKS - 1, newest)
-            found += self._chain.demands.fetch_demanded(own, first, last)
+            for own, since in opened.items():
+                if since <= last:
+                    found = self._chain.demands.fetch_demanded(own, max(first, since), last)
+                    wanted += [(own, index) for index in found if (own, index) not in wanted]
             first = last + 1
-        return found
+            looked_at = max(looked_at, min(first, newest - REVISITED_BLOCKS))
+            self._store(looked_at, wanted)
+        return looked_at, wanted
 
     def _answer(self, own: LogId, index: int, sleep: Callable[[float], None]) -> None:
         self._sequencer.require_writable()
@@ -237,6 +245,9 @@ class Demands:
         )
 
     def _load(self) -> tuple[int, list[tuple[LogId, int]]]:
+        if self._known is not None:
+            looked_at, wanted = self._known
+            return looked_at, list(wanted)
         data = self._reads.get(layout.DEMANDS_KEY)
         if data is None:
             return 0, []
@@ -244,6 +255,7 @@ class Demands:
         return looked_at, [(own, index) for own, index in wanted if own in self._readers]
 
     def _store(self, looked_at: int, wanted: list[tuple[LogId, int]]) -> None:
+        self._known = looked_at, list(wanted)
         data = msgpack.packb([looked_at, wanted])
         if self._sequencer.read_only is None and self._reads.get(layout.DEMANDS_KEY) != data:
             self._sequencer.run(lambda transaction: transaction.put(layout.DEMANDS_KEY, data), entries=0)

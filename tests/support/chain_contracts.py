@@ -10,11 +10,13 @@ from node.core.encoding import encode_hex, parse_hex
 from node.errors import Verification
 from node.log.anchor import Anchor
 from node.log.merkle import verify_consistency
-from node.ports import KeyKind, KeyPeriod, LogInfo, Member
+from node.ports import KeyKind, KeyPeriod, LogInfo, Member, MemberStatus
 from tests.support.chain_demands import DemandRules, StoredDemand
 from tests.support.chain_votes import RevertError, Votes, VoteState
 
 NO_ID = bytes(32)
+OPEN_CALLS = {"answer", "recordDefault"}
+"""What the contracts take from anybody; all else from the operator of an active member."""
 CLOSE_DELAY_SECONDS = 86_400
 KIND_WORDS = {1: "records", 2: "access"}
 LOG_KEYS = {
@@ -65,7 +67,8 @@ class Contracts:
         self.sender = sender
 
     def run(self, call, args):
-        if self.code is None:
+        member = self.state.members.get(self.code)
+        if member is None or (member.status is not MemberStatus.ACTIVE and call not in OPEN_CALLS):
             raise RevertError(f"NotAuthorised(caller={self.sender})")
         votes = Votes(
             self.state.votes, self.state.members, self.block, self.state.members[self.code], self.sender

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from node.errors import Conflict, InvalidInput, NotFound, Unavailable
 from node.evidence.promises import DemandState
 from node.log.checkpoint import log_id
-from node.ports import Role
+from node.ports import MemberStatus, Role
+from node.service import demands
 from node.service.demands import ANSWER_SECONDS, OVERDUE_BLOCKS
 from node.service.layout import LogKind
 from tests.support.chain import SimulatedChain
@@ -188,3 +191,54 @@ def test_fsck_knows_what_is_kept(nodes):
     demand(asker, owner, 3)
     serve(owner)
     assert owner.check() == []
+
+
+def test_a_long_chain_is_looked_through_in_turns_and_every_part_is_kept(nodes, monkeypatch):
+    owner, asker = nodes
+    monkeypatch.setattr(demands, "WINDOW_BLOCKS", 10)
+    monkeypatch.setattr(demands, "WINDOWS_AT_ONCE", 14)
+    owner.services.chain.chain.mine(300)
+    demand(asker, owner, 3)
+    asked = []
+
+    def watch(*, fail_at=None):
+        fetch = owner.services.chain.demands.fetch_demanded
+
+        def fetch_demanded(own, first, last):
+            asked.append((first, last))
+            if len(asked) == fail_at:
+                raise Unavailable("chain-away", "in the middle")
+            return fetch(own, first, last)
+
+        monkeypatch.setattr(owner.services.chain.demands, "fetch_demanded", fetch_demanded)
+
+    watch(fail_at=5)
+    with raises_code(Unavailable, "chain-away"):
+        serve(owner)
+    owner.restart()
+    owner.join()
+    watch()
+    serve(owner)
+    assert asked[5] == asked[4], "what was looked at before the failure is not looked at again"
+    for _ in range(3):
+        before = len(asked)
+        serve(owner)
+        assert 0 < len(asked) - before <= 2 * 14
+    assert state_of(asker, owner, 3).state is DemandState.ANSWERED
+    newest, _ = owner.services.chain.demands.newest()
+    assert {last for _, last in asked[-2:]} == {newest}
+    looked_at, _ = owner.services.demands._load()
+    assert looked_at == newest - demands.REVISITED_BLOCKS
+
+
+def test_a_suspended_member_answers_and_may_neither_demand_nor_anchor(nodes):
+    owner, asker = nodes
+    demand(asker, owner, 3)
+    members = owner.services.chain.chain.state.members
+    members[ISSUER] = replace(members[ISSUER], status=MemberStatus.SUSPENDED)
+    assert serve(owner) == 1
+    assert state_of(asker, owner, 3).state is DemandState.ANSWERED
+    with pytest.raises(Conflict):
+        demand(owner, asker, 3)
+    with pytest.raises(Conflict):
+        owner.anchor()
