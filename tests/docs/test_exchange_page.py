@@ -9,7 +9,18 @@ from tests.support.errorcodes import ROOT
 
 PAGE = (ROOT / "docs" / "protocol" / "exchange.md").read_text(encoding="utf-8")
 TITLES = json.loads((ROOT / "node" / "core" / "texts.json").read_text(encoding="utf-8"))
-MODULES = ("request", "answer", "box", "consent", "warrant", "sealed", "logged", "question")
+MODULES = (
+    "request",
+    "answer",
+    "box",
+    "consent",
+    "warrant",
+    "sealed",
+    "logged",
+    "question",
+    "bulk_request",
+    "bulk_answer",
+)
 NAMED = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", PAGE))
 FAMILIES = set(re.findall(r"`([a-z0-9]+-?)…`", PAGE))
 
