@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from node.access.request import AnyRequest, Request
     from node.core.types import MemberCode
     from node.crypto.ed25519 import Ed25519Signer
+    from node.crypto.jws import Jws
 
 TYP: Final = "exchange-answer+jwt"
 OK: Final = "ok"
@@ -220,11 +221,12 @@ def encode_status(status: Sequence[StatusProof]) -> list[dict[str, Any]]:
     ]
 
 
-def parse_answer(token: str) -> Answer:
+def parse_answer(token: str, jws: Jws | None = None) -> Answer:
     """Parse an answer; nothing is verified.
 
     Args:
         token: Compact JWS, untrusted, at most 8 MiB.
+        jws: The same as ``parse_token`` gave it; by default it is parsed here.
 
     Raises:
         InvalidInput: ``answer-result`` when result, code, numbers and records do not fit each other,
@@ -232,7 +234,7 @@ def parse_answer(token: str) -> Answer:
             a status without a record or a list that stands twice, ``answer-as-of`` and ``answer-checkpoint`` for notes
             that are not of iss's logs, and the codes of the members.
     """
-    jws = parse_token(token, typ=TYP, max_bytes=MAX_ANSWER_BYTES)
+    jws = jws or parse_token(token, typ=TYP, max_bytes=MAX_ANSWER_BYTES)
     answer = Answer(**parse_claims(check_members(jws.payload, "answer", required=NAMES), token))
     check_answer(answer)
     return answer
@@ -361,7 +363,7 @@ def verify_shown(
     token: str,
     *,
     typ: str,
-    parse: Callable[[str], _A],
+    parse: Callable[[str, Jws], _A],
     request: AnyRequest,
     find_key: Callable[[str], bytes],
     log: str,
@@ -390,7 +392,7 @@ def verify_shown(
     jws = parse_token(token, typ=typ, max_bytes=MAX_ANSWER_BYTES)
     public = find_key(jws.header["kid"])
     verify_jws(jws, public)
-    answer = parse(token)
+    answer = parse(token, jws)
     # 2: whose answer, for whom, to what
     if answer.iss != request.aud:
         raise Verification("answer-iss", f"answer is by another member: got {answer.iss}, want {request.aud}")

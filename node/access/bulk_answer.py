@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from node.access.logged import LoggedEvent
     from node.access.question import AskedSubject
     from node.crypto.ed25519 import Ed25519Signer
+    from node.crypto.jws import Jws
 
 TYP: Final = "exchange-bulk-answer+jwt"
 
@@ -139,17 +140,18 @@ def build_bulk_answer(
     return token
 
 
-def parse_bulk_answer(token: str) -> BulkAnswer:
+def parse_bulk_answer(token: str, jws: Jws | None = None) -> BulkAnswer:
     """Parse an answer about many subjects; nothing is verified.
 
     Args:
         token: Compact JWS, untrusted, at most 8 MiB.
+        jws: The same as ``parse_token`` gave it; by default it is parsed here.
 
     Raises:
         InvalidInput: ``answer-line`` when the lines do not fit each other, the records or the result, and the codes of
             ``parse_answer`` and of lines.
     """
-    jws = parse_token(token, typ=TYP, max_bytes=MAX_ANSWER_BYTES)
+    jws = jws or parse_token(token, typ=TYP, max_bytes=MAX_ANSWER_BYTES)
     claims = check_members(jws.payload, "bulk answer", required=(*NAMES, "lines"))
     answer = BulkAnswer(lines=_parse_lines(claims["lines"]), **parse_claims(claims, token))
     check_answer(answer)

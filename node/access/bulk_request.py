@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from node.access.logged import LoggedEvent
     from node.access.question import AskedSubject, ItemQuery
     from node.crypto.ed25519 import Ed25519Signer
+    from node.crypto.jws import Jws
 
 TYP: Final = "exchange-bulk-request+jwt"
 MAX_ASKED: Final = 500
@@ -149,17 +150,18 @@ def build_bulk_request(
     return token
 
 
-def parse_bulk_request(token: str) -> BulkRequest:
+def parse_bulk_request(token: str, jws: Jws | None = None) -> BulkRequest:
     """Parse the claims of a request about many subjects; nothing is verified.
 
     Args:
         token: Compact JWS, at most 256 KiB.
+        jws: The same as ``parse_token`` gave it; by default it is parsed here.
 
     Raises:
         InvalidInput: As ``check_lines``, ``bulk-asked`` for a line that knows the answer, ``bulk-approved``, and the codes
             of ``parse_request`` and of lines.
     """
-    jws = parse_token(token, typ=TYP, max_bytes=MAX_REQUEST_BYTES)
+    jws = jws or parse_token(token, typ=TYP, max_bytes=MAX_REQUEST_BYTES)
     claims = check_members(jws.payload, "bulk request", required=_NAMES)
     texts = tuple(
         check_text(text, "line", max_chars=2 * MAX_OPENING_BYTES)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from node.core.canonical import check_members, encode_json, parse_json
-from node.core.encoding import encode_b64u, parse_b64u
+from node.core.canonical import check_members, encode_json, read_json
+from node.core.encoding import check_digest, parse_b64u
 from node.core.members import check_list, check_text
 from node.core.uscc import parse_uscc
 from node.errors import InvalidInput
@@ -24,7 +24,6 @@ _MAX_TEXT_CHARS: Final = 1_024
 _SALT_CHARS: Final = 24
 _ITEMS: Final = 3
 _PAIR: Final = 2
-_DIGEST_BYTES: Final = 32
 _MAX_DEPTH: Final = 8
 
 
@@ -44,12 +43,13 @@ def parse_opening(text: str) -> tuple[str, Any]:
             "opening-size", f"opening is too large: want at most {MAX_OPENING_BYTES} bytes of JSON"
         )
     data = parse_b64u(text)
-    array = parse_json(data, max_bytes=MAX_OPENING_BYTES, max_depth=_MAX_DEPTH, what="opening")
-    if type(array) is not list or len(array) != _ITEMS or encode_json(array) != data:
+    array, is_canonical = read_json(data, max_bytes=MAX_OPENING_BYTES, max_depth=_MAX_DEPTH, what="opening")
+    if type(array) is not list or len(array) != _ITEMS or not (is_canonical or encode_json(array) == data):
         raise InvalidInput("opening-shape", "opening is not a canonical array of salt, name and value")
     salt, name, value = array
-    if type(salt) is not str or len(salt) != _SALT_CHARS or encode_b64u(parse_b64u(salt)) != salt:
+    if type(salt) is not str or len(salt) != _SALT_CHARS:
         raise InvalidInput("opening-shape", f"salt of an opening is not {_SALT_CHARS} base64url characters")
+    parse_b64u(salt)
     if type(name) is not str:
         raise InvalidInput("opening-name", "name of an opening is not text")
     check_opened(name, value)
@@ -117,7 +117,7 @@ def _check_released(value: Any) -> None:
 
 
 def _check_digest(value: Any) -> None:
-    parse_b64u(check_text(value, "digest", max_chars=43), length=_DIGEST_BYTES)
+    check_digest(check_text(value, "digest", max_chars=43))
 
 
 def _check_words(value: Any) -> None:

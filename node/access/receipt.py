@@ -9,6 +9,7 @@ honoured is in the protocol; here it is only made, read and checked.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from node.access.event import RID_BYTES, parse_event
@@ -214,6 +215,11 @@ def read_receipt(token: str) -> tuple[Jws, Receipt]:
     Raises:
         InvalidInput: As ``parse_receipt``.
     """
+    # What is no text is refused below; it may be nothing that a cache can look for.
+    return _read_once(token) if type(token) is str else _read(token)
+
+
+def _read(token: str) -> tuple[Jws, Receipt]:
     jws = parse_jws(token, typ=TYP, max_bytes=MAX_RECEIPT_BYTES)
     claims = check_members(
         jws.payload,
@@ -239,3 +245,7 @@ def read_receipt(token: str) -> tuple[Jws, Receipt]:
     if receipt.anchor_by < receipt.iat:
         raise InvalidInput("receipt-anchor-by", "receipt promises an anchor before it was signed")
     return jws, receipt
+
+
+_read_once: Final = lru_cache(maxsize=128)(_read)
+"""A receipt is read as it comes in, as it is verified, and as it is kept: the same text each time."""

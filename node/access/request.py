@@ -236,17 +236,18 @@ def authenticate_request(
     return jws
 
 
-def parse_request(token: str) -> Request:
+def parse_request(token: str, jws: Jws | None = None) -> Request:
     """Parse the claims of a request; nothing is verified (step 3).
 
     Args:
         token: Compact JWS, at most 256 KiB.
+        jws: The same as ``parse_token`` gave it; by default it is parsed here.
 
     Raises:
         InvalidInput: ``request-validity`` for times that do not fit each other, ``request-checkpoint`` for a note
             that is not of an access log of iss, ``request-self``, and the codes of the members.
     """
-    jws = parse_token(token, typ=TYP, max_bytes=MAX_REQUEST_BYTES)
+    jws = jws or parse_token(token, typ=TYP, max_bytes=MAX_REQUEST_BYTES)
     claims = check_members(jws.payload, "request", required=_NAMES)
     request = Request(
         sealed=_find_text(claims, "sealed", MAX_WARRANT_BYTES),

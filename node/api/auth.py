@@ -55,7 +55,7 @@ class _Declared:
 class _OpenToAll(_Declared):
     roles = None
 
-    def __call__(self) -> None:
+    async def __call__(self) -> None:
         """Let everybody in."""
 
 
@@ -63,7 +63,7 @@ class _Roles(_Declared):
     def __init__(self, roles: tuple[str, ...]) -> None:
         self.roles = roles
 
-    def __call__(
+    async def __call__(
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
     ) -> Caller:
         """Let in callers with one of the roles."""

@@ -17,6 +17,10 @@ from node.errors import InvalidInput
 MAX_SAFE_INTEGER = 2**53 - 1
 """Greatest integer that every JSON reader keeps exactly."""
 
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+# 43 characters are 258 bits: the last two are 0.
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _DECIMAL = re.compile(r"0|[1-9][0-9]*")
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*")
 
@@ -61,7 +65,8 @@ def parse_b64(text: str, *, length: int | None = None) -> bytes:
 
 def encode_b64u(data: bytes) -> str:
     """Encode bytes as base64url without padding (RFC 4648 §5)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    # The functions of base64 take twice the time for the same.
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode("ascii")
 
 
 def parse_b64u(text: str, *, length: int | None = None) -> bytes:
@@ -76,7 +81,8 @@ def parse_b64u(text: str, *, length: int | None = None) -> bytes:
     """
     require_text(text, "base64url")
     try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        # What is no base64url is passed over, and does not come out again below.
+        data = binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4))
     except (ValueError, binascii.Error):
         data = None
     if data is None or encode_b64u(data) != text:
@@ -86,6 +92,17 @@ def parse_b64u(text: str, *, length: int | None = None) -> bytes:
         )
     _check_length(data, length)
     return data
+
+
+def check_digest(text: str) -> None:
+    """Refuse a text that is not base64url of 32 bytes, for one who only compares it: in a third of the time.
+
+    Raises:
+        InvalidInput: As ``parse_b64u`` of 32 bytes.
+    """
+    if type(text) is not str or not _DIGEST.fullmatch(text):
+        # It says what is wrong.
+        parse_b64u(text, length=32)
 
 
 def _check_length(data: bytes, length: int | None) -> None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from node.core.canonical import check_members, encode_json, parse_json
+from node.core.canonical import check_members, encode_json, read_json
 from node.core.encoding import encode_b64u, parse_b64u
 from node.crypto.ed25519 import SIGNATURE_BYTES, key_id16, verify_ed25519
 from node.errors import InvalidInput, Verification
@@ -31,12 +31,14 @@ class Jws:
         payload: The claims, unchecked.
         signing_input: The signed bytes as received.
         signature: 64 bytes.
+        is_canonical: Whether header and payload are known to be in RFC 8785 form.
     """
 
     header: Mapping[str, str]
     payload: dict[str, Any]
     signing_input: bytes
     signature: bytes
+    is_canonical: bool
 
 
 def sign_jws(typ: str, payload: Mapping[str, Any], signer: Ed25519Signer) -> str:
@@ -78,19 +80,18 @@ def parse_jws(token: str | bytes, *, typ: str | frozenset[str] | None, max_bytes
     parts = text.split(".")
     if len(parts) != 3:  # noqa: PLR2004  the compact serialisation has three parts (RFC 7515 §3.1)
         raise InvalidInput("jws-form", f"token is malformed: got {len(parts)} parts, want 3")
-    header = _parse_header(parse_b64u(parts[0]), typ)
-    payload = parse_json(parse_b64u(parts[1]), max_bytes=max_bytes, what="token payload")
+    header, is_known = _parse_header(parse_b64u(parts[0]), typ)
+    payload, is_payload_known = read_json(parse_b64u(parts[1]), max_bytes=max_bytes, what="token payload")
     if type(payload) is not dict:
         raise InvalidInput("jws-form", "token payload is not an object")
     signature = parse_b64u(parts[2], length=SIGNATURE_BYTES)
-    return Jws(header, payload, raw[: raw.rindex(b".")], signature)
+    return Jws(header, payload, raw[: raw.rindex(b".")], signature, is_known and is_payload_known)
 
 
-def _parse_header(data: bytes, typ: str | frozenset[str] | None) -> dict[str, str]:
+def _parse_header(data: bytes, typ: str | frozenset[str] | None) -> tuple[dict[str, str], bool]:
     what = "token header"
-    header = check_members(
-        parse_json(data, max_bytes=_MAX_HEADER_BYTES, what=what), what, required=("alg", "kid", "typ")
-    )
+    value, is_known = read_json(data, max_bytes=_MAX_HEADER_BYTES, what=what)
+    header = check_members(value, what, required=("alg", "kid", "typ"))
     if header["alg"] != ALGORITHM:
         raise InvalidInput("jws-alg", f"token has another algorithm: want {ALGORITHM}")
     if type(header["kid"]) is not str or not _KID.fullmatch(header["kid"]):
@@ -99,7 +100,7 @@ def _parse_header(data: bytes, typ: str | frozenset[str] | None) -> dict[str, st
     if type(header["typ"]) is not str or (wanted is not None and header["typ"] not in wanted):
         want = "as text" if wanted is None else " or ".join(sorted(wanted))
         raise InvalidInput("jws-typ", f"token is of another kind: want typ {want}")
-    return header
+    return header, is_known
 
 
 def verify_jws(jws: Jws, public: bytes) -> None:

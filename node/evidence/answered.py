@@ -9,15 +9,23 @@ held back no asker can see: ``as_of`` convicts a provider that had more.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from node.access.bulk_answer import BulkAnswer
 from node.access.receipt import MAX_SKEW_SECONDS
 from node.access.request import Request
-from node.errors import Verification
+from node.core.uscc import parse_uscc
+from node.crypto.jws import parse_jws
+from node.errors import NodeError, Verification
 from node.records.names import SUBJECT, encode_status_uri
 from node.records.record import verify_record
-from node.records.status import verify_status_head, verify_status_path, verify_status_token
+from node.records.status import (
+    MAX_STATUS_TOKEN_BYTES,
+    verify_status_head,
+    verify_status_path,
+    verify_status_token,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +36,8 @@ if TYPE_CHECKING:
     from node.core.types import MemberCode
     from node.records.record import VerifiedRecord
     from node.records.status import StatusHead, StatusToken
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +139,8 @@ def check_heads(
 def _verify_status(
     proof: StatusProof, find_key: Callable[[str, MemberCode], bytes]
 ) -> tuple[StatusToken, StatusHead]:
-    token, head = verify_status_token(proof.list, find_key), verify_status_head(proof.head, find_key)
+    token = _verify_known(proof.list, verify_status_token, find_key)
+    head = _verify_known(proof.head, verify_status_head, find_key)
     if proof.index != token.uri.k:
         raise Verification(
             "answered-status",
@@ -137,6 +148,34 @@ def _verify_status(
         )
     verify_status_path(head, token, proof.path)
     return token, head
+
+
+def _verify_known(
+    text: str,
+    verify: Callable[[str, Callable[[str, MemberCode], bytes]], T],
+    find_key: Callable[[str, MemberCode], bytes],
+) -> T:
+    """Verify a signed status; one that was verified before under the key that is found now is not read again.
+
+    A list and its head stand in every answer of a provider until its next head, some minutes later.
+    """
+    try:
+        kid, member = _signer_of(text)
+    except NodeError:
+        # It says by itself what is wrong with it.
+        return verify(text, find_key)
+    return cast("T", _verify_once(text, verify, find_key(kid, member)))
+
+
+@lru_cache(maxsize=32)
+def _signer_of(text: str) -> tuple[str, MemberCode]:
+    jws = parse_jws(text, typ=None, max_bytes=MAX_STATUS_TOKEN_BYTES)
+    return jws.header["kid"], parse_uscc(jws.payload.get("iss", ""))
+
+
+@lru_cache(maxsize=32)
+def _verify_once(text: str, verify: Callable[[str, Callable[..., bytes]], object], public: bytes) -> object:
+    return verify(text, lambda _kid, _member: public)
 
 
 def _subjects_of(answer: Answer, request: AnyRequest) -> list[AskedSubject]:

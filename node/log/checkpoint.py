@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, cast
 
@@ -131,11 +132,20 @@ def parse_origin(text: str) -> Origin:
         InvalidInput: ``origin-form`` when it is not ``<domain>/<USCC>/<records|access>/<n>``, or the code of the
             member code's or number's own fault.
     """
+    # What is no text is refused as it always was; it may be nothing that a cache can look for.
+    return _parse_origin_once(text) if type(text) is str else _parse_origin(text)
+
+
+def _parse_origin(text: str) -> Origin:
     match text.split("/"):
         case [domain, member, kind, number] if _DOMAIN.fullmatch(domain) and kind in _KINDS:
             return Origin(domain, parse_uscc(member), cast("LogKindText", kind), parse_decimal(number))
         case _:
             raise InvalidInput("origin-form", "origin is not <domain>/<member>/<records|access>/<n>")
+
+
+_parse_origin_once: Final = lru_cache(maxsize=1024)(_parse_origin)
+"""Every message names the same few logs many times."""
 
 
 def log_id(origin: str) -> LogId:
@@ -179,8 +189,16 @@ def parse_signed_checkpoint(note: str) -> tuple[Checkpoint, Note]:
         raise InvalidInput(
             "checkpoint-length", f"checkpoint has {len(note)} characters, want at most {MAX_CHECKPOINT}"
         )
+    return _parse_signed_once(note) if type(note) is str else _parse_signed(note)
+
+
+def _parse_signed(note: str) -> tuple[Checkpoint, Note]:
     parsed = parse_note(note)
     return parse_checkpoint(parsed.text), parsed
+
+
+_parse_signed_once: Final = lru_cache(maxsize=64)(_parse_signed)
+"""A message has its checkpoints read as it comes in, for the chain, and for gossip; and most show the same one."""
 
 
 def sign_checkpoint(

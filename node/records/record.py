@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.canonical import check_members, encode_json
 from node.core.clock import MAX_TIME
-from node.core.encoding import encode_b64u, parse_b64u
+from node.core.encoding import check_digest, encode_b64u, parse_b64u
 from node.core.ids import parse_uuid7
 from node.core.members import check_integer, check_list, check_text
 from node.core.uscc import parse_uscc
@@ -227,6 +228,12 @@ def parse_record(jwt: bytes | str) -> Record:
         InvalidInput: It is not of the record profile.
     """
     text = jwt if isinstance(jwt, str) else jwt.decode("ascii", "replace")
+    return _parse_once(text)
+
+
+@lru_cache(maxsize=64)
+def _parse_once(text: str) -> Record:
+    """Parse a record whose release is planned, named and then opened: the same text each time."""
     return _build_record(text, _parse(text))
 
 
@@ -284,7 +291,7 @@ def _parse_digests(value: Any) -> tuple[str, ...]:
             "record-digests", f"record has {len(digests)} digests, want a multiple of {DIGEST_STEP}"
         )
     for digest in digests:
-        parse_b64u(check_text(digest, "digest"), length=32)
+        check_digest(check_text(digest, "digest"))
     if any(left >= right for left, right in pairwise(digests)):
         raise InvalidInput("record-digests", "digests of a record are not sorted, or one stands twice")
     return tuple(digests)

@@ -13,7 +13,6 @@ Calls of many threads share commits (node.service.sequencer). Receipts for one o
 
 from __future__ import annotations
 
-from concurrent.futures import wait
 from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -256,7 +255,8 @@ class AccessLog:
         waiting: list[tuple[_Prepared, Future[_Placed]]] = []
         for prepared, also in [(self._prepare(draft), also) for draft, also in drafts]:
             waiting.append((prepared, self._sequencer.submit(self._append(prepared, also))))
-        wait([placed for _, placed in waiting])
+        for _, placed in waiting:
+            placed.exception()
         return [self._give(prepared, placed.result()) for prepared, placed in waiting]
 
     def again(

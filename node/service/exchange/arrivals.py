@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from node.access.box import Envelope
     from node.access.request import AnyRequest
     from node.crypto.hpke import ExchangeKey
+    from node.crypto.jws import Jws
     from node.service.exchange.directory import Peer
     from node.service.exchange.permits import Judged
     from node.service.exchange.side import Side
@@ -37,6 +38,7 @@ class Arrival:
         peer: Who.
         public: The node key that signed it.
         token: The request JWS.
+        jws: The same, parsed.
         req: Its SHA-256.
         envelope: The message that it came in.
     """
@@ -44,9 +46,9 @@ class Arrival:
     peer: Peer
     public: bytes
     token: str
+    jws: Jws
     req: bytes
     envelope: bytes
-    is_bulk: bool
 
     def parse(self) -> AnyRequest:
         """Read what it says; nothing of that is verified.
@@ -54,7 +56,8 @@ class Arrival:
         Raises:
             InvalidInput: As ``parse_request`` and ``parse_bulk_request``.
         """
-        return parse_bulk_request(self.token) if self.is_bulk else parse_request(self.token)
+        is_bulk = self.jws.header["typ"] == BULK_TYP
+        return parse_bulk_request(self.token, self.jws) if is_bulk else parse_request(self.token, self.jws)
 
 
 def authenticate(side: Side, exchange_keys: Mapping[str, ExchangeKey], body: bytes) -> Arrival:
@@ -74,8 +77,7 @@ def authenticate(side: Side, exchange_keys: Mapping[str, ExchangeKey], body: byt
     token = open_request(envelope, key)
     find_key = partial(side.find_node_key, peer)
     jws = authenticate_request(token, find_key, typs=_TYPS)
-    is_bulk = jws.header["typ"] == BULK_TYP
-    return Arrival(peer, find_key(jws.header["kid"]), token, token_digest(token), body, is_bulk=is_bulk)
+    return Arrival(peer, find_key(jws.header["kid"]), token, jws, token_digest(token), body)
 
 
 def identify(
