@@ -283,7 +283,7 @@ def _wire(
         logs=logs,
         items=items,
         access=access,
-        events=OwnEvents(logs[LogKind.ACCESS], access, vault, Seals(store, clock)),
+        events=OwnEvents(logs[LogKind.ACCESS], access, vault, Seals(clock)),
         backfill=Backfill(store, sequencer, logs[LogKind.ACCESS], records, access, vault, subjects),
         subjects=SubjectView(
             store,

@@ -12,7 +12,6 @@ the other side and the rule alone.
     key                              value
     S h place(8)                     msgpack [regulator, event, receipt]: what the regulator gave for the box of an event
     S c month(4) part(1)             u64: looks that this node asked (0) or answered (1) under seal in a month
-    S l box(32)                      second at which the regulator lifted the seal of a box
 """
 
 from __future__ import annotations
@@ -68,38 +67,32 @@ DEPOSITING: Final = 8
 """Deposits under way at once: a regulator that takes its time holds up only other sealed looks."""
 _HELD: Final = b"Sh"
 _COUNT: Final = b"Sc"
-_LIFTED: Final = b"Sl"
 _SIDES: Final = (ASK, GRANT)
 
 
-def is_still_sealed(reads: Reads, event: ParsedEvent, now_seconds: int) -> bool:
+def is_still_sealed(event: ParsedEvent, now_seconds: int) -> bool:
     """Tell whether an event of this node must not be shown to its subject, or to anybody but the regulator, yet.
 
     Args:
-        reads: The store: a regulator may have lifted the seal.
         event: Any event.
         now_seconds: This node's clock.
     """
-    if event.kind != SEALED or event.open_by is None or event.box is None:
-        return False
-    return now_seconds < event.open_by and reads.get(_LIFTED + event.box) is None
+    return event.kind == SEALED and event.open_by is not None and now_seconds < event.open_by
 
 
 class Seals:
     """Which events of this node are still sealed, now.
 
     Args:
-        reads: The store.
         clock: The clock.
     """
 
-    def __init__(self, reads: Reads, clock: Clock) -> None:
-        self._reads = reads
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def hold(self, event: ParsedEvent) -> bool:
         """Tell whether an event is still sealed; see ``is_still_sealed``."""
-        return is_still_sealed(self._reads, event, self._clock.now_seconds())
+        return is_still_sealed(event, self._clock.now_seconds())
 
 
 def find_warrant(
@@ -343,11 +336,6 @@ def find_deposited(reads: Reads, place: int) -> tuple[str, bytes, str] | None:
         return None
     member, event, receipt = msgpack.unpackb(data)
     return member, event, receipt
-
-
-def lift(transaction: Transaction, box: bytes, at: int) -> None:
-    """Note that a regulator lifted the seal of a box."""
-    transaction.put(_LIFTED + box, layout.u64(at))
 
 
 def _count(transaction: Transaction, now_seconds: int, part: str) -> None:

@@ -288,7 +288,7 @@ class SubjectView:
             if before is not None and places[0] >= before:
                 continue
             parts = [self._load(place, found[place]) for place in places]
-            if not any(is_still_sealed(self._reads, part.event, now) for part in parts):
+            if not any(is_still_sealed(part.event, now) for part in parts):
                 yield parts
 
     def _load(self, place: int, found: FoundEvent) -> _Part:

@@ -41,7 +41,7 @@ class OwnLog:
     def fetch_openings(self, start, stop):
         logs = self.services.logs[LogKind.ACCESS]
         services = self.services
-        vault, seals = services.records._vault, Seals(services.store, services.clock)
+        vault, seals = services.records._vault, Seals(services.clock)
         return open_range(logs, services.access, vault, seals, 0, start, stop, "zhao")
 
 

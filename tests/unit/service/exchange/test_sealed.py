@@ -159,7 +159,6 @@ def test_a_court_that_forgot_what_it_used_is_refused_by_the_inspector(world):
     """The asker's own count is a courtesy; the inspector's holds."""
     warrant = world.issue(looks=1)
     world.ask_one(warrant=warrant)
-    store = world.nodes[COURT].store
     digest = token_digest(warrant)
     world.nodes[COURT].services.sequencer.run(lambda tx: tx.delete(b"Cc" + digest), entries=0)
     assert store.get(b"Cc" + digest) is None
@@ -238,10 +237,9 @@ def test_a_sealed_event_is_shown_from_its_day_on(world):
     warrant = world.issue()
     world.ask_one(warrant=warrant)
     (_, event), _ = sealed_events(world, COURT)
-    store = world.nodes[COURT].store
     open_by = parse_warrant(warrant).open_by
-    assert is_still_sealed(store, event, open_by - 1)
-    assert not is_still_sealed(store, event, open_by)
+    assert is_still_sealed(event, open_by - 1)
+    assert not is_still_sealed(event, open_by)
 
 
 def test_boxes_that_nobody_opened_by_their_day_are_listed_until_they_are(world):
