@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many refusals of one member are logged one by one; of more, a single event says how many (protocol section 8).
 
-Whoever signs with a member's key could otherwise fill this node's log with refusals of his own making.
+Whoever signs with a member's key could otherwise fill this node's log with refusals of his own making. For the same reason
+not each of them is written: the count is kept at every power of two, so that a crash forgets less than half of it.
 """
 
 from __future__ import annotations
@@ -65,6 +66,14 @@ class Denies:
             window.passed_over += 1
             window.last = req
             return False
+
+    def find_due(self, member: MemberCode) -> Summary | None:
+        """Give what has to be kept now of the refusals of a member that were passed over; None while it is kept well enough."""
+        with self._guard:
+            window = self._windows.get(member)
+            if window is None or window.passed_over.bit_count() != 1:
+                return None
+            return Summary(member, window.passed_over, window.last)
 
     def close_windows(self, *, all_: bool = False) -> list[Summary]:
         """Forget windows that are over and give those that passed refusals over: to be logged, or put back.

@@ -14,6 +14,7 @@
     E w member(18) place(8)          an envelope whose ends do not hold, as it came, by the place of the ``deny``
     E h member(18)                   msgpack [n, index, receipt]: the newest of them by member, of access log n
     E s member(18)                   u64: greatest number of a status head that the member ever answered with
+    E d member(18)                   msgpack [count, digest of the last]: refused requests that have no event yet
     E u member(18) place(8)          the openings of a ``receive`` of ours that the member was not told yet, sealed
 
 ``p`` is written by the commit that logs the event, and dropped by the one that stores the answer: between the two a
@@ -29,6 +30,7 @@ import msgpack
 
 from node.access.receipt import parse_receipt
 from node.access.received import MAX_RECEIVED
+from node.core.types import MemberCode
 from node.log.checkpoint import parse_origin
 from node.log.merkle import leaf_hash
 from node.service import layout
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from node.access.logged import LoggedEvent
-    from node.core.types import MemberCode
     from node.ports import Reads
     from node.service.transaction import Transaction
 
@@ -50,6 +51,7 @@ _PROMISE: Final = b"Eg"
 _NEWEST: Final = b"Eh"
 _SEEN_HEAD: Final = b"Es"
 _UNTOLD: Final = b"Eu"
+_PASSED_OVER: Final = b"Ed"
 _END: Final = b"Ev"
 _PROOF: Final = b"Ew"
 _PLACE_BYTES: Final = 8
@@ -226,6 +228,22 @@ def find_seen_head(reads: Reads | Transaction, member: MemberCode) -> int:
     """Find the greatest number of a status head that a member answered with; 0 where none was seen."""
     data = reads.get(_SEEN_HEAD + member.encode("ascii"))
     return 0 if data is None else layout.parse_u64(data)
+
+
+def put_passed_over(transaction: Transaction, member: MemberCode, count: int, last: bytes) -> None:
+    """Keep how many requests of a member were refused without an event of their own."""
+    transaction.put(_PASSED_OVER + member.encode("ascii"), msgpack.packb([count, last]))
+
+
+def drop_passed_over(transaction: Transaction, member: MemberCode) -> None:
+    """Drop that, in the commit of the event that says it."""
+    transaction.delete(_PASSED_OVER + member.encode("ascii"))
+
+
+def list_passed_over(reads: Reads) -> list[tuple[MemberCode, int, bytes]]:
+    """List what a node that died had kept of refusals without events."""
+    found = reads.scan(_PASSED_OVER, layout.stop_of(_PASSED_OVER))
+    return [(MemberCode(key[2:].decode("ascii")), *msgpack.unpackb(data)) for key, data in found]
 
 
 def put_untold(transaction: Transaction, member: MemberCode, place: int, sealed: bytes) -> None:

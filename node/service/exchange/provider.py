@@ -25,16 +25,19 @@ from node.errors import AccessDenied, InvalidInput, NodeError, Verification
 from node.service.drafting import EventDraft
 from node.service.exchange.answering import REQUEST_RULE, Answering, Refused
 from node.service.exchange.arrivals import authenticate, judge
-from node.service.exchange.denies import EACH_WINDOW, Denies
+from node.service.exchange.denies import EACH_WINDOW, Denies, Summary
 from node.service.exchange.flights import Flights
 from node.service.exchange.ledger import (
     Kept,
     drop_answers,
+    drop_passed_over,
     find_answer,
     find_first_user,
     find_plan,
     list_expired,
+    list_passed_over,
     put_answer,
+    put_passed_over,
 )
 
 if TYPE_CHECKING:
@@ -43,8 +46,8 @@ if TYPE_CHECKING:
     from node.core.types import MemberCode
     from node.crypto.hpke import ExchangeKey
     from node.service.exchange.arrivals import Arrival
-    from node.service.exchange.denies import Summary
     from node.service.exchange.side import Side
+    from node.service.looking import Also
 
 REFUSED_SECONDS: Final = 300
 """How long the refusal of a request that could not be answered under seal is kept."""
@@ -78,6 +81,8 @@ class Provider:
         self._answering = answering
         self._count_reject = count_reject
         self._denies = Denies(side.clock)
+        # What a node that died had counted is logged with the first sweep.
+        self._denies.put_back([Summary(*passed) for passed in list_passed_over(side.reads)])
         self._flights: Flights[Kept] = Flights()
         self._answers = 0
 
@@ -176,6 +181,10 @@ class Provider:
 
     def _require_deny(self, member: MemberCode, req: bytes) -> None:
         if not self._denies.take(member, req):
+            due = self._denies.find_due(member)
+            if due is not None:
+                kept = partial(put_passed_over, member=member, count=due.count, last=due.last)
+                self._side.sequencer.submit(kept, entries=0)
             raise AccessDenied(
                 "deny-limit", f"more than {EACH_WINDOW} requests of {member} were refused within an hour"
             )
@@ -186,7 +195,12 @@ class Provider:
                 kind=DENY, peer=summary.member, rule=LIMIT_RULE, n=summary.count, req=summary.last
             )
             try:
-                self._side.access.log(draft)
+                self._side.access.log(draft, _settle(summary.member))
             except NodeError:
                 self._denies.put_back(summaries[number:])
                 raise
+
+
+def _settle(member: MemberCode) -> Also:
+    """Drop what was kept of passed-over refusals in the commit of the event that says how many they were."""
+    return lambda transaction, _index: drop_passed_over(transaction, member)

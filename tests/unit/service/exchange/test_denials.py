@@ -96,6 +96,17 @@ def test_refusals_that_were_only_counted_are_logged_when_the_node_stops(world):
     assert world.events(MARKET, "deny")[-1][1].n == 2
 
 
+def test_of_refusals_that_were_only_counted_a_crash_forgets_less_than_half(world):
+    refuse_often(world, 7)
+    world.restart(MARKET)
+    assert denied(world) == EACH_WINDOW
+    world.exchanges[MARKET].provider.sweep()
+    assert denied(world) == EACH_WINDOW + 4
+    world.restart(MARKET)
+    world.exchanges[MARKET].provider.sweep()
+    assert denied(world) == EACH_WINDOW + 4, "what was kept is logged once"
+
+
 def test_an_old_envelope_that_comes_again_is_counted_and_not_logged(world):
     world.ask_one()
     ((_, body),) = world.post.sent
