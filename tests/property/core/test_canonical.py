@@ -10,7 +10,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.canonical import encode_json, parse_json
+from node.core.canonical import encode_json, parse_json, read_json
 from node.core.encoding import MAX_SAFE_INTEGER
 from node.errors import InvalidInput, NodeError
 
@@ -33,6 +33,31 @@ def test_any_spelling_reads_as_the_same_value(value, ascii_only):
     text = json.dumps(value, ensure_ascii=ascii_only, indent=2)
     assert parse_json(text, max_bytes=LIMIT, max_depth=100) == value
     assert encode_json(parse_json(text, max_bytes=LIMIT, max_depth=100)) == rfc8785.dumps(value)
+
+
+@given(VALUES)
+def test_what_is_known_to_be_canonical_is_and_nothing_else(value):
+    data = encode_json(value)
+    assert read_json(data, max_bytes=LIMIT, max_depth=100) == (value, True)
+    spaced = data + b" "
+    assert read_json(spaced, max_bytes=LIMIT, max_depth=100) == (value, False)
+
+
+@given(VALUES, st.data())
+def test_a_canonical_text_with_one_character_changed_is_read_as_by_the_strict_grammar_alone(value, draw):
+    text = encode_json(value).decode()
+    at = draw.draw(st.integers(0, len(text) - 1))
+    changed = text[:at] + draw.draw(st.sampled_from('0123456789-+.eE{}[],:" \\nau')) + text[at + 1 :]
+    try:
+        # A space in front keeps it from the quick way.
+        want = parse_json(" " + changed, max_bytes=LIMIT, max_depth=100)
+    except InvalidInput:
+        want = InvalidInput
+    try:
+        found = parse_json(changed, max_bytes=LIMIT, max_depth=100)
+    except InvalidInput:
+        found = InvalidInput
+    assert found == want
 
 
 FOREIGN = st.recursive(

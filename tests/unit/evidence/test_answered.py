@@ -99,6 +99,25 @@ def test_a_list_by_another_key_is_refused():
         check(status=(proof(0, signer=OTHER_SIGNER),))
 
 
+def test_a_status_verified_before_is_verified_again_under_another_key():
+    checked = parse_answer(answer())
+    for _ in range(2):
+        assert verify_answered(checked, request=parsed_request(), find_key=find_key)
+    with raises_code(Verification, "jws-key"):
+        verify_answered(checked, request=parsed_request(), find_key=lambda *_: OTHER_SIGNER.public)
+
+
+def test_a_status_verified_before_is_refused_once_its_key_is_not_the_members_any_more():
+    checked = parse_answer(answer())
+    assert verify_answered(checked, request=parsed_request(), find_key=find_key)
+
+    def find_none(kid, member):
+        raise Verification("member-key", f"{member} has no valid record key {kid}")
+
+    with raises_code(Verification, "member-key"):
+        verify_answered(checked, request=parsed_request(), find_key=find_none)
+
+
 def test_more_fields_than_asked_for_are_refused():
     with raises_code(Verification, "answered-field") as caught:
         check(records=(record(("CF_NR", "CF_WSH")),))
