@@ -18,8 +18,10 @@ from node.core.encoding import encode_b64u, parse_b64u
 from node.crypto.note import encode_vkey
 from node.crypto.token import token_digest
 from node.log.merkle import leaf_hash
+from tests.support import many_exchange as many
 from tests.support import one_exchange as world
 from tests.vectors.refused_exchange import refused
+from tests.vectors.refused_many import refused_many
 from tests.vectors.refused_received import refused_received
 
 HERE = Path(__file__).resolve().parent / "exchange"
@@ -38,6 +40,16 @@ def build():
         "consents": [token_case("three uses", world.consent()), token_case("one use", world.consent(uses=1))],
         "warrants": [token_case("twenty looks", world.warrant())],
         "bulk": bulk(),
+        "many": {
+            "requests": [
+                token_case("plain", many.bulk_request()),
+                token_case("approved", many.approved_request()),
+            ],
+            "answers": [
+                token_case(result, many.bulk_answer(result)) for result in ("ok", "none", "partial", "deny")
+            ],
+            "refused": refused_many(),
+        },
         "requests": [
             request_case("plain", world.request()),
             request_case("with consent", world.request_with_consent()),
