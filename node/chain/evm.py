@@ -21,7 +21,7 @@ from node.chain.documents import RESOLVE, DocumentRegistry, find_open, read_prop
 from node.chain.probe import Capabilities, probe_capabilities, probe_chain
 from node.chain.rpc import CallReverted
 from node.crypto.secp256k1 import encode_address
-from node.errors import Conflict, InvalidInput
+from node.errors import Conflict, InvalidInput, Unavailable
 from node.ports import TransactionOutcome
 
 if TYPE_CHECKING:
@@ -228,6 +228,13 @@ class EvmChain:
     def keys(self, member: MemberCode, kind: KeyKind) -> list[KeyPeriod]:
         """List all keys of a kind that a member registered, oldest first."""
         return self._unless("UnknownMember", lambda: self._registry.keys(member, kind)) or []
+
+    def block_time(self, block: int) -> int:
+        """Give the time in seconds of a block that is there."""
+        found = self._rpc.find_block(block)
+        if found is None:
+            raise Unavailable("chain-answer", f"chain node {self._rpc.place} does not have block {block}")
+        return found.time
 
     def compromised_from(self, member: MemberCode, kind: KeyKind, key: bytes) -> int | None:
         """Find the block from which the others declared a key compromised."""

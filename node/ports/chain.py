@@ -264,6 +264,14 @@ class AnchorChain(DocumentChain, Protocol):
         """
         ...
 
+    def block_time(self, block: int) -> int:
+        """Give the time in seconds of a block that is there.
+
+        Raises:
+            Unavailable: ``chain-answer`` also when the chain node does not have the block.
+        """
+        ...
+
     def compromised_from(self, member: MemberCode, kind: KeyKind, key: bytes) -> int | None:
         """Find the block from which the others declared a key compromised; None when they never did."""
         ...

@@ -123,7 +123,7 @@ def find_warrant(
         raise AccessDenied("warrant-issuer", f"{warrant.iss} would keep secret a look of its own")
     return verify_warrant(
         token,
-        find_key=partial(_find_regulator_key, directory),
+        find_key=partial(_find_regulator_key, directory, warrant.iat),
         asker=asker,
         open_by=warrant.open_by if open_by is None else open_by,
         now_seconds=now_seconds,
@@ -148,11 +148,11 @@ def keeps_secret(
     return now_seconds < warrant.open_by
 
 
-def _find_regulator_key(directory: Directory, kid: str, member: MemberCode) -> bytes:
+def _find_regulator_key(directory: Directory, issued_at: int, kid: str, member: MemberCode) -> bytes:
     peer = directory.get(member)
     if not peer.is_active or Role.REGULATOR not in peer.member.roles:
         raise AccessDenied("warrant-issuer", f"{member} is no regulator, or may not act")
-    public = peer.past_node_keys.get(kid)
+    public = peer.find_node_key_of(kid, issued_at)
     if public is None:
         raise Verification("member-key", f"{member} has no node key {kid}")
     return public

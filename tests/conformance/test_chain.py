@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from node.core.types import LogId, MemberCode, RootHash
-from node.errors import Conflict, InvalidInput
+from node.errors import Conflict, InvalidInput, Unavailable
 from node.log.anchor import Anchor, anchor_commitment
 from node.ports import AnchorHead, AnchorRequest, KeyKind, KeyPeriod, KeyRegistration, MemberStatus, Role
 from tests.support.errors import raises_code
@@ -94,6 +94,9 @@ def test_keys_have_blocks(lab):
     assert client.key_at(MEMBER, KeyKind.RECORD, later - 1) == first
     assert client.key_at(MEMBER, KeyKind.RECORD, later) == second
     assert client.compromised_from(MEMBER, KeyKind.RECORD, first) is None
+    assert client.block_time(began) < client.block_time(later)
+    with pytest.raises(Unavailable):
+        client.block_time(later + 1_000_000)
 
 
 def test_long_keys_are_registered_by_digest(lab):

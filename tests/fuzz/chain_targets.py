@@ -157,6 +157,7 @@ CLIENT_CALLS = (
     lambda chain: chain.key_at(MemberCode(MEMBER), KeyKind.RECORD, 7),
     lambda chain: chain.keys(MemberCode(MEMBER), KeyKind.RECORD),
     lambda chain: chain.compromised_from(MemberCode(MEMBER), KeyKind.RECORD, LOG),
+    lambda chain: chain.block_time(7),
     lambda chain: chain.send(b"x"),
     lambda chain: chain.capabilities(),
     lambda chain: chain.probe({LOG: ANCHOR}),

@@ -340,5 +340,11 @@ class SimulatedClient(VotingClient):
         known = any(period.key == key for period in self.keys(member, kind))
         return self._state().key_data[key] if known else None
 
+    def block_time(self, block):
+        self.chain.check_answer()
+        if block > self.chain.head.number:
+            raise Unavailable("chain-answer", f"no block {block}")
+        return self.chain.blocks[block].time
+
     def compromised_from(self, member, kind, key):
         self.chain.check_answer()

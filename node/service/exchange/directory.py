@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from node.access.receipt import MAX_SKEW_SECONDS
 from node.crypto.ed25519 import key_id16
 from node.errors import AccessDenied, NodeError, Unavailable
 from node.log.checkpoint import build_origin
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FRESH_SECONDS: Final = 10.0
 """How long what was read from the chain is used without asking again, and a chain that failed is left alone."""
+SETTLED_BLOCKS: Final = 100
+"""Blocks behind which a block's time is kept for good: newer ones may be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Peer:
         block_time: Its time in seconds.
         node_keys: Node keys that are valid there and not declared compromised, by ``kid``.
         past_node_keys: Node keys that were ever valid and not declared compromised, by ``kid``.
+        node_key_ends: Chain time in seconds at which those of them ended that another one followed, by ``kid``.
         record_keys: Record keys that were ever valid and not declared compromised, by ``kid``.
         exchange_key: 1,216 bytes; None while it has none.
         logs: Its open logs.
@@ -72,6 +76,7 @@ class Peer:
     block_time: int
     node_keys: Mapping[str, bytes]
     past_node_keys: Mapping[str, bytes]
+    node_key_ends: Mapping[str, int]
     record_keys: Mapping[str, bytes]
     exchange_key: bytes | None
     logs: Mapping[LogKind, PeerLog]
@@ -81,6 +86,16 @@ class Peer:
     def is_active(self) -> bool:
         """Whether it may act."""
         return self.member.status is MemberStatus.ACTIVE
+
+    def find_node_key_of(self, kid: str, seconds: int) -> bytes | None:
+        """Find the node key for something that is dated, not behind the key's end; a key that was replaced signs nothing new.
+
+        Args:
+            kid: Of the key.
+            seconds: The date, as its signer says.
+        """
+        end = self.node_key_ends.get(kid)
+        return None if end is not None and seconds > end + MAX_SKEW_SECONDS else self.past_node_keys.get(kid)
 
     def silent_seconds(self) -> int | None:
         """Give the age of its access log's last anchor in chain time; None while it has no such log."""
@@ -161,6 +176,7 @@ class Directory:
         self._stale_seconds = stale_seconds
         self._guard = threading.Lock()
         self._codes: _Known[frozenset[MemberCode]] = _Known(self._read_codes, clock, stale_seconds)
+        self._times: dict[int, int] = {}
         self._peers: dict[MemberCode, _Known[Peer]] = {}
 
     def get(self, code: MemberCode) -> Peer:
@@ -209,6 +225,7 @@ class Directory:
             block_time=status.block_time,
             node_keys=self._keys(code, KeyKind.NODE, status.block, past=False),
             past_node_keys=self._keys(code, KeyKind.NODE, status.block, past=True),
+            node_key_ends=self._ends(code, KeyKind.NODE, status.block),
             record_keys=self._keys(code, KeyKind.RECORD, status.block, past=True),
             exchange_key=None if exchange is None else chain.key_data(code, KeyKind.EXCHANGE, exchange),
             logs={kind: log for kind in LogKind if (log := self._log(code, kind)) is not None},
@@ -223,6 +240,21 @@ class Directory:
             and (past or period.to_block is None or block < period.to_block)
             and not self._is_compromised(code, kind, period.key, block)
         }
+
+    def _ends(self, code: MemberCode, kind: KeyKind, block: int) -> dict[str, int]:
+        return {
+            key_id16(period.key): self._time_of(period.to_block, block)
+            for period in self._chain.keys(code, kind)
+            if period.to_block is not None and period.to_block <= block
+        }
+
+    def _time_of(self, number: int, newest: int) -> int:
+        time = self._times.get(number)
+        if time is None:
+            time = self._chain.block_time(number)
+            if newest - number >= SETTLED_BLOCKS:
+                self._times[number] = time
+        return time
 
     def _is_compromised(self, code: MemberCode, kind: KeyKind, key: bytes, block: int) -> bool:
         since = self._chain.compromised_from(code, kind, key)

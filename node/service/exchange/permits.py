@@ -7,6 +7,7 @@ Whatever a granted question uses up is a charge: checked again, and written, in 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from node.access.bulk_request import BulkRequest
@@ -309,7 +310,7 @@ class Permits:
         subject, _, _ = _lines_of(request)
         return verify_consent(
             request.consent,
-            find_key=self._find_window_key,
+            find_key=partial(self._find_window_key, parse_consent(request.consent).iat),
             aud=self._member,
             asker=request.iss,
             subject=subject,
@@ -318,10 +319,10 @@ class Permits:
             now_seconds=at,
         )
 
-    def _find_window_key(self, kid: str, member: MemberCode) -> bytes:
-        """Find the key of the member at whose window a consent was given; one that was replaced since still counts."""
+    def _find_window_key(self, given_at: int, kid: str, member: MemberCode) -> bytes:
+        """Find the key of the member at whose window a consent was given; one that was replaced since counts for what is older."""
         peer = self._directory.get(member)
-        public = peer.past_node_keys.get(kid)
+        public = peer.find_node_key_of(kid, given_at)
         if public is None or not peer.is_active:
             raise Verification("member-key", f"{member} has no node key {kid}, or may not act")
         return public

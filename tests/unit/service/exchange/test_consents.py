@@ -4,6 +4,9 @@
 import pytest
 
 from node.access.question import AskedSubject, ItemQuery
+from node.access.receipt import MAX_SKEW_SECONDS
+from node.crypto.ed25519 import Ed25519Signer
+from node.ports import KeyKind, KeyRegistration
 from node.service.consents import Terms
 from node.service.limiting import list_uses, read_used
 from tests.support.exchange_world import COURT, MARKET, TAX, VCT
@@ -158,3 +161,16 @@ def test_an_expired_consent_is_refused_on_both_sides(world):
 def test_without_consent_nothing_leaves(world):
     assert outcome(world, None) == ("refused", "consent-required")
     assert by_hand(world, None) == ("deny", "consent-required")
+
+
+def test_a_key_that_was_replaced_signs_no_new_consents(world):
+    """Who keeps a copy of the old key, or a window that did not notice, gives none with it any more; old ones stay good."""
+    before = give(world, at=TAX)
+    client = world.chain.client(world.nodes[TAX].identity.operator)
+    key = KeyRegistration(KeyKind.NODE, Ed25519Signer(bytes(31) + b"\x01").public)
+    client.send(client.sign_register_keys([key], client.next_nonce()).raw)
+    world.chain.mine()
+    world.clock.advance(seconds=MAX_SKEW_SECONDS + 10)
+    after = give(world, at=TAX)
+    assert by_hand(world, before.token) == ("ok", None)
+    assert by_hand(world, after.token) == ("deny", "member-key")
