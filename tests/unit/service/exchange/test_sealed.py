@@ -161,7 +161,7 @@ def test_a_court_that_forgot_what_it_used_is_refused_by_the_inspector(world):
     world.ask_one(warrant=warrant)
     digest = token_digest(warrant)
     world.nodes[COURT].services.sequencer.run(lambda tx: tx.delete(b"Cc" + digest), entries=0)
-    assert store.get(b"Cc" + digest) is None
+    assert world.nodes[COURT].store.get(b"Cc" + digest) is None
     refused(world, world.ask_one(warrant=warrant), "refused", "warrant-used-up")
 
 
