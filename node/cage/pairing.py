@@ -91,9 +91,12 @@ class Pairing:
         if others:
             self._judge_others(others)
         if asks or answers or receives:
+            every_ask = asks
             asks, answers, receives = (self._once(kind) for kind in (asks, answers, receives))
             answers = self._judge_reuse(asks, answers, receives)
             self._judge_presence(asks, answers, receives)
+            for other in (*answers, *receives):
+                self._compare_terms(every_ask, other)
             self._judge_agreement(asks, answers, receives)
 
     def _fits(self, rows: Sequence[Row]) -> bool:
@@ -235,9 +238,6 @@ class Pairing:
     # ---- what differs
 
     def _judge_agreement(self, asks: list[Row], answers: list[Row], receives: list[Row]) -> None:
-        for ask in asks[:1]:
-            for other in (*answers, *receives):
-                self._compare_terms(ask, other)
         for answer in answers[:1]:
             for ask in asks[:1]:
                 self._compare_peers(ask, answer)
@@ -248,14 +248,15 @@ class Pairing:
                 asker = next((self._member_of[row.log] for row in (*receives, *asks)), answer.peer)
                 self.lost[self._logs[answer.log].member, self._names.get(asker, "")] += 1
 
-    def _compare_terms(self, ask: Row, other: Row) -> None:
-        names = [
-            name
-            for place, name in enumerate(AGREED)
-            if NO_MARK != _mark(ask, place) != _mark(other, place) != NO_MARK
-        ]
-        if names:
-            self._add("terms-differ", other.log, [other, ask], names=", ".join(names))
+    def _compare_terms(self, asks: Sequence[Row], other: Row) -> None:
+        """Hold an event against the asks of its request id; where there are several, which is named by itself, it fits one."""
+        differing = [_differences(ask, other) for ask in asks]
+        if differing and all(differing):
+            # A refusal says what the request said: who of the two wrote something else into his log is not to be seen.
+            member = None if other.kind == _DENY else -1
+            self._add(
+                "terms-differ", other.log, [other, asks[0]], member=member, names=", ".join(differing[0])
+            )
 
     def _compare_peers(self, ask: Row, answer: Row) -> None:
         for one, other in ((ask, answer), (answer, ask)):
@@ -302,3 +303,12 @@ class Pairing:
 
 def _mark(row: Row, place: int) -> bytes:
     return row.marks[place * MARK_BYTES : (place + 1) * MARK_BYTES]
+
+
+def _differences(one: Row, other: Row) -> list[str]:
+    """Name what both events say, and not the same."""
+    return [
+        name
+        for place, name in enumerate(AGREED)
+        if NO_MARK != _mark(one, place) != _mark(other, place) != NO_MARK
+    ]

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A framed provider: an asker arranges its own log so that the honest department that answered looks guilty in an audit.
+
+It uses one request id for two questions, or signs another question than the one in its log. The provider logs what it was
+asked and answers as the protocol says. The audit names the asker, or, where the two logs alone cannot tell who wrote
+something else than was sent, the contradiction and nobody.
+"""
+
+from __future__ import annotations
+
+from tests.support.exchange_audit import audit, settle
+from tests.support.exchange_world import COURT, MARKET
+
+
+def accused(world):
+    settle(world)
+    return {(finding.code, finding.member) for finding in audit(world).findings.listed}
+
+
+def test_one_id_for_two_questions_is_the_askers(world):
+    rid = bytes(16)
+    first = world.ask_by_hand(rid=rid, case="2026-执-1")
+    second = world.ask_by_hand(rid=rid, case="2026-执-2")
+    assert (first.result, second.result, second.code) == ("ok", "deny", "request-replayed")
+    found = accused(world)
+    assert {member for _, member in found} == {COURT}
+    assert {"event-twice", "rid-reused"} <= {code for code, _ in found}
+
+
+def test_another_question_than_was_logged_is_refused_and_nobody_is_named_for_it(world):
+    refused = world.ask_by_hand(ask={"case": "2026-执-9"})
+    assert (refused.result, refused.code) == ("deny", "request-differs")
+    found = accused(world)
+    assert ("terms-differ", None) in found
+    assert MARKET not in {member for _, member in found}
+    # What its own program left out is its own.
+    assert found - {("terms-differ", None)} == {("receive-missing", COURT)}
