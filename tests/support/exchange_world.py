@@ -277,7 +277,7 @@ class ExchangeWorld:
         digest = None if consent is None else encode_b64u(token_digest(consent))
         rid = changes.get("rid") or node.random(16)
         event = {"peer": to, "officer": OFFICER, "rule": "own", "consent": digest, "rid": rid} | said
-        logged = node.services.access.log(EventDraft(kind="ask", **(event | (ask or {}))))
+        logged = node.services.access.log(EventDraft(**({"kind": "ask"} | event | (ask or {}))))
         reply = ExchangeKey.generate(node.random)
         now = self.clock.now_seconds()
         request = {
