@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` set up what they need; nothing else has to be run first.
-.PHONY: help demo test test-slow chaos soak fuzz bench bench-growth slither sbom lint types imports contracts docs setup setup-demo format clean
+.PHONY: help demo demo-exchange test test-slow chaos soak fuzz bench bench-growth slither sbom lint types imports contracts docs setup setup-demo format clean
 # Set-up comes before whatever uses it, also under make -j.
 .NOTPARALLEL:
 PY := .venv/bin/python
@@ -9,6 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:
 	@printf '%s\n' \
 	  'make demo        the main job, end to end, on a chain of its own' \
+  'make demo-exchange  departments ask each other, one hides it, the audit names it' \
 	  'make test        lint, types, import rules, contracts, all fast tests (under 15 minutes on 2 cores)' \
 	  'make test-slow   chaos: kill, crash, put back, days of the chain' \
 	  'make chaos       the same for as long as you say: SECONDS=3600' \
@@ -29,6 +30,9 @@ setup-demo:
 demo: setup-demo
 	@$(PY) -m cli.demo
 
+demo-exchange: setup-demo
+	@$(PY) -m cli.demo.exchange
+
 test: setup lint types imports contracts
 	@$(PY) -m pytest -m 'not slow' -n 2 --dist loadfile --max-worker-restart 0
 
@@ -39,7 +43,7 @@ test-slow: setup slither
 SECONDS ?= 600
 chaos: setup
 	@IRONCAGE_SOAK_SECONDS=$(SECONDS) IRONCAGE_MACHINE_EXAMPLES=$(SECONDS) \
-	  $(PY) -m pytest -m slow tests/chaos tests/property/test_node_machine.py -o timeout=$$(($(SECONDS) * 4 + 1200))
+	  $(PY) -m pytest -m slow tests/chaos tests/property/test_node_machine.py tests/property/test_exchange_machine.py -o timeout=$$(($(SECONDS) * 4 + 1200))
 soak: chaos
 
 CASES ?= 100000
@@ -85,4 +89,4 @@ format:
 	@.venv/bin/ruff check --fix .
 
 clean:
-	rm -rf build .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache contracts/out contracts/cache
+	rm -rf build .demo .demo-exchange .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache contracts/out contracts/cache

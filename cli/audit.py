@@ -219,7 +219,7 @@ def _print_findings(report: Report) -> None:
     if not total:
         print_line(say("没有发现不符之处。", "nothing that does not fit was found."))
         return
-    print_line(say(f"发现 {total} 项不符：", f"{total} findings:"))
+    print_line(say(f"发现 {total} 项不符：", f"{total} findings:" if total > 1 else "1 finding:"))
     for finding in listed[:SHOWN]:
         place = f" {finding.entries[0].at}" if finding.entries else ""
         member = finding.member or say("（未知成员）", "(member unknown)")

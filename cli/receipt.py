@@ -87,7 +87,8 @@ def check(
                 with NodeClient(node, language=LANGUAGE, tls_ca=ADDRESS.tls_ca) as client:
                     ruling, written = _ask_for_proof(data, trusted, reader, client, (file, out or Path()))
     _print_ruling(file, ruling, written, as_json=as_json)
-    raise SystemExit(ruling.verdict.exit_code)
+    # What the node showed may be the fork proof itself: it holds, and the receipt was not honoured.
+    raise SystemExit(ruling.verdict.exit_code if ruling.convicts is None else REFUSED)
 
 
 @app.command(help=say("在链上质询回执所指的条目", "demand on the chain what a receipt promised"))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make demo``: the main job, end to end, on a chain of its own (``python -m cli.demo``)."""
+"""Demonstrations on a chain of their own: ``make demo`` (``python -m cli.demo``), ``make demo-exchange`` (``python -m cli.demo.exchange``)."""

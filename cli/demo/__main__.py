@@ -1,154 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstration, step by step. It ends non-zero as soon as a step does not do what it says."""
+"""The main job, step by step. It ends non-zero as soon as a step does not do what it says."""
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-import signal
 import sys
-import time
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from cli.chain import deploy_consortium, load_founder
 from cli.demo.forgery import change_one_character, send_rewritten_log
-from cli.demo.world import MARKER, StepFailedError, World
-from cli.home import open_client, read_passphrase
-from cli.init import create_home
+from cli.demo.stage import Department, found_consortium, play, print_heading
+from cli.demo.world import StepFailedError, World
+from cli.home import open_client
 from cli.language import say
-from cli.output import UNAVAILABLE, print_line
-from consortium.anvil import DEV_CHAIN_ID
-from consortium.deploy import ChainChoice
-from consortium.network import store_network
-from consortium.samples.codes import build_uscc
+from cli.output import print_line
 from consortium.samples.files import store_samples
-from consortium.samples.records import Unit
 from node.core.clock import SystemClock, china_date
-from node.crypto.keystore import parse_keystore
-from node.crypto.secp256k1 import OperatorKey
-from node.errors import NodeError
-from node.storage.keyfiles import load_private
 
 if TYPE_CHECKING:
     from consortium.samples.files import SampleFile
 
 DIRECTORY: Final = Path(".demo")
-DOMAIN: Final = "demo.example"
-ANCHOR_PERIOD_SECONDS: Final = 300
-SCRYPT_N: Final = 1 << 12
-"""The passphrases of the demonstration lie beside the keys, so a high work factor would only take time."""
 SHOWN_FIELDS: Final = "CF_XDR_MC,CF_WSH,CF_CFLB,CF_JDRQ"
 ISSUERS: Final = ("market", "transport")
-_HELD: Final[list[BinaryIO]] = []
 DEPARTMENTS: Final = {
-    "market": ("筑城市市场监督管理局", "Market Regulation", "00800001", ["issuer", "consumer"], "筑市监"),
-    "transport": ("筑城市交通运输局", "Transport", "00800002", ["issuer", "consumer"], "筑交"),
-    "court": ("筑城市中级人民法院", "Intermediate Court", "00800003", ["consumer"], "筑法"),
+    "market": Department(
+        "筑城市市场监督管理局", "Market Regulation", "00800001", ("issuer", "consumer"), "筑市监"
+    ),
+    "transport": Department("筑城市交通运输局", "Transport", "00800002", ("issuer", "consumer"), "筑交"),
+    "court": Department("筑城市中级人民法院", "Intermediate Court", "00800003", ("consumer",), "筑法"),
 }
 
 
 def main() -> int:
     """Run the demonstration and give the exit code."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        # Like Ctrl-C, so that whatever was started is stopped.
-        signal.signal(ending, signal.default_int_handler)
-    started = time.monotonic()
-    world = World(_fresh_directory(DIRECTORY))
-    try:
-        _run(world)
-        print_line()
-        print_line(
-            say(
-                f"全部步骤完成，用时 {time.monotonic() - started:.0f} 秒。",
-                f"All steps done in {time.monotonic() - started:.0f} seconds.",
-            )
-        )
-        stays = sys.stdin is not None and sys.stdin.isatty()
-        _say_what_next(world, stays=stays)
-        if stays:
-            print_line(say("节点继续运行，Ctrl-C 结束。", "The nodes go on running; Ctrl-C ends them."))
-            _wait(world)
-    except (StepFailedError, NodeError) as error:
-        print_line(f"\n✗ {say('演示中止', 'the demonstration stopped')}: {error}")
-        return 1
-    except KeyboardInterrupt:
-        print_line(f"\n{say('已中断', 'interrupted')}")
-        return 130
-    finally:
-        world.stop()
-    return 0
+    return play(DIRECTORY, _run, _say_what_next)
 
 
 def _run(world: World) -> None:
-    _heading(
+    print_heading(
         1,
         "建链、部署合约、建立三部门联盟、启动节点",
         "a chain, the contracts, a consortium of three departments, their nodes",
     )
-    units = _start(world)
-    _heading(2, "导入两个部门的（杂乱的）双公示文件", "import the two issuers' files, as messy as real ones")
-    _import(world, units)
-    _heading(3, "上链", "anchor")
+    found_consortium(world, DEPARTMENTS)
+    world.run("member", "list", "--home", str(world.home("court")))
+    print_heading(
+        2, "导入两个部门的（杂乱的）双公示文件", "import the two issuers' files, as messy as real ones"
+    )
+    _import(world)
+    print_heading(3, "上链", "anchor")
     for name in ISSUERS:
         world.run("log", "anchor", "--home", str(world.home(name)))
-    _heading(
+    print_heading(
         4,
         "导出一份只披露四个字段的证据，在别处验证",
         "evidence that discloses four fields, verified elsewhere",
     )
     leaf, folder = _prove(world)
-    _heading(
+    print_heading(
         5,
         "撤回该处罚，下次上链后再取同一证据",
         "withdraw that penalty; the same evidence after the next anchor says so",
     )
     _withdraw(world, leaf, folder)
-    _heading(6, "三种看得懂的失败", "three failures a person can understand")
+    print_heading(6, "三种看得懂的失败", "three failures a person can understand")
     _fail(world, folder)
 
 
-def _start(world: World) -> dict[str, Unit]:
-    world.start_chain()
-    print_line(say(f"链（anvil）在 {world.rpc}", f"chain (anvil) at {world.rpc}"))
-    units: dict[str, Unit] = {}
-    for name, (name_zh, name_en, body, roles, sign) in DEPARTMENTS.items():
-        code = build_uscc("11", "520100", body)
-        units[name] = Unit(code, name_zh, sign)
-        create_home(
-            world.home(name),
-            member=code,
-            name_zh=name_zh,
-            name_en=name_en,
-            roles=roles,
-            passphrase_file=None,
-            network=None,
-            port=0,
-            anchor_period_seconds=ANCHOR_PERIOD_SECONDS,
-            scrypt_n=SCRYPT_N,
-        )
-        print_line(f"  {code}  {name_zh}  {name_en}  ({', '.join(roles)})")
-    keys = world.home("market") / "keys"
-    secret = parse_keystore(load_private(keys / "operator.json"), read_passphrase(keys / "passphrase"))
-    founders = [load_founder(world.home(name) / "member.json", None) for name in DEPARTMENTS]
-    network = deploy_consortium(
-        ChainChoice(DEV_CHAIN_ID, "anvil", rpc=(world.rpc,)), OperatorKey(secret), founders, domain=DOMAIN
-    )
-    print_line(f"  AnchorLog 0x{network.anchor_log.hex()}  MemberRegistry 0x{network.member_registry.hex()}")
-    for name in DEPARTMENTS:
-        store_network(world.home(name) / "network.json", network)
-        world.start_node(name)
-    world.run("member", "list", "--home", str(world.home("court")))
-    return units
-
-
-def _import(world: World, units: dict[str, Unit]) -> None:
+def _import(world: World) -> None:
     folder = world.directory / "files"
     folder.mkdir()
     today = date.fromisoformat(china_date(SystemClock().now_seconds()))
-    samples = store_samples(folder, units["market"], units["transport"], today=today)
-    homes = {units[name].code: name for name in ISSUERS}
+    market, transport = (DEPARTMENTS[name].unit for name in ISSUERS)
+    samples = store_samples(folder, market, transport, today=today)
+    homes = {DEPARTMENTS[name].unit.code: name for name in ISSUERS}
     for sample in samples:
         home = str(world.home(homes[sample.issuer]))
         refused = str(sample.path.with_suffix(".refused.csv"))
@@ -247,7 +173,7 @@ def _fail(world: World, folder: Path) -> None:
     world.verify(folder, *other, rpc=None, expect=1, fails={"issuer-key", "origin"})
 
 
-def _say_what_next(world: World, *, stays: bool) -> None:
+def _say_what_next(world: World, stays: bool) -> None:  # noqa: FBT001 - as play calls it
     market = world.home("market")
     command = ".venv/bin/ironcage"
     running = (
@@ -268,54 +194,8 @@ def _say_what_next(world: World, *, stays: bool) -> None:
         (say("被拒行", "refused rows"), f"{world.directory / 'files'}/*.refused.csv"),
         (say("五分钟导览", "the five-minute tour"), "README.md"),
     )
-    print_line(say("接下来可以试试：", "What to try next:"))
     for what, text in (*(running if stays else stopped), *always):
         print_line(f"  {what}: {text}")
-
-
-def _wait(world: World) -> None:
-    """Wait for Ctrl-C, which is how this is meant to end."""
-    try:
-        while all(process.poll() is None for process in world.nodes.values()):
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        print_line()
-        return
-    raise StepFailedError("a node has ended")
-
-
-def _heading(number: int, zh: str, en: str) -> None:
-    print_line(f"\n━━ {number}  {zh}\n      {en}")
-
-
-def _fresh_directory(directory: Path) -> Path:
-    """Make the directory anew, unless another demonstration is at work in it."""
-    marker = directory / MARKER
-    if directory.exists():
-        if not marker.is_file():
-            sys.exit(
-                say(
-                    f"{directory} 不是演示目录，请先移走",
-                    f"{directory} is no demo directory; move it away first",
-                )
-            )
-        _lock(marker)
-        shutil.rmtree(directory)
-    directory.mkdir(mode=0o700)
-    marker.write_text("made by `make demo`; may be deleted\n")
-    _lock(marker)
-    return directory
-
-
-def _lock(marker: Path) -> None:
-    """Hold the marker for the life of this process."""
-    stream = marker.open("rb")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        print_line(say("这里已有一个演示在运行", "a demonstration is at work here already"))
-        sys.exit(UNAVAILABLE)
-    _HELD.append(stream)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstration's processes: a chain, three nodes, and the commands that it runs as a user would."""
+"""A demonstration's processes: a chain, nodes, and the commands that it runs as a user would."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,27 +71,51 @@ class World:
         """Start the chain with its state kept in the directory."""
         self.anvil = start_anvil(self.directory / "chain")
 
-    def start_node(self, name: str) -> None:
-        """Start a node and wait until it works."""
-        home = self.home(name)
-        with (home / "node.log").open("ab") as log:
-            self.nodes[name] = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "node", str(home)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.nodes[name].poll() is not None:
-                break
-            if (home / "run" / "node.json").is_file() and self._is_ready(name):
-                return
-            time.sleep(0.2)
-        raise StepFailedError(f"node {name} did not start; see {home / 'node.log'}")
+    @staticmethod
+    def free_port() -> int:
+        """Give a port of this machine on which nothing listened a moment ago."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            return port
 
-    def run(self, *arguments: str, expect: int = 0, show: bool = True, echo: bool = True) -> Outcome:
+    def start_nodes(self, *names: str, program: str = "node", mode: str = "ready") -> None:
+        """Start nodes and wait until each is in a mode.
+
+        Args:
+            names: Of their homes.
+            program: The module that runs them.
+            mode: ``ready``, or ``read-only`` for one that must not go on.
+
+        Raises:
+            StepFailedError: One does not get there.
+        """
+        for name in names:
+            home = self.home(name)
+            with (home / "node.log").open("ab") as log:
+                self.nodes[name] = subprocess.Popen(  # noqa: S603 - our own program
+                    [sys.executable, "-m", program, str(home)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+        deadline = time.monotonic() + START_SECONDS
+        for name in names:
+            while self._mode(name) != mode:
+                if self.nodes[name].poll() is not None or time.monotonic() > deadline:
+                    raise StepFailedError(f"node {name} is not {mode}; see {self.home(name) / 'node.log'}")
+                time.sleep(0.2)
+
+    def stop_node(self, name: str) -> None:
+        """Stop a node in order."""
+        self.nodes[name].send_signal(signal.SIGTERM)
+        self._await_end(self.nodes[name])
+        del self.nodes[name]
+
+    def run(
+        self, *arguments: str, expect: int = 0, show: bool = True, echo: bool = True, lines: int | None = None
+    ) -> Outcome:
         """Run an ``ironcage`` command and show it.
 
         Args:
@@ -98,6 +123,7 @@ class World:
             expect: Exit code that it must end with.
             show: Whether its output is printed.
             echo: Whether the command itself is printed.
+            lines: How many lines of it are printed; all by default.
 
         Raises:
             StepFailedError: It ended with another code.
@@ -116,7 +142,8 @@ class World:
         )
         text = done.stdout.decode(errors="replace")
         if show or done.returncode != expect:
-            print_line(text.rstrip())
+            shown = text.strip("\n").split("\n")
+            print_line("\n".join(shown if lines is None else [*shown[:lines], "  …"]))
         if done.returncode != expect:
             raise StepFailedError(f"the command ended with {done.returncode}, want {expect}")
         return Outcome(done.returncode, text)
@@ -133,6 +160,7 @@ class World:
         rpc: str | None,
         expect: int,
         fails: Collection[str] = (),
+        convicts: str | None = None,
     ) -> None:
         """Verify in a process of its own that cannot reach the nodes or their homes (cli.demo.confined).
 
@@ -142,6 +170,7 @@ class World:
             rpc: The chain node that may be asked, or None.
             expect: Exit code that it must end with.
             fails: Names of exactly the steps that must fail, the policy's demand aside.
+            convicts: Who must be convicted by it; None for nobody.
 
         Raises:
             StepFailedError: It ended otherwise, or for another reason.
@@ -158,6 +187,8 @@ class World:
         failed = {step["name"] for step in report["steps"] if step["outcome"] == "failed"} - {"demand"}
         if failed != set(fails):
             raise StepFailedError(f"verification failed in {sorted(failed)}, want {sorted(fails)}")
+        if report.get("convicts") != convicts:
+            raise StepFailedError(f"verification convicts {report.get('convicts')}, want {convicts}")
 
     def _confined(self, folder: Path, rpc: str | None, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         place = (str(self.directory.resolve()), str(folder.resolve()), rpc or "-")
@@ -179,24 +210,29 @@ class World:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         for process in self.nodes.values():
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self._await_end(process)
         self.nodes.clear()
         if self.anvil is not None:
             self.anvil.stop()
             self.anvil = None
 
-    def _is_ready(self, name: str) -> bool:
+    @staticmethod
+    def _await_end(process: subprocess.Popen[bytes]) -> None:
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _mode(self, name: str) -> str | None:
+        """Ask a node how it is; None while it does not answer."""
         from cli.home import open_client
 
         try:
             with open_client(self.home(name)) as client:
-                return bool(client.get("/api/v1/node")["state"]["mode"] == "ready")
+                return str(client.get("/api/v1/node")["state"]["mode"])
         except Unavailable:
-            return False
+            return None
 
 
 def _shorten(arguments: Sequence[str], directory: Path) -> str:

@@ -13,6 +13,7 @@ import pytest
 from node.access.catalogue import ListedItem, encode_catalogue
 from node.access.event import parse_entry
 from node.access.purposes import load_sample_purposes
+from node.access.receipt import parse_receipt
 from node.client.api import NodeClient
 from node.log.tiles import parse_bundle
 from tests.support.penalty_files import store_penalties
@@ -103,9 +104,25 @@ def test_an_officer_asks_and_both_logs_say_so(nodes):
     assert f"{market.code}  given" in done.out
     assert "云市监罚〔2026〕2号" in done.out
     assert "Not every department" not in done.out
-    assert [path.name.endswith(".answer.json") for path in (court.home / "answers").iterdir()] == [True]
+    saved = sorted(path.name.partition(".")[2] for path in (court.home / "answers").iterdir())
+    assert saved == ["answer.json", "receipt"]
     assert events(court)[before[0] :] == ["ask", "receive"]
     assert events(market)[before[1] :] == ["grant"]
+
+
+def test_the_receipts_of_others_are_saved_for_an_auditor(nodes, tmp_path):
+    court, market = nodes
+    assert court.run(*QUESTION, *FIELDS, *CASE).code == 0
+    assert court.run(*QUESTION, *FIELDS, *CASE).code == 0
+    file = tmp_path / "held.txt"
+    done = market.run("access", "receipts", "--save", file, "--member", court.code)
+    assert done.code == 0, done
+    assert f"receipts saved: {file}" in done.out
+    receipts = [parse_receipt(line) for line in file.read_text().splitlines()]
+    assert {(one.iss, one.aud) for one in receipts} == {(court.code, market.code)}
+    pairs = sorted(one.pair for one in receipts)
+    assert pairs == list(range(1, len(pairs) + 1)), "asks and their ends, without a gap"
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_no_record_and_a_refusal(nodes):
