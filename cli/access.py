@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
-from cli.output import print_json, print_line, print_table, reported
+from cli.output import print_json, print_line, print_table, reported, require_writable
 from cli.words import value_text, word
 from node.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.client.api import NodeClient
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +27,8 @@ app = typer.Typer(
     ),
 )
 _MS = 1_000
+SAVED_MODE: Final = 0o600
+"""Receipts tell who asked whom, and when."""
 
 
 @app.command(
@@ -117,6 +125,48 @@ def show(
             )
         )
     print_line(say("本次查阅的回执：", "receipt of this look: ") + shown["receipt"])
+
+
+@app.command(
+    help=say(
+        "导出本节点持有的他方回执（先留痕），每行一份",
+        "save the receipts that this node holds from others, one a line; the look is logged first",
+    )
+)
+def receipts(
+    save: Annotated[Path, typer.Option(help=say("存入此文件", "file for them"))],
+    member: Annotated[
+        str | None, typer.Option(help=say("只要此成员的回执", "only those of this member, a credit code"))
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Save the receipts of other members: ``ironcage audit --receipts`` takes the file, ``ironcage receipt check`` a line of it."""
+    from node.access.receipt import parse_receipt
+
+    with reported(as_json=as_json), open_client(home, token_file) as client:
+        require_writable(save)
+        found = [
+            text for text in _fetch_receipts(client) if member is None or parse_receipt(text).iss == member
+        ]
+        save.touch(mode=SAVED_MODE)
+        save.write_text("".join(f"{text}\n" for text in found), encoding="ascii")
+    if as_json:
+        print_json({"file": str(save), "receipts": len(found)})
+        return
+    print_line(say(f"已存 {len(found)} 份回执：{save}", f"{len(found)} receipts saved: {save}"))
+
+
+def _fetch_receipts(client: NodeClient) -> Iterator[str]:
+    after: int | None = None
+    while True:
+        page = client.post("/api/v1/access/receipts", {"after": after})
+        yield from page["receipts"]
+        after = page["next"]
+        if after is None:
+            return
 
 
 def _milliseconds(day: str, *, days: int = 0) -> int:

@@ -44,6 +44,7 @@ RANDOMISED = {
 REFUSED_SEEDS = {
     "client-answer": 2,
     "credit-code": 1,
+    "finding-verify": 2,
     "json": 1,
     "json-text": 1,
     "reader-messages": 1,

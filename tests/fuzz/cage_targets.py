@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an auditor reads: entries of others' logs in haste, and the files of findings that somebody sends."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.access.event import ParsedEvent, parse_entry
+from node.cage.lines import parse_line, to_line
+from node.cage.proof import FindingFile, ShownEntry, encode_finding, parse_finding, verify_finding
+from node.errors import InvalidInput
+from node.evidence.policy import Policy, TrustedChain
+from node.log.anchor import Anchor
+from tests.fuzz.case import ONE, Target
+from tests.support import one_exchange as world
+
+_SIZE = 32_768
+_NOBODY = Policy((), (), TrustedChain(1, "anvil", "0x" + "5a" * 20, 1, bytes(32), (), 2**40))
+
+
+def _line(data):
+    """The quick reader takes what the strict one takes, says the same of it, and refuses the rest with the same code."""
+    try:
+        strict = parse_entry(data)
+    except InvalidInput as refused:
+        with pytest.raises(InvalidInput) as caught:
+            parse_line(data)
+        if caught.value.code != refused.code:
+            raise AssertionError("refused for something else") from None
+        raise
+    want = to_line(strict) if isinstance(strict, ParsedEvent) else strict
+    assert parse_line(data) == want
+
+
+def _finding(data):
+    """What is read is written as it was understood, and read the same again."""
+    file = parse_finding(data)
+    assert parse_finding(encode_finding(file)) == file
+
+
+def _finding_verify(data):
+    """Nothing verifies under a policy that trusts nobody but what shows nothing."""
+    file = parse_finding(data)
+    verify_finding(file, _NOBODY)
+    assert not file.entries
+    assert not file.receipts
+    assert not file.notes
+
+
+def _lines():
+    events = [plan["event"].entry for plan in world.events().values()]
+    return [*events, *world.fixed_entries().values()]
+
+
+def _findings():
+    event = world.events()["ask"]["event"]
+    anchor = Anchor(3, 16, 70, world.NOW - 600, 32, bytes(range(32)), 90, world.NOW)
+    shown = ShownEntry(
+        world.LOGS[world.ASKER],
+        17,
+        event.entry,
+        "c2sp.org/tlog-proof@v1\n",
+        tuple(event.disclosures),
+        anchor,
+        (bytes(32),),
+    )
+    files = [
+        FindingFile("terms-differ", world.ASKER, world.LOGS[world.ASKER], (shown,), (anchor,)),
+        FindingFile(
+            "receipt-overdue",
+            None,
+            world.LOGS[world.ASKER],
+            (),
+            (),
+            (world.ask().receipt,),
+            (world.once()["as_of"],),
+        ),
+        FindingFile("node-silent", world.ASKER, world.LOGS[world.ASKER]),
+    ]
+    return [encode_finding(file) for file in files]
+
+
+_FREE = "as json: no signature covers the file, each part of it has its own"
+TARGETS = (
+    Target(
+        "audit-line", "node.cage.lines.parse_line", _line, _lines, ONE, words=(b'"req":', b'"_sd":[', b'"n":')
+    ),
+    Target("finding", "node.cage.proof.parse_finding", _finding, _findings, _FREE, largest=_SIZE),
+    Target(
+        "finding-verify", "node.cage.proof.verify_finding", _finding_verify, _findings, _FREE, largest=_SIZE
+    ),
+)
