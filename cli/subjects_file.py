@@ -18,6 +18,7 @@ MAX_FILE_BYTES: Final = 16 << 20
 _MOST_NAMED: Final = 20
 """Rows that an error names; of more, it says how many."""
 _EXACT: Final = 2**53
+_SEPARATORS: Final = frozenset(",;\t")
 _HEADERS: Final = {
     "uscc": ("统一社会信用代码", "社会信用代码", "信用代码", "USCC", "CF_XDR_SHXYM", "XK_XDR_SHXYM"),
     "org": ("组织机构代码", "CF_XDR_ZZJG", "XK_XDR_ZZJG"),
@@ -98,13 +99,12 @@ class _Finder:
                     self.place = place
                     return HeaderPlace(at, at + 1)
         first = next((at for at, row in enumerate(rows) if any(map(_text, row))), None)
-        if (
-            self._column is None
-            and first is not None
-            and len([cell for cell in rows[first] if _text(cell)]) == 1
-        ):
-            self.place = next(place for place, cell in enumerate(rows[first]) if _text(cell))
-            return HeaderPlace(first, first if self._is_subject(rows[first]) else first + 1)
+        if self._column is None and first is not None:
+            cells = [(place, _text(cell)) for place, cell in enumerate(rows[first]) if _text(cell)]
+            # A line that is cut by another separator than its own is one cell, too.
+            if len(cells) == 1 and not _SEPARATORS.intersection(cells[0][1]):
+                self.place = cells[0][0]
+                return HeaderPlace(first, first if self._is_subject(rows[first]) else first + 1)
         raise InvalidInput(
             "column-unknown",
             "no column of that name"
