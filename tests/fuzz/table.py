@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 from tests.fuzz import (
+    cage_targets,
     chain_targets,
     core_targets,
+    deposit_targets,
     edge_targets,
     evidence_targets,
     exchange_targets,
     log_targets,
+    look_targets,
+    many_targets,
     policy_targets,
     proof_targets,
     record_targets,
@@ -23,10 +27,14 @@ _TARGETS = [
         record_targets,
         evidence_targets,
         proof_targets,
+        look_targets,
         exchange_targets,
+        many_targets,
+        deposit_targets,
         policy_targets,
         chain_targets,
         edge_targets,
+        cage_targets,
     )
     for target in module.TARGETS
 ]
