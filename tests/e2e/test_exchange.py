@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from importlib import resources
@@ -16,6 +18,7 @@ from node.access.purposes import load_sample_purposes
 from node.access.receipt import parse_receipt
 from node.client.api import NodeClient
 from node.log.tiles import parse_bundle
+from tests.support.many import CAP, companies
 from tests.support.penalty_files import store_penalties
 from tests.support.real_node import DOMAIN, free_port, real_nodes, wait_until
 from tests.support.rows import COMPANY
@@ -133,6 +136,60 @@ def test_no_record_and_a_refusal(nodes):
     refused = court.ask(*QUESTION, *FIELDS, code=1)
     assert [(one["result"], one["code"]) for one in refused["outcomes"]] == [("refused", "case-required")]
     assert events(market)[-1] == "grant"
+
+
+def test_a_list_of_subjects_is_asked_about_once_a_second_officer_has_approved_it(nodes, tmp_path):
+    court, market = nodes
+    tokens = {}
+    for name in ("li", "wang"):
+        tokens[name] = tmp_path / f"{name}.token"
+        made = court.run("token", "create", name, "--role", "officer", "--out", str(tokens[name]))
+        assert made.code == 0, made
+    file, out, saved = tmp_path / "bidders.csv", tmp_path / "found.csv", tmp_path / "answers"
+    file.write_text("\n".join(["统一社会信用代码", *companies(CAP + 1)]) + "\n", encoding="utf-8")
+    terms = (*QUESTION[2:], *FIELDS, *CASE)
+    ask = (
+        "ask-many",
+        str(file),
+        *terms,
+        "--token-file",
+        str(tokens["li"]),
+        "--csv",
+        str(out),
+        "--save",
+        str(saved),
+    )
+    before = len(events(court)), len(events(market))
+    waits = court.run(*ask)
+    assert waits.code == 3, waits
+    assert f"{CAP + 1} lines, nothing was asked yet" in waits.out
+    (id_,) = re.findall(r"approval give ([0-9a-f]{32})", waits.out)
+    own = court.run("approval", "give", id_, str(file), *terms, "--token-file", str(tokens["li"]))
+    assert (own.code, "approver-same" in own.err) == (1, True), own
+    listed = court.run("approval", "list", "--token-file", str(tokens["wang"]), "--json").json
+    assert [(one["id"], one["officer"], one["lines"]) for one in listed] == [(id_, "li", CAP + 1)]
+    given = court.run("approval", "give", id_, str(file), *terms, "--token-file", str(tokens["wang"]))
+    assert given.code == 0, given
+    done = court.run(*ask)
+    assert done.code == 0, done
+    assert f"{CAP + 1} subjects: {CAP} without record" in done.out
+    assert events(court)[before[0] :] == ["bulk", "receive"]
+    assert events(market)[before[1] :] == ["bulk"]
+    with out.open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["CF_WSH"] for row in rows if row["result"] == "ok"] == [
+        f"云市监罚〔2026〕{number}号" for number in range(3)
+    ]
+    assert len([row for row in rows if row["result"] == "none"]) == CAP
+    assert out.stat().st_mode & 0o777 == 0o600
+    kinds = sorted(path.name.partition(".")[2] for path in saved.iterdir())
+    assert kinds == ["answer.json", "receipt"]
+    looks = market.run(
+        "subject", "looks", f"uscc:{COMPANY}", "--document", "business-licence", "--save", tmp_path / "looks"
+    )
+    assert looks.code == 0, looks
+    files = [json.loads(path.read_bytes()) for path in (tmp_path / "looks").glob("*.look.json")]
+    assert [one["line"]["k"] for one in files if "line" in one] == [0]
 
 
 def test_many_officers_at_once(nodes):
