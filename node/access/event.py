@@ -217,7 +217,7 @@ def build_event(
     disclosures = build_openings(salted, salts)
     members["_sd"] = sorted(digest_of(text) for text in disclosures)
     entry = encode_json(members)
-    parse_entry(entry)
+    parse_event(entry)
     return Event(entry, disclosures)
 
 

@@ -190,6 +190,7 @@ class AccessLog:
     ) -> None:
         self._sequencer = sequencer
         self._find_anchored_at = find_anchored_at
+        self._anchored_at: int | None = None
         self._member = member
         self._origin = origin
         self._node_key = node_key
@@ -390,10 +391,15 @@ class AccessLog:
         )
 
     def _require_young_anchor(self) -> None:
-        anchored_at = self._find_anchored_at()
+        now = self._clock.now_seconds()
+        known = self._anchored_at
+        # The next anchor is a later one: what is young enough under the one known needs no look for it.
+        if known is not None and now - known <= self._anchor_limit_seconds:
+            return
+        anchored_at = self._anchored_at = self._find_anchored_at()
         if anchored_at is None:
             return
-        age = self._clock.now_seconds() - anchored_at
+        age = now - anchored_at
         if age > self._anchor_limit_seconds:
             raise Unavailable(
                 "anchor-limit",
