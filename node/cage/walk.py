@@ -23,6 +23,7 @@ from node.cage.findings import Place
 from node.cage.lines import EXCHANGED, Line, parse_line
 from node.cage.opened import NOTHING, mark_set, read_openings
 from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, pack_row
+from node.cage.unwraps import UnwrapCount
 from node.core.types import LeafHash
 from node.errors import InvalidInput, Verification
 from node.log.interval import CLAIM_TOLERANCE_SECONDS
@@ -188,6 +189,7 @@ class Walk:
         self._next_anchor = 0
         self._beats_in_interval = 0
         self._unwraps: int | None = None
+        self._counted = UnwrapCount()
         self.broken_promises: list[Promise] = []
         self.differing: list[Checkpoint] = []
         self._enter_interval()
@@ -321,6 +323,7 @@ class Walk:
     def _take_event(self, index: int, line: Line, texts: Sequence[str] | None) -> None:
         log, kind, t_ms = self._log, line.kind, line.t_ms
         log.events += 1
+        self._counted.note_look(kind, line.n)
         opened = NOTHING
         if texts:
             try:
@@ -379,6 +382,11 @@ class Walk:
             after = "null" if beat.unwraps is None else beat.unwraps
             self._add("counter-back", index, before=self._unwraps, after=after)
         self._unwraps = beat.unwraps
+        unexplained, is_too_many = self._counted.compare(beat.t_ms, beat.unwraps)
+        if is_too_many:
+            self._add("unwraps-unexplained", index, count=unexplained)
+        elif unexplained:
+            self._findings.remark("unwraps-let-pass", self._log.origin, unexplained)
 
     def _take_other(self, index: int, entry: bytes, error: InvalidInput) -> None:
         """Take an entry that is none of the access log's own: the first of a successor may be its succession."""

@@ -118,7 +118,8 @@ def test_the_receipts_of_others_are_saved_for_an_auditor(nodes, tmp_path):
     assert court.run(*QUESTION, *FIELDS, *CASE).code == 0
     assert court.run(*QUESTION, *FIELDS, *CASE).code == 0
     file = tmp_path / "held.txt"
-    done = market.run("access", "receipts", "--save", file, "--member", court.code)
+    words = ("access", "receipts", "--save", file, "--member", court.code, "--token-file", admin(market))
+    done = market.run(*words)
     assert done.code == 0, done
     assert f"receipts saved: {file}" in done.out
     receipts = [parse_receipt(line) for line in file.read_text().splitlines()]

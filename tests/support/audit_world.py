@@ -16,6 +16,7 @@ from node.access.event import SALTED_NAMES, build_event, build_heartbeat, build_
 from node.access.receipt import build_receipt
 from node.cage.audit import Audit, Given
 from node.cage.proof import MemoryScratch
+from node.cage.unwraps import LOOKS
 from node.cage.walk import Rules
 from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.mldsa import MlDsa44Signer
@@ -46,7 +47,7 @@ class AuditNode:
         entries: Its entries.
         openings: The ten openings of each event, nothing for other entries.
         anchors: As the chain has them.
-        unwraps: Next value of its unwrap counter.
+        unwraps: Its unwrap counter.
     """
 
     def __init__(self, member):
@@ -55,7 +56,7 @@ class AuditNode:
         self.node_key = Ed25519Signer(seed_of(member, "node"))
         self.ed25519 = Ed25519Signer(seed_of(member, "log"))
         self.ml_dsa = MlDsa44Signer(seed_of(member, "pq"))
-        self.entries, self.openings, self.anchors, self.unwraps = [], [], [], 0
+        self.entries, self.openings, self.anchors, self.unwraps = [], [], [], 7
         self.tree = TreeWriter()
         self.pairs = {}
         self.down = []
@@ -174,6 +175,7 @@ class AuditWorld:
         req = ctx["req"] if kind in {"grant", "deny", "receive"} else None
         more = {"sealed": ctx.get("sealed", {}), "bulk": {"set_root": bytes(32)}}.get(kind, {})
         n = 1
+        node.unwraps += n if kind in LOOKS else 0
         event = build_event(
             kind,
             at * 1000 if t is None else t,
@@ -299,7 +301,6 @@ class AuditWorld:
             return
         if "heartbeat" not in what:
             node.append(build_heartbeat(at * 1000, rejects=0, unwraps=node.unwraps))
-            node.unwraps += 1
         while len(node.entries) % 16 and "pad" not in what:
             node.append(build_pad(self.bytes(16)))
         node.anchor(at)

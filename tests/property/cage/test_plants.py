@@ -121,6 +121,17 @@ def counter_back(world):
     return "counter-back", 2
 
 
+def counter_ahead(world):
+    """More comes out than a machine that stops may count by mistake."""
+    node = world.nodes[2]
+
+    def open_them():
+        node.unwraps += 1_100
+
+    world.plan(AT, open_them)
+    return "unwraps-unexplained", 2
+
+
 def counter_gone(world):
     node = world.nodes[2]
     world.plan(AT, lambda: node.append(build_heartbeat(AT * 1000, rejects=0, unwraps=None)))
@@ -151,6 +162,7 @@ def half_a_bulk(world):
         malformed,
         opening_of_another,
         counter_back,
+        counter_ahead,
         counter_gone,
         sealed,
         half_a_bulk,
