@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -18,6 +19,9 @@ from cli.subjects_file import read_subjects
 from cli.words import word
 from node.access.opening import SUBJECT_TYPES
 from node.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SHOWN_LINES: Final = 50
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -107,6 +111,9 @@ def ask_many(
             saved.append(out)
     if as_json:
         print_json(answer)
+    elif answer["waiting"] is not None:
+        terms = {"type": type_, "column": column, "purpose": purpose, "basis": basis, "case": case}
+        _print_waiting(answer["waiting"], file, terms, item, to or ())
     else:
         _print_answer(answer)
         for path in saved:
@@ -224,23 +231,33 @@ def _prepare(path: Path, *, is_directory: bool) -> None:
     require_writable(path)
 
 
+def _print_waiting(
+    waiting: dict[str, Any],
+    file: Path,
+    terms: dict[str, str | None],
+    items: Sequence[str],
+    providers: Sequence[str],
+) -> None:
+    """Say what waits, with the command that approves it."""
+    options = [(f"--{name}", value) for name, value in terms.items() if value is not None]
+    options += [("--item", value) for value in items] + [("--to", value) for value in providers]
+    words = [text for option in options for text in option]
+    command = shlex.join(["ironcage", "approval", "give", waiting["id"], str(file), *words])
+    expires = _time(waiting["expires"])
+    lines = waiting["lines"]
+    print_line(
+        say(
+            f"须由另一名办案人员批准：{lines} 行，尚未查询。由其核对同一份名单后执行：",
+            f"A second officer has to approve it: {lines} lines, nothing was asked yet. From the same file he runs:",
+        )
+    )
+    print_line(f"  {command}")
+    print_line(
+        say(f"批准后于 {expires} 前再次执行本命令。", f"Then run this command again, until {expires}.")
+    )
+
+
 def _print_answer(answer: dict[str, Any]) -> None:
-    waiting = answer["waiting"]
-    if waiting is not None:
-        print_line(
-            say(
-                f"须由另一名办案人员批准：{waiting['lines']} 行，尚未查询。",
-                f"A second officer has to approve it: {waiting['lines']} lines, nothing was asked yet.",
-            )
-        )
-        print_line(f"  ironcage approval give {waiting['id']} FILE …")
-        print_line(
-            say(
-                f"选项与本次相同。批准后于 {_time(waiting['expires'])} 前再次执行本命令。",
-                f"with the options of this command. Then run this command again, until {_time(waiting['expires'])}.",
-            )
-        )
-        return
     for one in answer["outcomes"]:
         print_head(one)
         shown = [line for line in one["lines"] if line["result"] != "none"]
@@ -261,7 +278,7 @@ def _print_answer(answer: dict[str, Any]) -> None:
                     say("未提供", "withheld"),
                 ),
                 [
-                    (line["subject"], RESULTS[line["result"]], len(line["records"]), line["title"] or "")
+                    (line["subject"], RESULTS[line["result"]], len(line["records"]), _withheld(line))
                     for line in shown[:SHOWN_LINES]
                 ],
             )
@@ -300,6 +317,10 @@ def _write_csv(path: Path, outcomes: list[dict[str, Any]]) -> None:
                     writer.writerow((*common, item, record["leaf"], word(record["status"]), *values))
                 if not line["records"]:
                     writer.writerow(common)
+
+
+def _withheld(line: dict[str, Any]) -> str:
+    return f"{line['withheld']}  {line['title']}" if line["withheld"] else ""
 
 
 def _cell(text: str) -> str:
