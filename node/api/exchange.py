@@ -106,10 +106,9 @@ class ConsentBody(Body):
     consent: Annotated[str, StringConstraints(max_length=16_384)] = Field(description="The consent, JWT.")
 
 
-class AskBody(Body):
-    """A question to other departments."""
+class TermsBody(Body):
+    """What is asked for, why, and of whom."""
 
-    subject: SubjectBody
     items: list[AskedItem] = Field(min_length=1, max_length=64)
     purpose: ShortText = Field(description="Code of the purpose, as the purposes document has it.")
     basis: ShortText | None = Field(None, description="Code of the legal basis.")
@@ -120,6 +119,12 @@ class AskBody(Body):
         max_length=MOST_PROVIDERS,
         description="USCCs of the departments to ask; by default all that can be reached.",
     )
+
+
+class AskBody(TermsBody):
+    """A question to other departments."""
+
+    subject: SubjectBody
     consents: list[ConsentBody] = Field(default_factory=list, max_length=MOST_PROVIDERS)
     warrant: Annotated[str, StringConstraints(max_length=MAX_WARRANT_BYTES)] | None = Field(
         None, description="A regulator's warrant, JWT: the subject is shown the question only later."

@@ -11,14 +11,14 @@ from pydantic import BaseModel, Field, StringConstraints
 from node.access.bulk_answer import BulkAnswer
 from node.access.bulk_request import MAX_ASKED
 from node.api.auth import Officer, require
-from node.api.exchange import ASKS, AskedItem, GivenRecordView, OutcomeHead, exchange_of, head_of, record_view
-from node.api.models import Body, ShortText
+from node.api.exchange import ASKS, GivenRecordView, OutcomeHead, TermsBody, exchange_of, head_of, record_view
+from node.api.models import ShortText
 from node.api.problems import errors, language_of
 from node.api.state import services_of
 from node.core.texts import title_of
 from node.core.uscc import parse_uscc
 from node.service.drafting import Officer as LoggedOfficer
-from node.service.exchange.orders import MOST_PROVIDERS, Order
+from node.service.exchange.orders import Order
 from node.service.tokens import Caller
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Approver = Annotated[Caller, require("officer")]
 IdText = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 
 
-class AskManyBody(Body):
+class AskManyBody(TermsBody):
     """A question about many subjects to other departments."""
 
     type: Annotated[str, StringConstraints(pattern="^(uscc|org|reg|rid|name)$")] = Field(
@@ -40,16 +40,6 @@ class AskManyBody(Body):
     )
     subjects: list[ShortText] = Field(
         min_length=1, max_length=MAX_ASKED, description="Their identifiers, each once; one line each."
-    )
-    items: list[AskedItem] = Field(min_length=1, max_length=64)
-    purpose: ShortText = Field(description="Code of the purpose, as the purposes document has it.")
-    basis: ShortText | None = Field(None, description="Code of the legal basis.")
-    case: ShortText | None = Field(None, description="Case number.")
-    providers: list[ShortText] | None = Field(
-        None,
-        min_length=1,
-        max_length=MOST_PROVIDERS,
-        description="USCCs of the departments to ask; by default all that can be reached.",
     )
 
 

@@ -38,7 +38,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
               R place(8)               member(18) pair(8): whom the receipt of an event is for, and its number
     gossip: g log id(32)               msgpack of the newest checkpoint of another member's log, and of those to check
             F log id(32)               msgpack of the proof that it forked
-    exchanges: E and a letter          node.service.exchange.ledger
+    exchanges: E and a letter          node.service.exchange.ledger, node.service.exchange.approvals
     sealed looks: S and a letter       node.service.sealing, node.service.depository
     rates, consents: T, C and a letter node.service.limiting, node.service.consents
     looks: Y and a letter      node.service.subject_index
