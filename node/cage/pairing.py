@@ -247,6 +247,8 @@ class Pairing:
             if all(row.released == NO_MARK for row in receives):
                 asker = next((self._member_of[row.log] for row in (*receives, *asks)), answer.peer)
                 self.lost[self._logs[answer.log].member, self._names.get(asker, "")] += 1
+                if answer.kind == _GRANT and any(row.flags & OPENED for row in receives):
+                    self._remark("answer-not-taken", receives[0])
 
     def _compare_terms(self, asks: Sequence[Row], other: Row) -> None:
         """Hold an event against the asks of its request id; where there are several, which is named by itself, it fits one."""
