@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from cli.chain import deploy_consortium, load_founder
@@ -71,6 +72,9 @@ def play(directory: Path, run: Callable[[World], None], say_what_next: Callable[
     for ending in (signal.SIGTERM, signal.SIGHUP):
         # Like Ctrl-C, so that whatever was started is stopped.
         signal.signal(ending, signal.default_int_handler)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Whoever writes it to a file can follow it there.
+        sys.stdout.reconfigure(line_buffering=True)
     started = time.monotonic()
     world = World(_fresh_directory(directory))
     try:
@@ -145,6 +149,7 @@ def found_consortium(
     print_line(f"  AnchorLog 0x{network.anchor_log.hex()}  MemberRegistry 0x{network.member_registry.hex()}")
     for name in departments:
         store_network(world.home(name) / "network.json", network)
+    print_line(say("  节点启动中 …", "  the nodes are starting …"))
     world.start_nodes(*departments)
 
 
