@@ -2,7 +2,7 @@
 """Two nodes that ask each other, either of which dies between any two steps of what they do.
 
 A step is a commit of either node, a secret that comes out, or an envelope that leaves or arrives. A ``Blow`` says at which
-step which node is hit and how; whatever a dead node was about to store or say is lost, and ``life`` starts it again over
+step which node is hit, and how; whatever a dead node was about to store or say is lost, and ``life`` starts it again over
 what it had made durable. All in the caller's thread but for the two writers, for which each step waits: one order of steps
 for one series of actions.
 """
@@ -18,6 +18,7 @@ from node.service.assembly import ExchangePorts
 from tests.support.exchange_world import COURT, MARKET, ExchangeWorld, Post, Sources
 from tests.support.node_world import FaultyStore
 
+OTHER = {COURT: MARKET, MARKET: COURT}
 COMMIT, UNWRAP = "commit", "unwrap"
 LEAVES, ARRIVES, ANSWERED, RETURNS = "leaves", "arrives", "answered", "returns"
 LOST, KEPT, FULL = "lost", "kept", "full"
@@ -44,13 +45,13 @@ class Blow:
 
     Attributes:
         at: Number of the step, from 0, counted from the beginning of an action.
-        whom: Which node.
         how: One of ``HOWS``. At a step that is no commit of this node it dies all the same, unless its disk is full.
+        is_other: Whether it happens to the node whose step it is not.
     """
 
     at: int
-    whom: str
     how: str
+    is_other: bool = False
 
 
 class Steps:
@@ -85,10 +86,10 @@ class Steps:
         blow = self._blow
         if blow is None or blow.at != number:
             return None
-        if what == COMMIT and blow.whom == code:
+        if what == COMMIT and not blow.is_other:
             return blow.how
         if blow.how != FULL:
-            self.dead.add(blow.whom)
+            self.dead.add(OTHER[code] if blow.is_other else code)
         return None
 
 
