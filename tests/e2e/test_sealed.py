@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sealed look on three real nodes: the inspector signs a warrant, a commission asks with it, a regulator of markets answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from importlib import resources
+
+import pytest
+
+from node.access.catalogue import ListedItem, encode_catalogue
+from node.access.purposes import load_sample_purposes
+from tests.e2e.test_exchange import ITEM, admin, as_admin, events
+from tests.support.penalty_files import store_penalties
+from tests.support.real_node import DOMAIN, free_port, real_nodes, wait_until
+from tests.support.rows import COMPANY
+
+pytestmark = pytest.mark.slow
+WHY = ("--purpose", "discipline", "--basis", "supervision-law-18", "--case", "2026-监-3")
+QUESTION = (
+    "ask",
+    f"uscc:{COMPANY}",
+    "--purpose",
+    "discipline-inspection",
+    "--basis",
+    "supervision-law-18",
+    "--case",
+    "2026-监-3",
+    "--item",
+    f"{ITEM}:CF_WSH,CF_CFLB",
+)
+
+
+@pytest.fixture(scope="module")
+def nodes(real_chain, tmp_path_factory):
+    """Three members, each a regulator; documents are decided on, and all have anchored."""
+    folder = tmp_path_factory.mktemp("sealed")
+    roles = ["issuer", "consumer", "regulator"]
+    with real_nodes(real_chain.url, folder, 3, roles=roles) as three:
+        for node in three:
+            port = free_port()
+            node.settings = {
+                "IRONCAGE_LISTEN_PORT": str(port),
+                "IRONCAGE_PUBLIC_URL": f"http://127.0.0.1:{port}",
+                "IRONCAGE_PLAIN_PEERS": "true",
+            }
+            node.start()
+            made = node.run("token", "create", "chief", "--role", "administrator", "--out", str(admin(node)))
+            assert made.code == 0, made
+        _, market, _ = three
+        decide(folder, three)
+        market.wait_job(market.order(store_penalties(folder / "penalties.csv", range(2))))
+        for node in three:
+            node.anchor()
+        yield three
+
+
+def decide(folder, nodes):
+    """Propose what is asked for, and why, and vote until it is in force."""
+    first, *others = nodes
+    item = resources.files("node.records").joinpath("items", "penalty-2018.json").read_bytes()
+    files = {
+        ("item", ITEM): item,
+        ("purposes", "exchange"): load_sample_purposes(),
+        ("catalogue", "exchange"): encode_catalogue(
+            DOMAIN, "目录", "catalogue", [ListedItem(ITEM, sha256(item).digest(), first.code, None)]
+        ),
+    }
+    for (kind, name), data in files.items():
+        path = folder / f"{kind}.json"
+        path.write_bytes(data)
+        proposal = as_admin(first, "propose", kind, name, str(path))
+        executed = proposal["executed"]
+        for node in others:
+            as_admin(node, "add", str(path), "--kind", kind)
+            if not executed:
+                executed = as_admin(node, "vote", str(proposal["id"]))["executed"]
+        assert executed
+    for node in nodes:
+        wait_until(lambda node=node: as_admin(node, "refresh") is not None, "documents are here")
+
+
+def day(ahead):
+    return (datetime.now(tz=UTC) + timedelta(days=ahead)).strftime("%Y-%m-%d")
+
+
+def as_chief(node, *words):
+    done = node.run(*words, "--token-file", str(admin(node)), "--json")
+    assert done.code == 0, done
+    return done.json
+
+
+def test_a_sealed_look_from_the_warrant_to_the_inspector(nodes):
+    commission, market, inspector = nodes
+    warrant = inspector.home / "warrant.jwt"
+    issued = inspector.run(
+        *("warrant", "issue", "--asker", commission.code, "--looks", "1"),
+        *("--until", day(1), "--open-by", day(30), "--out", str(warrant), *WHY),
+        *("--token-file", str(admin(inspector))),
+    )
+    assert issued.code == 0, issued
+    assert f"the warrant is in {warrant}" in issued.out
+    assert warrant.stat().st_mode & 0o777 == 0o600
+
+    before = {node.code: len(events(node)) for node in nodes}
+    asked = commission.run(*QUESTION, "--to", market.code, "--warrant", str(warrant))
+    assert asked.code == 0, asked
+    assert f"{market.code}  given" in asked.out
+    after = {node.code: events(node)[before[node.code] :] for node in nodes}
+    assert after[commission.code] == ["sealed", "sealed"]
+    assert after[market.code] == ["sealed"]
+    assert after[inspector.code] == ["sealed"] * 3
+
+    boxes = as_chief(inspector, "sealed", "list")
+    assert [(one["member"], one["part"]) for one in boxes] == [
+        (commission.code, "ask"),
+        (market.code, "grant"),
+        (commission.code, "receive"),
+    ]
+    opened = inspector.run("sealed", "open", boxes[1]["box"], *WHY, "--token-file", str(admin(inspector)))
+    assert opened.code == 0, opened
+    assert COMPANY in opened.out
+    assert as_chief(inspector, "sealed", "list", "--overdue") == []
+    (listed,) = as_chief(inspector, "warrant", "list")
+    assert (listed["used"], listed["looks"]) == (1, 1)
+    for node, numbers in ((commission, (1, 0)), (market, (0, 1))):
+        (count,) = as_chief(node, "sealed", "counts")
+        assert (count["asked"], count["answered"]) == numbers
+
+    # The subject at the window gets nothing of it.
+    looks = as_chief(market, "subject", "looks", f"uscc:{COMPANY}", "--document", "business-licence")
+    assert looks["looks"] == []
+    refused = commission.ask(*QUESTION, "--to", market.code, "--warrant", str(warrant), code=1)
+    assert [(one["result"], one["code"]) for one in refused["outcomes"]] == [("refused", "warrant-used-up")]
+
+
+def test_an_inspector_whose_node_is_down_lets_nothing_be_given(nodes):
+    commission, market, inspector = nodes
+    warrant = inspector.home / "second.jwt"
+    as_chief(
+        inspector,
+        *("warrant", "issue", "--asker", commission.code, "--looks", "5"),
+        *("--until", day(1), "--open-by", day(30), "--out", str(warrant), *WHY),
+    )
+    inspector.stop()
+    refused = commission.ask(*QUESTION, "--to", market.code, "--warrant", str(warrant), code=1)
+    assert [(one["result"], one["code"]) for one in refused["outcomes"]] == [("refused", "regulator-away")]
+    inspector.start()
+    wait_until(
+        lambda: commission.run(*QUESTION, "--to", market.code, "--warrant", str(warrant)).code == 0,
+        "it is given once the inspector is back",
+    )

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a regulator and those who deposit with it read of each other."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from node.access.deposit import (
+    ASK,
+    DEPOSITED_TYP,
+    MAX_BOX_BYTES,
+    PARTS,
+    TYP,
+    authenticate_deposit,
+    build_deposit,
+    build_deposited,
+    parse_deposit,
+    parse_deposited,
+    verify_deposited,
+)
+from node.access.warrant import parse_warrant
+from node.core.canonical import parse_json
+from node.core.encoding import parse_b64u
+from node.crypto.jws import sign_jws
+from tests.fuzz.case import ONE, Target, as_text
+from tests.support import one_deposit as deposits
+from tests.support import one_exchange as world
+
+_SIZE = 32_768
+_RE_ENCODED = "see token; the claims are rebuilt from what was read"
+_NODE = world.NODE_KEYS
+
+
+def _sign(data, typ, member):
+    claims = parse_json(data, max_bytes=_SIZE)
+    return sign_jws(typ, claims if type(claims) is dict else {}, _NODE[member])
+
+
+def _fields(parsed, *but):
+    return {name: getattr(parsed, name) for name in parsed.__dataclass_fields__ if name not in but}
+
+
+def _deposit(data):
+    """Only what was signed is a deposit."""
+    authenticate_deposit(as_text(data), lambda _kid: _NODE[world.ASKER].public)
+    parse_deposit(as_text(data))
+    assert data in _deposits()
+
+
+def _deposit_claims(data):
+    token = _sign(data, TYP, world.ASKER)
+    deposit = parse_deposit(token)
+    assert deposit.part in PARTS
+    assert (deposit.ask is None) is (deposit.part == ASK)
+    assert len(deposit.box) <= MAX_BOX_BYTES
+    assert len({deposit.iss, deposit.aud, deposit.peer}) == 3
+    assert build_deposit(signer=_NODE[world.ASKER], **_fields(deposit, "digest")) == token
+
+
+def _answer(data):
+    """Only the regulator's signed answer shows that it holds the box."""
+    given = verify_deposited(
+        as_text(data),
+        deposit=_parsed(),
+        warrant=_warrant(),
+        find_key=lambda _kid: _NODE[world.REGULATOR].public,
+        log=deposits.REGULATOR_LOG,
+        now_seconds=world.NOW + 5,
+        anchor_limit_seconds=world.LIMIT,
+    )
+    assert data == _answers()[0]
+    assert given.code is None
+
+
+def _answer_claims(data):
+    token = _sign(data, DEPOSITED_TYP, world.REGULATOR)
+    given = parse_deposited(token)
+    assert (given.code is None) is (given.event is not None) is (given.receipt is not None)
+    assert build_deposited(signer=_NODE[world.REGULATOR], **_fields(given)) == token
+
+
+@cache
+def _deposits():
+    return deposits.deposit().encode(), deposits.last_deposit().encode()
+
+
+@cache
+def _answers():
+    return deposits.deposited().encode(), deposits.not_deposited().encode()
+
+
+@cache
+def _parsed():
+    return parse_deposit(deposits.deposit())
+
+
+@cache
+def _warrant():
+    return parse_warrant(world.warrant())
+
+
+def _claims(tokens):
+    return [parse_b64u(token.split(b".")[1].decode()) for token in tokens]
+
+
+_WORDS = (b'"part":"grant"', b'"ask":null', b'"code":', b'"event":null', world.PROVIDER.encode())
+TARGETS = (
+    Target(
+        "deposit",
+        "node.access.deposit.authenticate_deposit and parse_deposit",
+        _deposit,
+        lambda: list(_deposits()),
+        ONE,
+        largest=_SIZE,
+    ),
+    Target(
+        "deposit-claims",
+        "node.access.deposit.parse_deposit, signed",
+        _deposit_claims,
+        lambda: _claims(_deposits()),
+        _RE_ENCODED,
+        words=_WORDS,
+        largest=_SIZE,
+    ),
+    Target(
+        "deposited",
+        "node.access.deposit.verify_deposited",
+        _answer,
+        lambda: list(_answers()),
+        ONE,
+        largest=_SIZE,
+    ),
+    Target(
+        "deposited-claims",
+        "node.access.deposit.parse_deposited, signed",
+        _answer_claims,
+        lambda: _claims(_answers()),
+        _RE_ENCODED,
+        words=_WORDS,
+        largest=_SIZE,
+    ),
+)
