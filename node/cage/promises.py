@@ -8,9 +8,10 @@ checked of those that do not fit, before anybody is named; one that does not hol
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from node.access.receipt import MAX_RECEIPT_BYTES, TYP, parse_receipt
+from node.cage.receiptrows import ReceiptRows
 from node.cage.walk import Promise
 from node.crypto.jws import parse_jws, verify_jws
 from node.errors import InvalidInput, Verification
@@ -20,23 +21,13 @@ if TYPE_CHECKING:
 
     from node.access.receipt import Receipt
     from node.cage.findings import Findings
+    from node.cage.receiptrows import Numbered
     from node.cage.rows import Scratch
     from node.cage.walk import AuditedLog
     from node.evidence.policy import Policy
 
 GRACE_BLOCKS: Final = 100
 """Blocks behind the first one later than ``anchor_by`` before a receipt convicts (protocol section 7)."""
-
-_TOKENS: Final = "receipts"
-
-
-class _Numbered(NamedTuple):
-    """A receipt by its number between two members."""
-
-    pair: int
-    number: int
-    log: str
-    at: int
 
 
 class BlockTimes(Protocol):
@@ -60,13 +51,8 @@ class Receipts:
     """
 
     def __init__(self, scratch: Scratch, policy: Policy) -> None:
-        self._scratch = scratch
+        self._rows = ReceiptRows(scratch)
         self._policy = policy
-        self._places: list[tuple[int, int]] = []
-        self._promises: dict[str, list[tuple[int, bytes, int, int]]] = defaultdict(list)
-        self._pairs: dict[tuple[str, str], list[_Numbered]] = defaultdict(list)
-        self._brought: set[tuple[str, str]] = set()
-        self._length = 0
 
     def load(self, tokens: Iterable[str]) -> None:
         """Take the receipts that an auditor brings.
@@ -91,39 +77,26 @@ class Receipts:
                 if is_brought:
                     raise
                 continue
-            number = len(self._places)
-            data = token.encode("ascii")
-            self._places.append((self._length, len(data)))
-            self._length += len(data)
-            self._scratch.append(_TOKENS, data)
-            self._promises[receipt.log].append((receipt.idx, receipt.leaf, number, receipt.anchor_by))
-            if receipt.iss != receipt.aud:
-                pair = receipt.iss, receipt.aud
-                self._pairs[pair].append(_Numbered(receipt.pair, number, receipt.log, receipt.idx))
-                if is_brought:
-                    self._brought.add(pair)
+            self._rows.add(token, receipt, is_brought=is_brought)
 
     def __len__(self) -> int:
-        return len(self._places)
-
-    def token(self, number: int) -> str:
-        """Give the text of a receipt."""
-        return self._scratch.read(_TOKENS, *self._places[number]).decode("ascii")
+        return len(self._rows)
 
     def promises(self, origin: str) -> Iterator[Promise]:
         """Give what is promised of a log, by ascending index."""
-        for index, leaf, number, _ in sorted(self._promises.get(origin, ())):
-            yield Promise(index, leaf, number)
+        for row in self._rows.of_log(origin):
+            yield Promise(row.at, row.leaf, row.number)
 
     def of_requests(self, rids: set[bytes]) -> dict[bytes, list[str]]:
         """Collect the receipts of some requests, by rid."""
         found: dict[bytes, list[str]] = defaultdict(list)
         if rids:
-            for number in range(len(self._places)):
-                token = self.token(number)
-                receipt = parse_receipt(token)
-                if receipt.rid in rids and self._verifies(token, receipt):
-                    found[receipt.rid].append(token)
+            for origin in self._rows.logs():
+                for row in self._rows.of_log(origin):
+                    if row.rid in rids:
+                        token = self._rows.token(row.number)
+                        if self._verifies(token, parse_receipt(token)):
+                            found[row.rid].append(token)
         return found
 
     # ---- what does not fit
@@ -159,18 +132,22 @@ class Receipts:
                         values={"index": promise.index},
                     )
         named.clear()
-        for index, _, number, anchor_by in self._promises.get(log.origin, ()):
-            cover = log.find_cover(index)
-            if cover is not None and cover.time <= anchor_by:
+        for row in self._rows.of_log(log.origin):
+            cover = log.find_cover(row.at)
+            if cover is not None and cover.time <= row.anchor_by:
                 continue
-            first = chain.find_block_after(anchor_by)
+            first = chain.find_block_after(row.anchor_by)
             at = chain.head_block() if cover is None else cover.block - 1
             if first is not None and at >= first + GRACE_BLOCKS:
-                token = self._proven(number, findings, log)
+                token = self._proven(row.number, findings, log)
                 if token is not None and token not in named:
                     named.add(token)
                     findings.add(
-                        "receipt-overdue", log.member, log.origin, receipts=[token], values={"index": index}
+                        "receipt-overdue",
+                        log.member,
+                        log.origin,
+                        receipts=[token],
+                        values={"index": row.at},
                     )
 
     def judge_pairs(
@@ -184,15 +161,16 @@ class Receipts:
                 message did not.
             findings: Where findings go.
         """
-        for (iss, aud), numbered in self._pairs.items():
+        for iss, aud in self._rows.parties():
             allowed = lost.get((iss, aud), 0) + lost.get((iss, ""), 0)
-            before: _Numbered | None = None
-            for receipt in sorted(numbered):
+            is_brought = any(receipt.is_brought for receipt in self._rows.between((iss, aud)))
+            before: Numbered | None = None
+            for receipt in self._rows.between((iss, aud)):
                 if receipt.at >= sizes.get(receipt.log, 0):
                     continue
                 if before is not None and receipt.pair == before.pair:
                     self._judge_twice(before, receipt, findings)
-                elif before is not None and receipt.pair > before.pair + 1 and (iss, aud) in self._brought:
+                elif before is not None and receipt.pair > before.pair + 1 and is_brought:
                     allowed -= receipt.pair - before.pair - 1
                     if allowed < 0:
                         self._judge_gap(before, receipt, findings)
@@ -200,20 +178,20 @@ class Receipts:
 
     def remark_elsewhere(self, origins: set[str], findings: Findings) -> None:
         """Count receipts of logs that are not audited."""
-        for origin, promises in self._promises.items():
+        for origin, count in self._rows.counts.items():
             if origin not in origins:
-                findings.remark("receipts-elsewhere", origin, len(promises))
+                findings.remark("receipts-elsewhere", origin, count)
 
-    def _judge_twice(self, one: _Numbered, other: _Numbered, findings: Findings) -> None:
-        tokens = [self.token(one.number), self.token(other.number)]
+    def _judge_twice(self, one: Numbered, other: Numbered, findings: Findings) -> None:
+        tokens = [self._rows.token(one.number), self._rows.token(other.number)]
         first, second = (parse_receipt(token) for token in tokens)
         if (first.log, first.idx, first.leaf) == (second.log, second.idx, second.leaf):
             return  # one event, its receipt given again
         if all(map(self._verifies, tokens, (first, second))):
             findings.add("receipt-twice", first.iss, one.log, receipts=tokens, values={"pair": one.pair})
 
-    def _judge_gap(self, before: _Numbered, after: _Numbered, findings: Findings) -> None:
-        tokens = [self.token(before.number), self.token(after.number)]
+    def _judge_gap(self, before: Numbered, after: Numbered, findings: Findings) -> None:
+        tokens = [self._rows.token(before.number), self._rows.token(after.number)]
         receipts = [parse_receipt(token) for token in tokens]
         # Whoever could name a number without a signature could name a gap.
         if not all(map(self._verifies, tokens, receipts)):
@@ -227,7 +205,7 @@ class Receipts:
         findings.add("pair-gap", receipts[0].iss, after.log, receipts=tokens, values=values)
 
     def _proven(self, number: int, findings: Findings, log: AuditedLog) -> str | None:
-        token = self.token(number)
+        token = self._rows.token(number)
         if self._verifies(token, parse_receipt(token)):
             return token
         findings.remark("receipts-unproven", log.origin)
