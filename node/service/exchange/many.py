@@ -48,7 +48,6 @@ class ManyAsker:
 
         Raises:
             InvalidInput: The question is none: ``bulk-lines``, ``bulk-subjects``, and as ``Asker.ask``.
-            AccessDenied: ``approver-required``: its approval was used meanwhile; nothing was sent.
             Conflict: ``approvals-full``.
             Unavailable: As ``Asker.ask``.
         """

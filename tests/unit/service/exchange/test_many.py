@@ -10,7 +10,7 @@ import pytest
 from node.access.answer import released_of
 from node.access.bulk import hash_lines, parse_line, released_set
 from node.access.event import parse_event
-from node.errors import AccessDenied, Conflict, InvalidInput, NotFound
+from node.errors import Conflict, InvalidInput, NotFound
 from node.service.exchange.approvals import MOST_WAITING, WAIT_SECONDS
 from node.service.exchange.ledger import list_open
 from node.service.looking import _MINT, Look
@@ -200,6 +200,7 @@ def test_what_waits_outlives_a_restart_and_expires(world):
     world.restart(COURT)
     (listed,) = world.exchanges[COURT].many.approvals.list_waiting()
     assert (listed.id, listed.approver) == (waiting.id, "wang")
+    assert world.nodes[COURT].check() == []
     world.clock.advance(seconds=WAIT_SECONDS)
     world.anchor()
     approvals = world.exchanges[COURT].many.approvals
@@ -230,7 +231,7 @@ def test_only_so_many_wait_at_once(world):
 
 
 def test_a_used_approval_stops_a_second_question_in_the_commit_of_its_event(world):
-    """Two runs of one order that both found the approval: the second writes nothing."""
+    """Two runs of one order that both found the approval: the second is refused, and logged so."""
     ids = companies(CAP + 1)
     many = world.exchanges[COURT].many
     approve(world, ask_many(world, ids).waiting, ids)
@@ -243,9 +244,11 @@ def test_a_used_approval_stops_a_second_question_in_the_commit_of_its_event(worl
         return found[0]
 
     many.approvals.find = find_before_the_other_used_it
-    with raises_code(AccessDenied, "approver-required"):
-        ask_many(world, ids)
-    assert world.kinds(COURT) == ["bulk", "receive"]
+    (outcome,) = ask_many(world, ids).outcomes
+    assert (outcome.result, outcome.code) == ("refused", "approver-required")
+    assert world.kinds(COURT) == ["bulk", "receive", "deny"]
+    assert world.values(COURT, world.events(COURT, "deny")[0][0])["rule"] == "bulk"
+    assert world.kinds(MARKET) == ["bulk"]
 
 
 def test_entries_are_small_however_many_lines(world):
