@@ -49,6 +49,7 @@ KEPT_SECONDS: Final = 366 * 86_400
 DROPPED_AT_ONCE: Final = 1_000
 """Most uses that one commit drops, so that none is long."""
 
+_RULES: Final = {"approver": "bulk"}
 _RATE: Final = b"T"
 _COUNT: Final = b"Cc"
 _USE: Final = b"Cu"
@@ -86,6 +87,12 @@ def charge_all(charges: Sequence[Charge]) -> Also:
             charge.write(transaction, event)
 
     return also
+
+
+def rule_of(refusal: AccessDenied) -> str:
+    """Name the rule that a charge refused by: its code begins with it (``rate-member``, ``consent-used-up``), or with its word."""
+    word = refusal.code.partition("-")[0]
+    return _RULES.get(word, word)
 
 
 @dataclass(frozen=True, slots=True)

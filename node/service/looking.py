@@ -242,23 +242,29 @@ class AccessLog:
             Conflict, Fatal: The log did not take the event; nothing may be shown.
             NodeError: Whatever ``also`` refused with; nothing was logged.
         """
-        return self.log_all([(draft, also)])[0]
+        (logged,) = self.log_all([(draft, also)])
+        if isinstance(logged, AccessDenied):
+            raise logged
+        return logged
 
-    def log_all(self, drafts: Collection[tuple[EventDraft, Also | None]]) -> list[Logged]:
+    def log_all(self, drafts: Collection[tuple[EventDraft, Also | None]]) -> list[Logged | AccessDenied]:
         """Log several events, each by itself, in as few commits as possible, and wait for all of them.
 
-        Where one is refused the others stand in the log, and its error is raised.
+        Returns:
+            What each has become: where its ``also`` refused, that refusal; the others stand in the log all the same.
 
         Raises:
-            NodeError: As for ``log``.
+            NodeError: As for ``log``; some of them may stand in the log.
         """
         self._require_young_anchor()
         waiting: list[tuple[_Prepared, Future[_Placed]]] = []
         for prepared, also in [(self._prepare(draft), also) for draft, also in drafts]:
             waiting.append((prepared, self._sequencer.submit(self._append(prepared, also))))
-        for _, placed in waiting:
-            placed.exception()
-        return [self._give(prepared, placed.result()) for prepared, placed in waiting]
+        ends = [(prepared, placed, placed.exception()) for prepared, placed in waiting]
+        return [
+            error if isinstance(error, AccessDenied) else self._give(prepared, placed.result())
+            for prepared, placed, error in ends
+        ]
 
     def again(
         self,

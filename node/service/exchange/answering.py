@@ -22,7 +22,7 @@ from node.service.exchange.arrivals import replayed
 from node.service.exchange.ledger import Kept, Plan, find_first_user, put_answer, put_plan, put_promise
 from node.service.exchange.lines import draft_lines, name_released, plan_answer
 from node.service.layout import LogKind
-from node.service.limiting import charge_all
+from node.service.limiting import charge_all, rule_of
 from node.service.sealing import WARRANT_RULE, keeps_secret
 
 if TYPE_CHECKING:
@@ -175,8 +175,7 @@ class Answering:
             try:
                 charge(transaction, index)
             except AccessDenied as error:
-                # A charge refuses with the code of its rule: rate-member, consent-used-up.
-                raise Refused(error.code.partition("-")[0], error.code) from None
+                raise Refused(rule_of(error), error.code) from None
 
         return take
 

@@ -3,7 +3,8 @@
 
     1  decide, as the provider will                   refused: logged as deny, the officer gets its receipt      orders
        under a warrant: the regulator holds the ask   refuses, or is away: the same                              sealing
-    2  one commit: an ask for each provider           fails: nothing is sent                                     sending
+    2  one commit: an ask for each provider           fails: nothing is sent; what another question used up      sending
+                                                      meanwhile is refused as in 1
     3  sign with the ask's receipt, seal, send        all at once; a slow provider holds up nobody
     4  verify the answer                              what does not hold is not shown                            receiving
     5  one commit: receive, what it released, and     fails: nothing is shown
@@ -39,6 +40,8 @@ from node.service.layout import LogKind
 from node.service.sealing import WARRANT_RULE, keeps_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from node.access.decision import Decision
     from node.core.types import MemberCode
     from node.ports.peers import Peers
@@ -87,12 +90,9 @@ class Asker:
         ]
         if order.warrant is not None:
             ready = [one for one in ready if self._seal(one, order.warrant, refused)]
-        outcomes = [
-            self._refuse(base, peer, order, refused[peer.member.code])
-            for peer in peers
-            if peer.member.code in refused
-        ]
-        logged = log_asks(side, ready)
+        outcomes = self._refuse_all(base, peers, order, refused)
+        logged, taken = log_asks(side, ready)
+        outcomes += self._refuse_all(base, peers, order, taken)
         sent = [send(side, self._peers, one, order, question, note) for one in logged]
         outcomes += receive_all(side, sent, self._sealer)
         by_provider = {outcome.provider: outcome for outcome in outcomes}
@@ -114,6 +114,15 @@ class Asker:
             refused[ready.peer.member.code] = refuse(WARRANT_RULE, error)
             return False
         return True
+
+    def _refuse_all(
+        self, base: EventDraft, peers: Sequence[Peer], order: Order, refused: Mapping[MemberCode, Decision]
+    ) -> list[Outcome]:
+        return [
+            self._refuse(base, peer, order, refused[peer.member.code])
+            for peer in peers
+            if peer.member.code in refused
+        ]
 
     def _refuse(self, base: EventDraft, peer: Peer, order: Order, decision: Decision) -> Outcome:
         """Log what was refused here: it concerns nobody else, so the officer alone gets the receipt."""

@@ -10,25 +10,27 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from node.access.box import encode_envelope, seal_request
 from node.access.bulk_request import build_bulk_request, parse_bulk_request
+from node.access.decision import refuse
 from node.access.event import RID_BYTES
 from node.access.request import MAX_VALID_SECONDS, build_request, parse_request
 from node.access.warrant import parse_warrant
 from node.core.encoding import encode_b64u
 from node.crypto.hpke import ExchangeKey
 from node.crypto.token import token_digest
-from node.errors import NodeError, Unavailable
+from node.errors import AccessDenied, NodeError, Unavailable
 from node.service.exchange.approvals import ApprovalCharge
 from node.service.exchange.ledger import OpenQuestion, find_seen_head, is_open, put_question
 from node.service.exchange.untold import NOTHING, Told
-from node.service.limiting import UseCharge, charge_all
+from node.service.limiting import UseCharge, charge_all, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from node.access.decision import Decision
     from node.access.logged import LoggedEvent
     from node.access.question import ItemQuery
     from node.access.request import AnyRequest
-    from node.core.types import EntryIndex
+    from node.core.types import EntryIndex, MemberCode
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports.peers import Peers
     from node.service.drafting import EventDraft
@@ -139,12 +141,15 @@ def draft_for(side: Side, base: EventDraft, order: Order, peer: Peer, judged: Ju
     return Ready(peer, draft, charges)
 
 
-def log_asks(side: Side, ready: Sequence[Ready]) -> list[Sent]:
+def log_asks(side: Side, ready: Sequence[Ready]) -> tuple[list[Sent], dict[MemberCode, Decision]]:
     """Log an ``ask`` for each provider, and what it uses up, in one commit.
 
+    Returns:
+        What is to be sent, and by provider what cannot be asked any more: another question used up meanwhile what
+        allowed it.
+
     Raises:
-        AccessDenied: What allowed it was used up meanwhile; nothing was logged.
-        Unavailable: The log or the store cannot be used now; nothing was logged.
+        Unavailable: The log or the store cannot be used now; nothing was sent.
     """
     exp = side.clock.now_seconds() + VALID_SECONDS
     drafts = []
@@ -154,10 +159,15 @@ def log_asks(side: Side, ready: Sequence[Ready]) -> list[Sent]:
             drafts.append((one.sealed.draft, one.sealed.keep(side, also)))
         else:
             drafts.append((one.draft, also))
-    return [
-        Sent(one.peer, side.access_reader.place(logged.index), exp, one.draft, logged, one.sealed)
-        for one, logged in zip(ready, side.access.log_all(drafts), strict=True)
-    ]
+    sent: list[Sent] = []
+    refused: dict[MemberCode, Decision] = {}
+    for one, logged in zip(ready, side.access.log_all(drafts), strict=True):
+        if isinstance(logged, AccessDenied):
+            refused[one.peer.member.code] = refuse(rule_of(logged), logged)
+        else:
+            place = side.access_reader.place(logged.index)
+            sent.append(Sent(one.peer, place, exp, one.draft, logged, one.sealed))
+    return sent, refused
 
 
 def send(side: Side, peers: Peers, sent: Sent, order: Order, question: Question, note: str) -> Sent:

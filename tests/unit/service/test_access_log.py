@@ -14,7 +14,7 @@ from node.access.logged import verify_logged
 from node.access.question import AskedSubject
 from node.access.receipt import parse_receipt, verify_receipt
 from node.core.encoding import encode_b64u
-from node.errors import Conflict, Fatal, InvalidInput, Unavailable
+from node.errors import AccessDenied, Conflict, Fatal, InvalidInput, Unavailable
 from node.service import layout
 from node.service.drafting import TWO_SIDED, DraftLine, EventDraft, Officer
 from node.service.layout import LogKind
@@ -343,6 +343,16 @@ def test_of_many_one_that_is_refused_costs_only_itself(world, access):
     with raises_code(Conflict, "consent-used"):
         access.log_all([(DRAFTS["ask"], None), (DRAFTS["ask"], refuse), (DRAFTS["ask"], None)])
     assert world.access.size() == 2
+
+    def deny(_transaction, _index):
+        raise AccessDenied("rate-officer", "another question was first")
+
+    first, denied, last = access.log_all(
+        [(DRAFTS["ask"], None), (DRAFTS["ask"], deny), (DRAFTS["ask"], None)]
+    )
+    assert (first.index, denied.code, last.index) == (2, "rate-officer", 3)
+    with raises_code(AccessDenied, "rate-officer"):
+        access.log(DRAFTS["ask"], deny)
     with raises_code(InvalidInput, "event-look"):
         access.log_all([(DRAFTS["ask"], None), (replace(DRAFTS["ask"], officer=None), None)])
-    assert world.access.size() == 2, "what is malformed is found before anything is logged"
+    assert world.access.size() == 4, "what is malformed is found before anything is logged"

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from node.errors import Unavailable
@@ -67,13 +69,40 @@ def test_a_suspended_department_is_not_asked_when_nobody_is_named(world):
     assert [one.provider for one in world.ask(providers=None)] == sorted([MARKET, TAX])
 
 
+def use_up(world, lines):
+    """Count lines that an officer asked about."""
+    node, at = world.nodes[COURT], world.clock.now_seconds()
+    charge = RateCharge.of_officer(node.keys.index, OFFICER.id, purpose_of(world), lines, at)
+    node.services.sequencer.run(lambda transaction: charge.write(transaction, 0), entries=0)
+
+
 def leave_room(world, lines):
     """Use up what an officer may ask in an hour, but for some lines."""
-    node, at = world.nodes[COURT], world.clock.now_seconds()
-    purpose = world.exchanges[COURT].asker._side.permits.rules().purposes.purposes["pre-listing"]
-    used = purpose.rate.officer_hour - lines
-    charge = RateCharge.of_officer(node.keys.index, OFFICER.id, purpose, used, at)
-    node.services.sequencer.run(lambda transaction: charge.write(transaction, 0), entries=0)
+    use_up(world, purpose_of(world).rate.officer_hour - lines)
+
+
+def purpose_of(world):
+    return world.exchanges[COURT].asker._side.permits.rules().purposes.purposes["pre-listing"]
+
+
+def test_what_another_question_takes_between_decision_and_log_is_refused_to_one_provider_alone(world):
+    """Both were decided on with room for both; another question of the officer comes before they are logged."""
+    leave_room(world, 2)
+    asker = world.exchanges[COURT].asker
+    others = iter([1])
+
+    def random(size):
+        # The first random bytes are a question's number: it is decided on, and not yet logged.
+        for lines in others:
+            use_up(world, lines)
+        return world.nodes[COURT].random(size)
+
+    asker._side = replace(asker._side, random=random)
+    outcomes = world.ask(providers=(TAX, MARKET))
+    assert [(one.result, one.code) for one in outcomes] == [("none", None), ("refused", "rate-officer")]
+    assert world.kinds(COURT) == ["ask", "deny", "receive"]
+    assert [address.member for address, _ in world.post.sent] == [TAX]
+    assert all(one.receipts for one in outcomes)
 
 
 def test_an_officer_with_room_for_one_asks_one_and_is_refused_the_other(world):
