@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put a node together from its home directory, start it, stop it.
 
-1. worker processes start, before anything they could inherit is open
-2. the store opens (one process owns it), the head files are compared: a store that does not continue them is
+1. the key process starts and keys are opened (node.unlocking), unless somebody has begun it
+2. worker processes start, before anything they could inherit is open; they load what they need meanwhile
+3. the store opens (one process owns it), the head files are compared: a store that does not continue them is
    read-only from its first moment
-3. services are built; background loops start; the HTTP server listens
-4. on SIGTERM: the server stops taking calls, imports stop at the next chunk, the writer finishes its queue
+4. services are built; background loops start; the HTTP server listens
+5. on SIGTERM: the server stops taking calls, imports stop at the next chunk, the writer finishes its queue
 """
 
 from __future__ import annotations
 
 import gc
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
@@ -32,8 +33,7 @@ from node.core.clock import SystemClock
 from node.core.encoding import encode_hex
 from node.core.types import MemberCode
 from node.crypto.ed25519 import Ed25519Signer
-from node.crypto.keyfile import DEFAULT_SCRYPT_N
-from node.errors import Conflict, InvalidInput, NotFound, Unavailable
+from node.errors import Conflict, InvalidInput, NotFound
 from node.readers.opening import open_table
 from node.readers.table import Limits
 from node.records.catalogue import load_builtin_items, load_item
@@ -53,7 +53,6 @@ from node.storage.forks import DiskForkFiles
 from node.storage.heads import DiskHeadFiles
 from node.storage.keyfiles import (
     NodeKeys,
-    ensure_exchange_key,
     find_newest_log_keys,
     load_keys,
     load_wrapping_key,
@@ -62,9 +61,9 @@ from node.storage.opening import open_store, undo_upgrade
 from node.storage.state import FORMAT
 from node.storage.tornlog import list_kept
 from node.storage.upgrading import run_steps
+from node.unlocking import Unlocking
 from node.worker.erasing import PurgeLoop
 from node.worker.exchange import ExchangeLoop
-from node.worker.keys import KeyProcess
 from node.worker.loops import ChainLoop, ImportLoop
 from node.worker.pool import YOUNG_OBJECTS, IssuerSetup, IssuingPool
 from node.worker.uploads import Uploads
@@ -83,9 +82,8 @@ if TYPE_CHECKING:
     from node.service.jobs import Job
     from node.service.keycheck import Stored
     from node.storage.disk import DiskStore
+    from node.worker.keys import KeyProcess
 
-UNWRAPS_FILE: Final = "unwraps"
-"""File of the unwrap counter, in the directory of the head files."""
 JOIN_SECONDS: Final = 3.0
 """Longest wait for all threads to end. One that waits for somebody outside is left behind; it cannot write any more."""
 
@@ -99,7 +97,7 @@ class Joinable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunningNode:
-    """A node that is put together: its services, store, loops and upload directory."""
+    """A node that is put together: its services, store, loops, upload directory and workers."""
 
     services: Services
     store: DiskStore
@@ -108,11 +106,11 @@ class RunningNode:
     chain_loop: ChainLoop
     purges: PurgeLoop
     exchanges: ExchangeLoop
+    pool: IssuingPool
 
     def start_loops(self) -> None:
-        """Start the background loops."""
+        """Start the background loops but the chain's, which loads its client first: once calls are taken."""
         self.imports.start()
-        self.chain_loop.start()
         self.purges.start()
         self.exchanges.start()
 
@@ -188,13 +186,16 @@ def load_more_items(settings: Settings) -> dict[str, bytes]:
 
 
 @contextmanager
-def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -> Iterator[RunningNode]:
+def open_node(
+    settings: Settings, passphrase: str, clock: Clock | None = None, unlocking: Unlocking | None = None
+) -> Iterator[RunningNode]:
     """Open a node for its life: everything is closed, in order, when the context ends.
 
     Args:
         settings: Of the home directory.
         passphrase: Of the key files.
         clock: The clock; the system's by default.
+        unlocking: Its keys, where somebody has begun to open them; they are closed with the node.
 
     Raises:
         NodeError: What keeps the node from starting, in its message.
@@ -202,15 +203,11 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
     settings.require_separate_heads()
     network = load_network(settings)
     keys_dir = settings.path(settings.keys_dir)
-    ensure_exchange_key(keys_dir, passphrase, os.urandom, scrypt_n=DEFAULT_SCRYPT_N)
     item_files = load_more_items(settings)
     clock = clock or SystemClock()
     with ExitStack() as stack:
-        # The key process derives its key while this one derives the others.
-        keeper = _start_keeper(settings, passphrase)
-        stack.callback(keeper.close)
-        keys = load_keys(keys_dir, passphrase, find_newest_log_keys(keys_dir))
-        _wait_ready(keeper)
+        unlocking = stack.enter_context(closing(unlocking or Unlocking(settings, passphrase)))
+        keeper, keys = unlocking.keeper, unlocking.wait()
         setup = IssuerSetup(
             network.domain,
             MemberCode(settings.member),
@@ -238,8 +235,6 @@ def open_node(settings: Settings, passphrase: str, clock: Clock | None = None) -
         keys = fit_log_keys(keys, keys_dir, passphrase, store)
         uploads = Uploads(data_dir / "uploads", settings.max_upload_bytes)
         node = _build(stack, settings, network, keys, keeper, item_files, store, pool, uploads, clock)
-        # The workers load what they need while the store opens.
-        pool.warm()
         # What was loaded stays for good; looking at all of it again takes the collector tens of milliseconds.
         gc.collect()
         gc.freeze()
@@ -284,26 +279,6 @@ def carry_upgrade(
 def _key_check(keeper: SecretKeeper, index_key: bytes) -> Callable[[Stored], None]:
     """Give what refuses a store that was written with another wrapping or index key."""
     return partial(check_own_keys, checks=KeyChecks(build_key_check(keeper, index_key), {}))
-
-
-def _wait_ready(keeper: KeyProcess) -> None:
-    """Wait for the key process. One of another node of this home counts in the same file, before that node's store is found locked."""
-    try:
-        keeper.wait_ready()
-    except Unavailable as error:
-        if error.code != "unwraps-held":
-            raise
-        raise Unavailable(
-            "store-locked", "another process has this node's key counter open: stop it first"
-        ) from None
-
-
-def _start_keeper(settings: Settings, passphrase: str) -> KeyProcess:
-    """Start the key process. Its counter lies by the head files: outside the data and their backups."""
-    head_dir = settings.path(settings.head_dir)
-    head_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    load = partial(load_wrapping_key, settings.path(settings.keys_dir), passphrase)
-    return KeyProcess(load, head_dir / UNWRAPS_FILE)
 
 
 def upgrade_store(settings: Settings, passphrase: str, tell: Callable[[str, int], None]) -> int:
@@ -441,6 +416,7 @@ def _build(
         ChainLoop(services, settings.anchor_period_seconds),
         PurgeLoop(services.eraser),
         ExchangeLoop(services),
+        pool,
     )
 
 

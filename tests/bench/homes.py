@@ -68,10 +68,11 @@ def make_home(directory: Path, *, scrypt_n: int = WEAK_SCRYPT_N) -> Path:
 
 @contextmanager
 def running_node(home: Path):
-    """Open the node of a home in this process, without server and loops."""
+    """Open the node of a home in this process, without server and loops, and wait for its workers."""
     settings = load_settings(home)
     passphrase = settings.path(settings.passphrase_file).read_text().strip()
     with open_node(settings, passphrase) as node:
+        node.pool.warm()
         yield node
 
 
