@@ -19,7 +19,7 @@ from itertools import combinations, product
 import pytest
 
 from node.access.box import MAX_REQUEST_BYTES, open_request, parse_envelope
-from node.access.event import SALTED_NAMES, digest_of, event_salts
+from node.access.event import SALTED_NAMES, build_heartbeat, digest_of, event_salts
 from node.access.question import AskedSubject, ItemQuery
 from node.access.request import parse_request
 from node.core.canonical import encode_json, parse_json
@@ -213,6 +213,20 @@ def test_padding_is_not_told_from_events_by_its_hash(world):
         assert len(set(leaves)) == size
         guessable = {leaf_hash(encode_json({"kind": "pad", "v": 1, "x": encode_b64u(bytes(16))}))}
         assert guessable.isdisjoint(leaves)
+
+
+def test_a_heartbeat_is_found_by_trying(world):
+    """What remains: nothing in a heartbeat is random, so its counts can be tried; they name no subject and no event."""
+    reader = world.nodes[MARKET].access
+    entries = [reader.entry(row) for _, row in reader.rows(0, reader.size())]
+    beats = [parse_json(entry, max_bytes=1 << 20) for entry in entries if b'"heartbeat"' in entry]
+    assert beats
+    for beat in beats:
+        # The anchor's time is on the chain; the attacker tries the seconds around it.
+        around = range(beat["t"] - 1_000, beat["t"] + 1_000)
+        tried = {leaf_hash(build_heartbeat(t_ms, rejects=0, unwraps=None)) for t_ms in around}
+        assert tried & {leaf_hash(entry) for entry in entries}
+        assert beat.keys() == {"kind", "rejects", "t", "unwraps", "v"}
 
 
 def test_envelopes_have_one_size_whoever_is_asked_about(world):
