@@ -226,6 +226,9 @@ _OUTCOMES: Final = {
     "refused": say("已拒绝", "refused"),
     "no-answer": say("未得到答复或被拒绝", "no answer, or refused"),
     "open": say("没有答复的记录", "no answer on record"),
+    "listed": say(
+        "批量查询中的一行，结果见对方单位的清单", "one line of many, what was given is on the other's list"
+    ),
 }
 _OWN_PURPOSES: Final = {
     "subject-view": say("向主体告知查询情况", "telling the subject who looked"),

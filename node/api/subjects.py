@@ -71,7 +71,7 @@ class LookView(BaseModel):
     kind: str = Field(description="Kind of its first event.")
     by: str = Field(description="USCC of the department that looked.")
     of: str = Field(description="USCC of the department whose records it concerned.")
-    outcome: str = Field(description="given, none, refused, no-answer, open or done")
+    outcome: str = Field(description="given, none, refused, no-answer, open, listed or done")
     records: int | None
     purpose: str | None
     purpose_name: NameView | None

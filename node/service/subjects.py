@@ -107,7 +107,8 @@ class Summary:
     Attributes:
         by: USCC of the member that looked.
         of: USCC of the member whose records it concerned.
-        outcome: ``given``, ``none``, ``refused``, ``no-answer``, ``open``, or ``done`` where nothing was to be given.
+        outcome: ``given``, ``none``, ``refused``, ``no-answer``, ``open``; ``listed`` for a line of an own bulk question,
+            whose answer only the other side has by the line; or ``done`` where nothing was to be given.
         records: How many records were given; None where that is not known here.
     """
 
@@ -136,6 +137,9 @@ def summarise(look: ShownLook, member: str) -> Summary:
     by, of = (member, peer) if is_own else (peer, member)
     if first.kind == "deny":
         return Summary(by, of, "refused", None)
+    if first.kind == "bulk" and is_own:
+        # What was received is logged for all lines together: for which of them, only the other side's lines say.
+        return Summary(by, of, "listed", None)
     if records is not None:
         return Summary(by, of, "given" if records else "none", records)
     return Summary(by, of, "open" if is_own and first is last else "no-answer", None)

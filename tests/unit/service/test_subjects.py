@@ -23,6 +23,7 @@ from node.service.subject_index import BEGUN_KEY, PREFIX
 from node.service.subjects import DOCUMENTS, MOST_LOOKS, summarise
 from tests.support.errors import raises_code
 from tests.support.exchange_world import COURT, MARKET, TAX, VCT, ExchangeWorld
+from tests.support.many import ask_one_of_many, companies, market_world
 from tests.support.node_world import WHY, ChainEyes
 from tests.support.rows import COMPANY, PERSON, RESIDENT_ID
 
@@ -355,3 +356,19 @@ def test_purposes_have_names_where_the_documents_are_here(world):
     assert named("pre-listing") is not None
     assert named("no-such-purpose") is None
     assert named(None) is None
+
+
+def test_a_line_of_a_bulk_question_is_shown_to_its_subject_alone(world):
+    with market_world() as many:
+        ids = companies(3)
+        ask_one_of_many(many, ids)
+        many.anchor()
+        mine, never = AskedSubject("uscc", ids[0]), AskedSubject("uscc", companies(1, start=50)[0])
+        assert [one[:4] for one in summaries(many, MARKET, mine)][:1] == [("bulk", COURT, MARKET, "given")]
+        assert summaries(many, COURT, mine) == [("bulk", COURT, MARKET, "listed", None)]
+        assert summaries(many, MARKET, never) == []
+        (part,) = [p for look in show(many, MARKET, mine).looks for p in look.parts if p.kind == "bulk"]
+        assert part.values["subject"] == {"type": "uscc", "id": ids[0]}
+        assert not any(other in part.file.decode() for other in ids[1:])
+        ruling = verify(many, MARKET, part.file)
+        assert (ruling.finding.name, ruling.about["subject"]) == ("proven", f"uscc {ids[0]}")
