@@ -12,6 +12,7 @@ import typer
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported, require_writable
+from cli.why import BasisOption, CaseOption, PurposeOption
 from cli.words import value_text, word
 from node.errors import InvalidInput
 
@@ -93,12 +94,10 @@ def list_events(
 )
 def show(
     index: Annotated[int, typer.Argument(min=0, help=say("事件序号", "index of the event"))],
-    purpose: Annotated[
-        str, typer.Option(help=say("查阅目的，写入访问日志", "why; written into the access log"))
-    ],
+    purpose: PurposeOption,
     log: Annotated[int, typer.Option(min=0, help=say("日志承继号", "succession number of its log"))] = 0,
-    basis: Annotated[str | None, typer.Option(help=say("法律依据", "legal basis or duty"))] = None,
-    case: Annotated[str | None, typer.Option(help=say("案号", "case number"))] = None,
+    basis: BasisOption = None,
+    case: CaseOption = None,
     home: HomeOption = DEFAULT_HOME,
     token_file: TokenOption = None,
     *,
@@ -151,12 +150,41 @@ def receipts(
         found = [
             text for text in _fetch_receipts(client) if member is None or parse_receipt(text).iss == member
         ]
-        save.touch(mode=SAVED_MODE)
-        save.write_text("".join(f"{text}\n" for text in found), encoding="ascii")
+        _store(save, found)
     if as_json:
         print_json({"file": str(save), "receipts": len(found)})
         return
     print_line(say(f"已存 {len(found)} 份回执：{save}", f"{len(found)} receipts saved: {save}"))
+
+
+@app.command(
+    help=say(
+        "导出某成员自相矛盾的已签名请求（先留痕），每行一份",
+        "save requests by which a member contradicts itself, one a line; the look is logged first",
+    )
+)
+def contradictions(
+    member: Annotated[str, typer.Argument(help=say("成员的统一社会信用代码", "credit code of the member"))],
+    save: Annotated[Path, typer.Option(help=say("存入此文件", "file for them"))],
+    home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Save what a member signed about answers of this node that is not what this node gave; it holds personal data."""
+    with reported(as_json=as_json), open_client(home, token_file) as client:
+        require_writable(save)
+        found = client.post("/api/v1/access/contradictions", {"member": member})["requests"]
+        _store(save, found)
+    if as_json:
+        print_json({"file": str(save), "requests": len(found)})
+        return
+    print_line(say(f"已存 {len(found)} 份请求：{save}", f"{len(found)} requests saved: {save}"))
+
+
+def _store(path: Path, lines: list[str]) -> None:
+    path.touch(mode=SAVED_MODE)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
 
 
 def _fetch_receipts(client: NodeClient) -> Iterator[str]:

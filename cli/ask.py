@@ -20,6 +20,7 @@ from cli.output import (
     require_file,
     require_writable,
 )
+from cli.why import CaseOption
 from cli.words import parse_subject, word
 from node.core.canonical import encode_json
 
@@ -40,7 +41,7 @@ def ask(
         ),
     ],
     basis: Annotated[str | None, typer.Option(help=say("法律依据代码", "code of the legal basis"))] = None,
-    case: Annotated[str | None, typer.Option(help=say("案号", "case number"))] = None,
+    case: CaseOption = None,
     to: Annotated[
         list[str] | None,
         typer.Option(

@@ -12,6 +12,7 @@ import typer
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported, require_file, require_writable
+from cli.why import BasisOption
 from cli.words import end_of_day, parse_subject
 from node.errors import InvalidInput
 
@@ -25,7 +26,6 @@ app = typer.Typer(
     ),
 )
 SubjectArgument = Annotated[str, typer.Argument(help=say("主体，如 rid:11…", "subject, such as rid:11…"))]
-BasisOption = Annotated[str | None, typer.Option(help=say("法律依据", "legal basis or duty"))]
 CaseOption = Annotated[str | None, typer.Option(help=say("受理号", "number of the application"))]
 
 

@@ -11,8 +11,9 @@ import typer
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client, parse_leaf
 from cli.language import say
 from cli.output import print_json, print_line, reported, require_writable
-from cli.records import BasisOption, CaseOption, LeafArgument, PurposeOption
+from cli.records import LeafArgument
 from cli.verify import Wanted, verify_files
+from cli.why import BasisOption, CaseOption, PurposeOption
 from node.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, help=say("导出与验证证据", "export and verify evidence"))

@@ -16,6 +16,7 @@ from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_cli
 from cli.language import LANGUAGE, say
 from cli.output import UNAVAILABLE, print_json, print_line, print_table, reported, require_writable
 from cli.subjects_file import read_subjects
+from cli.why import CaseOption
 from cli.words import word
 from node.access.opening import SUBJECT_TYPES
 from node.errors import InvalidInput
@@ -65,7 +66,6 @@ ColumnOption = Annotated[
     ),
 ]
 BasisOption = Annotated[str | None, typer.Option(help=say("法律依据代码", "code of the legal basis"))]
-CaseOption = Annotated[str | None, typer.Option(help=say("案号", "case number"))]
 ToOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -12,6 +12,7 @@ from cli import erasure
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client, parse_leaf
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported, require_file
+from cli.why import BasisOption, CaseOption, PurposeOption
 from cli.words import parse_subject, word
 from node.core.canonical import parse_json
 from node.errors import InvalidInput
@@ -25,11 +26,6 @@ erasure.register(app)
 LeafArgument = Annotated[
     str, typer.Argument(help=say("记录的叶哈希（64 位十六进制）", "leaf hash of the record, 64 hex digits"))
 ]
-PurposeOption = Annotated[
-    str, typer.Option(help=say("查询目的，写入访问日志", "why you look; written into the access log"))
-]
-BasisOption = Annotated[str | None, typer.Option(help=say("法律依据", "legal basis or duty"))]
-CaseOption = Annotated[str | None, typer.Option(help=say("案号", "case number"))]
 GroundOption = Annotated[str, typer.Option(help=say("理由，留存于本节点", "why; stays in this node"))]
 
 

@@ -12,6 +12,7 @@ import typer
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
 from cli.output import print_json, print_line, print_table, reported, require_writable
+from cli.why import BasisOption, CaseOption, PurposeOption
 from cli.words import end_of_day, value_text, word
 
 SAVED_MODE: Final = 0o600
@@ -29,11 +30,6 @@ app = typer.Typer(
         "sealed looks: what a regulator holds and opens, and counts",
     ),
 )
-PurposeOption = Annotated[
-    str, typer.Option(help=say("目的，写入访问日志", "why; written into the access log"))
-]
-BasisOption = Annotated[str | None, typer.Option(help=say("法律依据", "legal basis or duty"))]
-CaseOption = Annotated[str | None, typer.Option(help=say("案号", "case number"))]
 DigestArgument = Annotated[
     str, typer.Argument(help=say("令状摘要（见 list）", "digest of the warrant, as listed"))
 ]
