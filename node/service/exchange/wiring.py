@@ -11,6 +11,7 @@ from node.service.depository import Depository
 from node.service.exchange.answering import Answering
 from node.service.exchange.approvals import Approvals
 from node.service.exchange.asker import Asker
+from node.service.exchange.contradictions import Contradictions
 from node.service.exchange.directory import Directory
 from node.service.exchange.ends import EndChecker
 from node.service.exchange.held import HeldReceipts
@@ -53,6 +54,7 @@ class Exchange:
         exchange_key: Public half of the key that requests are sealed to now, 1,216 bytes.
         window: Where subjects consent to be asked about.
         held: The newest receipt of each other member, sealed to it.
+        contradictions: What other members signed against their own earlier word.
         depository: What a regulator issues and holds of sealed looks.
     """
 
@@ -62,6 +64,7 @@ class Exchange:
     exchange_key: bytes
     window: ConsentWindow
     held: HeldReceipts
+    contradictions: Contradictions
     depository: Depository
 
     def tend(self) -> None:
@@ -178,5 +181,6 @@ def build_exchange(
         exchange_keys[0].public,
         window,
         HeldReceipts(side, keys),
+        Contradictions(side, keys),
         Depository(side, keys, rejects.add),
     )

@@ -67,6 +67,7 @@ ROUTES = {
     ("POST", "/api/v1/access/{number}/{index}/show"): (AUDITORS, {"json": {"purpose": "audit"}}),
     ("POST", "/api/v1/access/openings"): (AUDITORS, {"json": {"log": 0, "start": 0, "stop": 1}}),
     ("POST", "/api/v1/access/receipts"): (AUDITORS, {"json": {}}),
+    ("POST", "/api/v1/access/contradictions"): (AUDITORS, {"json": {"member": "91440300708461136T"}}),
     ("POST", "/api/v1/backups"): (OPERATORS, {"json": {"directory": "/nowhere"}}),
     ("GET", "/api/v1/backups/newest"): (OPERATORS, {}),
     ("GET", "/api/v1/held/{member}"): (OPEN, {}),

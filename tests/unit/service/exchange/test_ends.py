@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 
-from node.access.box import parse_envelope
 from node.access.event import build_openings, event_salts
 from node.access.logged import LoggedEvent, select_openings
 from node.access.receipt import parse_receipt
@@ -169,8 +168,11 @@ def test_what_does_not_hold_is_refused_and_kept(world, what):
     assert event.req == answer.req
     assert len(held(world, MARKET)) == before + 2, "its ask, and what holds"
     assert find_end(node.store, COURT, b"a lost question!") == leaf_hash(good.event)
-    # What was kept opens with the key that it was sealed to, and no other.
-    assert parse_envelope(body, max_plaintext_bytes=1 << 18).to == MARKET
+    before = len(world.kinds(MARKET))
+    assert world.exchanges[MARKET].contradictions.open(COURT, "zhao") == [token]
+    assert world.kinds(MARKET)[before:] == ["audit"], "whoever looks at it is logged"
+    assert world.exchanges[MARKET].contradictions.open(TAX, "zhao") == []
+    assert len(world.kinds(MARKET)) == before + 1
 
 
 def test_the_same_end_twice_changes_nothing(world):
