@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from functools import cache
 
 from node.evidence.lookfile import encode_look_file, parse_look_file
 from node.evidence.looks import verify_look_file
 from node.evidence.policy import Level
 from tests.fuzz.case import Target
+from tests.fuzz.corpus import CORPUS
 from tests.support.look_files import FIRM, made
 from tests.support.node_world import ChainEyes
 
@@ -25,9 +27,11 @@ def _look_file(data):
 
 @cache
 def _known():
-    """The two policies, and every entry of the log."""
+    """The two policies, and every event that the log's keys have signed for, those in stored seeds too."""
     world, _ = made()
     entries = {world.access.entry(row) for _, row in world.access.rows(0, world.access.size())}
+    stored = (CORPUS / "look-file.txt").read_text(encoding="ascii").splitlines()
+    entries |= {parse_look_file(b64decode(line)).event.encode() for line in stored[1 : 1 + len(_KINDS)]}
     return (world.policy(level=Level.ANCHORED), world.policy(level=Level.LOGGED)), entries
 
 
