@@ -69,8 +69,8 @@ def play(directory: Path, run: Callable[[World], None], say_what_next: Callable[
         run: The steps; ends with StepFailedError when one does not do what it says.
         say_what_next: Told whether the nodes go on running.
     """
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        # Like Ctrl-C, so that whatever was started is stopped.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Like Ctrl-C, so that whatever was started is stopped; that one too, which a shell's background job ignores.
         signal.signal(ending, signal.default_int_handler)
     if isinstance(sys.stdout, TextIOWrapper):
         # Whoever writes it to a file can follow it there.
