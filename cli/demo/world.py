@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0
 MAX_OUTPUT_BYTES: Final = 16 << 20
+_FINAL: Final = ("read-only", "stopped")
+"""Modes that a node does not leave."""
 MARKER: Final = "ironcage-demo"
 
 
@@ -102,8 +104,9 @@ class World:
                 )
         deadline = time.monotonic() + START_SECONDS
         for name in names:
-            while self._mode(name) != mode:
-                if self.nodes[name].poll() is not None or time.monotonic() > deadline:
+            while (found := self._mode(name)) != mode:
+                is_over = self.nodes[name].poll() is not None or found in _FINAL
+                if is_over or time.monotonic() > deadline:
                     raise StepFailedError(f"node {name} is not {mode}; see {self.home(name) / 'node.log'}")
                 time.sleep(0.2)
 
