@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A framed provider: an asker arranges its own log so that the honest department that answered looks guilty in an audit.
 
-It uses one request id for two questions, or signs another question than the one in its log. The provider logs what it was
+It uses one request id for two questions, sends the second one again once its answer is over, or signs another question
+than the one in its log. The provider logs what it was
 asked and answers as the protocol says. The audit names the asker, or, where the two logs alone cannot tell who wrote
 something else than was sent, the contradiction and nobody.
 """
 
 from __future__ import annotations
 
+import pytest
+
+from node.crypto.jws import sign_jws
+from node.errors import AccessDenied, Verification
+from tests.support.errors import raises_code
 from tests.support.exchange_audit import audit, settle
 from tests.support.exchange_world import COURT, MARKET
 
@@ -25,6 +31,31 @@ def test_one_id_for_two_questions_is_the_askers(world):
     found = accused(world)
     assert {member for _, member in found} == {COURT}
     assert {"event-twice", "rid-reused"} <= {code for code, _ in found}
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_what_was_refused_comes_again_and_is_not_logged_again(world, is_readable):
+    """Two refusals of one request in one log would be the provider's own contradiction."""
+    rid = bytes(16)
+    assert world.ask_by_hand(rid=rid, case="2026-执-1").result == "ok"
+    if is_readable:
+        body = world.seal(world.sign_request(rid=rid, case="2026-执-2")[0])
+        world.post.deliver(MARKET, body)
+    else:
+        body = world.seal(sign_jws("exchange-request+jwt", {"v": 1}, world.nodes[COURT].keys.node))
+        with raises_code(AccessDenied, "request-refused"):
+            world.post.deliver(MARKET, body)
+    assert world.kinds(MARKET) == ["grant", "deny"]
+    for _ in range(3):
+        world.anchor()
+        world.clock.advance(seconds=120)
+        world.exchanges[MARKET].tend()
+        world.restart(MARKET)
+        with raises_code(Verification, "request-expired"):
+            world.post.deliver(MARKET, body)
+    assert world.kinds(MARKET) == ["grant", "deny"]
+    assert MARKET not in {member for _, member in accused(world)}
+    assert world.nodes[MARKET].check() == []
 
 
 def test_another_question_than_was_logged_is_refused_and_nobody_is_named_for_it(world):

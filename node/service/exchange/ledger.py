@@ -4,6 +4,8 @@
     key                              value
     E r member(18) rid(16)           SHA-256 of the request that used the rid first, and a mark(16) of what was released
                                      (node.service.exchange.ends; rows of older programs have none); kept for ever
+    E e req(32)                      empty: a refused request that no ``r`` names: another one used its rid first, or nobody
+                                     can read it; kept for ever
     E p req(32)                      msgpack: what the logged event lets out, until the sealed answer is stored
     E a req(32)                      msgpack [exp(s), envelope or None, code]: the answer as it was sealed
     E x exp(8) req(32)               empty: by when answer and plan go
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from node.service.transaction import Transaction
 
 _RID: Final = b"Er"
+_REFUSED: Final = b"Ee"
 _PLAN: Final = b"Ep"
 _ANSWER: Final = b"Ea"
 _EXPIRY: Final = b"Ex"
@@ -145,6 +148,21 @@ def find_first_user(reads: Reads | Transaction, member: MemberCode, rid: bytes) 
     return None if data is None else data[:_REQ_BYTES]
 
 
+def was_answered(reads: Reads, member: MemberCode, rid: bytes, req: bytes) -> bool:
+    """Whether there is an event about a request already, however long ago."""
+    return find_first_user(reads, member, rid) == req or was_refused(reads, req)
+
+
+def was_refused(reads: Reads, req: bytes) -> bool:
+    """Whether there is the refusal of a request whose rid was another one's, or that nobody can read."""
+    return reads.get(_REFUSED + req) is not None
+
+
+def put_refused(transaction: Transaction, req: bytes) -> None:
+    """Note, in the commit that logs the refusal of such a request, that there is one."""
+    transaction.put(_REFUSED + req, b"")
+
+
 def find_released_mark(reads: Reads, member: MemberCode, rid: bytes) -> bytes | None:
     """Find the mark of what the request that used a member's rid first was given; None where an older program answered it."""
     data = reads.get(_RID + member.encode("ascii") + rid) or b""
@@ -156,8 +174,11 @@ def put_plan(
 ) -> None:
     """Note, in the commit that logs its event, what a request will be answered, and the mark of what is released."""
     key = _RID + member.encode("ascii") + rid
-    if transaction.get(key) is None:
+    first = transaction.get(key)
+    if first is None:
         transaction.put(key, req + mark)
+    elif first[:_REQ_BYTES] != req:
+        put_refused(transaction, req)
     rows = [[place, list(names)] for place, names in plan.rows]
     fields = [
         plan.place,
@@ -272,6 +293,11 @@ def _put_promise(
     transaction: Transaction, kept_under: bytes, member: MemberCode, event: bytes, receipt: str
 ) -> None:
     transaction.put(kept_under, msgpack.packb([member, event, receipt]))
+    note_newest(transaction, member, receipt)
+
+
+def note_newest(transaction: Transaction, member: MemberCode, receipt: str) -> None:
+    """Keep a receipt as the newest of its member, if it is: its machine is shown it when it starts."""
     promised = parse_receipt(receipt)
     newest = [parse_origin(promised.log).n, promised.idx]
     key = _NEWEST + member.encode("ascii")

@@ -32,22 +32,25 @@ from node.service.exchange.ledger import (
     drop_answers,
     drop_passed_over,
     find_answer,
-    find_first_user,
     find_plan,
     list_expired,
     list_passed_over,
     put_answer,
     put_passed_over,
+    put_refused,
+    was_answered,
+    was_refused,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from node.core.types import MemberCode
+    from node.core.types import EntryIndex, MemberCode
     from node.crypto.hpke import ExchangeKey
     from node.service.exchange.arrivals import Arrival
     from node.service.exchange.side import Side
     from node.service.looking import Also
+    from node.service.transaction import Transaction
 
 REFUSED_SECONDS: Final = 300
 """How long the refusal of a request that could not be answered under seal is kept."""
@@ -142,14 +145,8 @@ class Provider:
             return self._refuse_malformed(arrival, error)
         reads, now = self._side.reads, self._side.clock.now_seconds()
         plan = find_plan(reads, arrival.req)
-        if (plan is None or now >= plan.exp) and find_first_user(
-            reads, request.iss, request.rid
-        ) == arrival.req:
-            # Anybody may have kept the envelope and send it for ever: what it was answered stands in the log once.
-            self._count_reject()
-            raise Verification(
-                "request-expired", "request was answered before, and the answer is not kept any more"
-            )
+        if (plan is None or now >= plan.exp) and was_answered(reads, request.iss, request.rid, arrival.req):
+            raise self._count_late()
         if plan is not None and self._side.clock.now_seconds() < plan.exp:
             # It was logged, and the node died before the answer was stored.
             return self._answering.resume(request, plan, arrival.peer)
@@ -171,13 +168,24 @@ class Provider:
     def _refuse_malformed(self, arrival: Arrival, error: InvalidInput) -> Kept:
         """Log what a member signed and nobody can read; there is no reply key that an answer could be sealed to."""
         member, clock = arrival.peer.member.code, self._side.clock
+        if was_refused(self._side.reads, arrival.req):
+            raise self._count_late()
         self._require_deny(member, arrival.req)
         kept = Kept(clock.now_seconds() + REFUSED_SECONDS, None, error.code)
-        self._side.access.log(
-            EventDraft(kind=DENY, peer=member, rule=REQUEST_RULE, req=arrival.req),
-            lambda transaction, _: put_answer(transaction, arrival.req, kept),
-        )
+
+        def also(transaction: Transaction, _index: EntryIndex) -> None:
+            put_answer(transaction, arrival.req, kept)
+            put_refused(transaction, arrival.req)
+
+        self._side.access.log(EventDraft(kind=DENY, peer=member, rule=REQUEST_RULE, req=arrival.req), also)
         return kept
+
+    def _count_late(self) -> Verification:
+        """Count a request whose answer is over: anybody may have kept the envelope, and what it was answered is logged once."""
+        self._count_reject()
+        return Verification(
+            "request-expired", "request was answered before, and the answer is not kept any more"
+        )
 
     def _require_deny(self, member: MemberCode, req: bytes) -> None:
         if not self._denies.take(member, req):
