@@ -52,6 +52,9 @@ LoadCredentialEncrypted=ironcage-passphrase:/etc/ironcage/passphrase.cred
 ExecStart=/usr/bin/env ironcage node run --home /srv/ironcage
 ```
 
+Install with pip, or with uv and `--compile-bytecode`: a start that has to compile the packages first takes twice as long, and where the node's account cannot write
+to them, every start does.
+
 ## HTTPS
 
 On loopback the node speaks plain HTTP. On any other address it does not start without one of these:
