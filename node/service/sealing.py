@@ -43,6 +43,7 @@ from node.access.warrant import parse_warrant, verify_warrant
 from node.errors import AccessDenied, Conflict, InvalidInput, NodeError, Unavailable, Verification
 from node.ports import Role
 from node.service import layout
+from node.service.exchange.ledger import note_newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -190,6 +191,7 @@ class Sealed:
             place = side.access_reader.place(index)
             held = msgpack.packb([self.regulator, self.event, self.receipt])
             transaction.put(_HELD + layout.u64(place), held)
+            note_newest(transaction, self.regulator, self.receipt)
             if self.part in _SIDES:
                 _count(transaction, side.clock.now_seconds(), self.part)
 

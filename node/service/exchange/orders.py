@@ -120,6 +120,8 @@ def parse_order(order: Order, permits: Permits) -> Question:
     """
     typed = order.many or (order.subject_id,)
     subjects = tuple(fold_subject(order.subject_type, one) for one in typed)
+    if order.many and order.warrant is not None:
+        raise InvalidInput("bulk-sealed", "a question about many subjects is not asked under a warrant")
     if order.many:
         check_lines([encode_line(Line(bytes(SALT_BYTES), one, None)) for one in subjects], subjects)
     wanted = {

@@ -9,11 +9,13 @@ from hashlib import sha256
 import pytest
 
 from node.access.event import parse_event
+from node.access.receipt import parse_receipt
 from node.access.sealed import verify_sealed
 from node.access.warrant import parse_warrant
 from node.crypto.token import token_digest
 from node.errors import AccessDenied, Conflict, InvalidInput, NotFound, Unavailable
 from node.ports import MemberStatus
+from node.service.exchange.ledger import find_newest_receipt
 from node.service.sealing import find_deposited, is_still_sealed, list_counts
 from tests.support.errors import raises_code
 from tests.support.exchange_world import COURT, MARKET, TAX
@@ -109,6 +111,10 @@ def test_each_side_keeps_the_inspectors_receipt_for_its_box(world):
             assert regulator == INSPECTOR
             assert parse_event(theirs).box == event.box
             assert receipt.count(".") == 2
+        # The inspector's machine is shown it when it starts: it cannot be put back to before it held the box.
+        newest = parse_receipt(find_newest_receipt(node.store, INSPECTOR))
+        held = [one.place for one in world.depository.boxes(after=None, limit=9) if one.owner == code]
+        assert newest.idx == max(held)
 
 
 def test_an_inspector_who_is_away_keeps_the_question_at_home(world):
@@ -290,3 +296,9 @@ def test_an_inspector_whose_log_fails_gives_no_receipt(world):
     node.store.faults[node.store.commits] = (Unavailable("store-commit-failed", "disk full"), False)
     refused(world, world.ask_one(warrant=warrant), "refused", "regulator-away")
     assert sealed_events(world, INSPECTOR) == []
+
+
+def test_many_subjects_are_not_asked_in_secret(world):
+    with raises_code(InvalidInput, "bulk-sealed"):
+        world.ask(warrant=world.issue(), many=(COMPANY,))
+    assert world.post.deposits == []
