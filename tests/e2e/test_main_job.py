@@ -149,10 +149,10 @@ def test_records_are_listed_without_their_content(market, imported):
 def test_records_are_found_by_subject(market, leaves):
     leaf = next(leaves)
     subject = market.ask("record", "show", leaf, *LOOK)["subject"]
-    found = market.ask("record", "list", "--subject", f"{subject['type']}:{subject['id']}")
-    assert leaf in [line["leaf"] for line in found]
-    assert market.ask("record", "list", "--subject", f"uscc:{MARKET}") == []
-    assert market.run("record", "list", "--subject", subject["id"]).code == 2
+    found = market.ask("record", "list", "--subject", f"{subject['type']}:{subject['id']}", *LOOK)
+    assert leaf in [line["leaf"] for line in found["records"]]
+    assert market.ask("record", "list", "--subject", f"uscc:{MARKET}", *LOOK)["records"] == []
+    assert market.run("record", "list", "--subject", subject["id"], *LOOK).code == 2
 
 
 def test_a_shown_record_has_its_fields_and_a_receipt_and_is_a_logged_look(market, leaves):
