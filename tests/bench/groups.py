@@ -9,6 +9,7 @@ from tests.bench.anchors import GROWTHS, SIZES, measure_anchors
 from tests.bench.audit import measure_audit
 from tests.bench.engine import measure_engine, measure_proofs
 from tests.bench.evidence import measure_evidence
+from tests.bench.exchange import measure_exchange
 from tests.bench.growth import measure_growth, say_to_terminal
 from tests.bench.homes import store_penalties
 from tests.bench.imports import measure_import, measure_reading, measure_stages
@@ -37,6 +38,10 @@ class Scale:
     starts: int = 3
     growth_rows: int = 10_000_000
     audit_events: int = 1_000_000
+    exchange_questions: int = 200
+    exchange_clients: int = 32
+    exchange_seconds: float = 8.0
+    exchange_events: int = 100
 
     @classmethod
     def quick(cls):
@@ -56,6 +61,10 @@ class Scale:
             starts=1,
             growth_rows=2_000,
             audit_events=3_000,
+            exchange_questions=10,
+            exchange_clients=2,
+            exchange_seconds=0.2,
+            exchange_events=3,
         )
 
 
@@ -105,6 +114,16 @@ def _audit(scratch, scale):
     return measure_audit(scratch, scale.audit_events)
 
 
+def _exchange(scratch, scale):
+    return measure_exchange(
+        scratch,
+        questions=scale.exchange_questions,
+        clients=scale.exchange_clients,
+        seconds=scale.exchange_seconds,
+        events=scale.exchange_events,
+    )
+
+
 GROUPS = {
     "import": _import,
     "log": _log,
@@ -114,6 +133,7 @@ GROUPS = {
     "restart": _restart,
     "growth": _growth,
     "audit": _audit,
+    "exchange": _exchange,
 }
 ON_REQUEST = {"growth", "audit"}
 """Take half an hour, and some minutes for making the logs: measured when they are named, and in a quick run."""

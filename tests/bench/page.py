@@ -264,6 +264,45 @@ def _audit(group):
     )
 
 
+def _exchange(group):
+    alone, many, logging = group["alone"], group["many"], group["logging"]
+    both = (alone, many)
+
+    def whole(run):
+        return sum(run["cpu_ms"].values())
+
+    return _table(
+        [
+            "one question, asked, answered and logged by both sides",
+            "budget",
+            "one client",
+            f"{group['clients']} clients",
+        ],
+        [
+            ["p50, ms", "≤ 10", *(f"{run['p50_ms']:.1f}" for run in both)],
+            ["p99, ms", "≤ 40", *(f"{run['p99_ms']:.1f}" for run in both)],
+            ["questions a second", "≥ 500", *(run["rate"] for run in both)],
+            ["processor time a question, ms", "", *(f"{whole(run):.2f}" for run in both)],
+            *[
+                [f"of that {name}", "", *(f"{run['cpu_ms'][key]:.2f}" for run in both)]
+                for key, name in EXCHANGE_PROCESSES.items()
+            ],
+            ["its three events logged alone, p50 ms", "", f"{logging['p50_ms']:.1f}", ""],
+            ["of the time of a question", "", f"{logging['p50_ms'] / alone['p50_ms']:.0%}", ""],
+            ["its three events logged alone, processor time, ms", "", f"{logging['cpu_ms']:.2f}", ""],
+            ["of the processor time of a question", "", f"{logging['cpu_ms'] / whole(alone):.0%}", ""],
+        ],
+    )
+
+
+EXCHANGE_PROCESSES = {
+    "asker": "the asker's node",
+    "asker keys": "its key process and workers",
+    "provider": "the provider's node",
+    "provider keys": "its key process and workers",
+    "clients": "the clients",
+}
+
 TABLES = {
     "conditions": (None, _conditions),
     "import": ("import", _import),
@@ -275,4 +314,5 @@ TABLES = {
     "restart": ("restart", _restart),
     "growth": ("growth", _growth),
     "audit": ("audit", _audit),
+    "exchange": ("exchange", _exchange),
 }

@@ -38,6 +38,11 @@ class Usage:
 
 def family():
     """Process ids of this process and everything under it."""
+    return [os.getpid(), *descendants(os.getpid())]
+
+
+def descendants(pid):
+    """Process ids of everything under a process."""
     parents = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -46,10 +51,10 @@ def family():
             except OSError:
                 continue
             parents[int(folder.name)] = int(fields[1])
-    found = [os.getpid()]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
 
 
 def cpu_seconds(pid):
