@@ -424,7 +424,7 @@ def run_with(examples, steps):
 
 
 TestExchange = ExchangeMachine.TestCase
-TestExchange.settings = run_with(12, 25)
+TestExchange.settings = run_with(10, 25)
 
 
 class LongExchangeMachine(ExchangeMachine):
