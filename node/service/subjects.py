@@ -21,6 +21,7 @@ from node.access.bulk import hash_lines, parse_line
 from node.access.event import parse_event, verify_openings
 from node.access.logged import CONCEALED, select_openings
 from node.access.question import encode_subject
+from node.access.request import SEALED
 from node.core.types import EntryIndex
 from node.errors import InvalidInput, NotFound
 from node.evidence.build import build_reference
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from node.service.vault import Vault
 
 KIND: Final = "audit"
+RECEIVE: Final = "receive"
 PURPOSE: Final = "subject-view"
 """Purpose of the looks that the view itself is."""
 DOCUMENTS: Final = (
@@ -57,6 +59,8 @@ DOCUMENTS: Final = (
     "online-identity",
 )
 """Kinds of document by which a subject is identified: 营业执照, 居民身份证, 护照, 居留证件, 授权委托书, 网络身份认证."""
+_OWN: Final = -1
+"""Stands for the place of what this department does itself, whose events share an id that is its own."""
 MOST_LOOKS: Final = 200
 """Most looks in one view; the next page is a view of its own."""
 
@@ -94,7 +98,7 @@ class ShownPart:
 
 @dataclass(frozen=True, slots=True)
 class ShownLook:
-    """One look: the events that share a request, the oldest first."""
+    """One look: the events of one request, the oldest first."""
 
     rid: bytes
     parts: tuple[ShownPart, ...]
@@ -283,17 +287,21 @@ class SubjectView:
         )
 
     def _group(self, subject: AskedSubject, before: int | None) -> Iterator[list[_Part]]:
-        """Put the events of each request together, oldest first; the newest look first."""
-        by_rid: defaultdict[bytes, list[int]] = defaultdict(list)
+        """Put the events of each look together, oldest first; the newest look first."""
         found, now = self._index.find(self._reads, subject), self._clock.now_seconds()
+        by_rid: defaultdict[bytes, list[int]] = defaultdict(list)
         for place in sorted(found):
             by_rid[found[place].rid].append(place)
-        for places in sorted(by_rid.values(), key=lambda places: places[0], reverse=True):
-            if before is not None and places[0] >= before:
+        looks: dict[bytes, dict[int, list[_Part]]] = {}
+        for place in sorted(found, reverse=True):
+            if before is not None and place >= before:
                 continue
-            parts = [self._load(place, found[place]) for place in places]
-            if not any(is_still_sealed(part.event, now) for part in parts):
-                yield parts
+            rid = found[place].rid
+            if rid not in looks:
+                parts = [self._load(each, found[each]) for each in by_rid[rid]]
+                looks[rid] = _split([part for part in parts if not is_still_sealed(part.event, now)])
+            if place in looks[rid]:
+                yield looks[rid][place]
 
     def _load(self, place: int, found: FoundEvent) -> _Part:
         reader, index = self._events.locate(place)
@@ -352,6 +360,18 @@ class SubjectView:
         else:
             return None
         return encode_look_file(replace(file, inclusion=reader.tlog_proof(index, size), anchor=anchor))
+
+
+def _split(parts: Sequence[_Part]) -> dict[int, list[_Part]]:
+    """Tell looks apart that share an id, by the place of their first event: others choose the ids of what they ask.
+
+    Whoever asks could otherwise put his look behind another one: behind one that is sealed, or one of this department.
+    """
+    looks: defaultdict[tuple[bool, int], list[_Part]] = defaultdict(list)
+    for part in parts:
+        answers = part.event.req is not None and part.event.kind != RECEIVE
+        looks[part.event.kind == SEALED, part.place if answers else _OWN].append(part)
+    return {look[0].place: look for look in looks.values()}
 
 
 def _find_line(lines: Sequence[str], subject: AskedSubject) -> LinePart | None:
