@@ -44,7 +44,13 @@ DRAIN_SECONDS: Final = 4
 """Longest wait, after the signal, for calls that are being answered."""
 
 
-def serve_node(settings: Settings, passphrase: str, unlocking: Unlocking, listener: socket.socket) -> None:
+def serve_node(
+    settings: Settings,
+    passphrase: str,
+    unlocking: Unlocking,
+    listener: socket.socket,
+    require_no_signal: Callable[[], None],
+) -> None:
     """Open the node and answer calls until a signal ends the server.
 
     Args:
@@ -52,11 +58,13 @@ def serve_node(settings: Settings, passphrase: str, unlocking: Unlocking, listen
         passphrase: Of the key files.
         unlocking: Its keys, on their way.
         listener: Where calls arrive.
+        require_no_signal: Raises what a signal raised, should that have been lost.
 
     Raises:
         NodeError: What kept it from starting.
     """
     _configure_log()
+    require_no_signal()
     clock = SystemClock()
     tokens = TokenFile(settings.path(settings.keys_dir))
     tokens.load()
@@ -66,6 +74,7 @@ def serve_node(settings: Settings, passphrase: str, unlocking: Unlocking, listen
     with open_node(settings, passphrase, clock, unlocking) as node:
         backups = Backups(_backup_maker(settings, node))
         try:
+            require_no_signal()
             _serve(settings, node, backups, gate, listener, tls)
         finally:
             backups.request_stop()

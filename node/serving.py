@@ -31,7 +31,7 @@ from node.storage.keyfiles import load_private
 from node.unlocking import Unlocking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from node.config import Settings
 
@@ -57,14 +57,14 @@ def run_node(home: Path) -> None:
     is_loaded = False
     try:
         with (
-            _stopping_on_signals(),
+            _stopping_on_signals() as require_no_signal,
             _listen(settings) as listener,
             closing(Unlocking(settings, passphrase)) as unlocking,
         ):
             from node.server import serve_node  # noqa: PLC0415 - takes as long as the keys, so it is loaded beside them
 
             is_loaded = True
-            serve_node(settings, passphrase, unlocking, listener)
+            serve_node(settings, passphrase, unlocking, listener, require_no_signal)
     except _Stop:
         if is_loaded:
             from node.server import tell_stopped  # noqa: PLC0415 - the same
@@ -96,21 +96,31 @@ class _Stop(BaseException):
 
 
 @contextmanager
-def _stopping_on_signals() -> Iterator[None]:
+def _stopping_on_signals() -> Iterator[Callable[[], None]]:
     """Turn the first SIGTERM or SIGINT into :class:`_Stop`; those that follow change nothing.
 
     While the server runs, its own handlers take the signal, end it in order and raise the signal again for us.
+
+    Gives what raises it again: Python drops what is raised in a finaliser, and an import runs hundreds of them.
     """
     numbers = (signal.SIGTERM, signal.SIGINT)
 
+    came = False
+
     def stop(_number: int, _frame: object) -> None:
+        nonlocal came
+        came = True
         for number in numbers:
             signal.signal(number, signal.SIG_IGN)
         raise _Stop
 
+    def require_no_signal() -> None:
+        if came:
+            raise _Stop
+
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield
+        yield require_no_signal
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
