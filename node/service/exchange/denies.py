@@ -70,10 +70,13 @@ class Denies:
     def find_due(self, member: MemberCode) -> Summary | None:
         """Give what has to be kept now of the refusals of a member that were passed over; None while it is kept well enough."""
         with self._guard:
-            window = self._windows.get(member)
-            if window is None or window.passed_over.bit_count() != 1:
-                return None
-            return Summary(member, window.passed_over, window.last)
+            waiting = self._sum_up(member)
+            return waiting if waiting is not None and waiting.count.bit_count() == 1 else None
+
+    def find_waiting(self, member: MemberCode) -> Summary | None:
+        """Give all refusals of a member that were passed over and are in no event, those put back among them."""
+        with self._guard:
+            return self._sum_up(member)
 
     def close_windows(self, *, all_: bool = False) -> list[Summary]:
         """Forget windows that are over and give those that passed refusals over: to be logged, or put back.
@@ -88,12 +91,28 @@ class Denies:
                 for member, window in self._windows.items()
                 if all_ or now - window.began >= WINDOW_SECONDS
             ]
-            for member, _ in over:
+            for member, window in over:
                 del self._windows[member]
-            summaries, self._put_back = self._put_back, []
-        return summaries + [Summary(member, w.passed_over, w.last) for member, w in over if w.passed_over]
+                if window.passed_over:
+                    self._put_back.append(Summary(member, window.passed_over, window.last))
+            summaries = [_add_up(self._put_back, summary.member) for summary in self._put_back]
+            self._put_back = []
+        # One of each member: what is kept of it goes with the event that says all of it.
+        return list(dict.fromkeys(summaries))
+
+    def _sum_up(self, member: MemberCode) -> Summary | None:
+        waiting = [summary for summary in self._put_back if summary.member == member]
+        window = self._windows.get(member)
+        if window is not None and window.passed_over:
+            waiting.append(Summary(member, window.passed_over, window.last))
+        return _add_up(waiting, member) if waiting else None
 
     def put_back(self, summaries: Sequence[Summary]) -> None:
         """Keep what could not be logged now; ``close_windows`` gives it again."""
         with self._guard:
             self._put_back += summaries
+
+
+def _add_up(summaries: Sequence[Summary], member: MemberCode) -> Summary:
+    own = [summary for summary in summaries if summary.member == member]
+    return Summary(member, sum(summary.count for summary in own), own[-1].last)

@@ -203,12 +203,19 @@ class Provider:
                 kind=DENY, peer=summary.member, rule=LIMIT_RULE, n=summary.count, req=summary.last
             )
             try:
-                self._side.access.log(draft, _settle(summary.member))
+                self._side.access.log(draft, self._settle(summary.member))
             except NodeError:
                 self._denies.put_back(summaries[number:])
                 raise
 
+    def _settle(self, member: MemberCode) -> Also:
+        """Keep of a member's passed-over refusals, in the commit of the event that says how many they were, those that came since."""
 
-def _settle(member: MemberCode) -> Also:
-    """Drop what was kept of passed-over refusals in the commit of the event that says how many they were."""
-    return lambda transaction, _index: drop_passed_over(transaction, member)
+        def also(transaction: Transaction, _index: EntryIndex) -> None:
+            waiting = self._denies.find_waiting(member)
+            if waiting is None:
+                drop_passed_over(transaction, member)
+            else:
+                put_passed_over(transaction, member, waiting.count, waiting.last)
+
+        return also

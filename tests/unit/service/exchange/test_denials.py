@@ -107,6 +107,26 @@ def test_of_refusals_that_were_only_counted_a_crash_forgets_less_than_half(world
     assert denied(world) == EACH_WINDOW + 4, "what was kept is logged once"
 
 
+def test_of_refusals_on_both_sides_of_a_crash_the_next_crash_forgets_less_than_half(world):
+    refuse_often(world, 64)
+    world.restart(MARKET)
+    refuse_often(world, 3)
+    world.restart(MARKET)
+    world.exchanges[MARKET].provider.sweep()
+    assert denied(world) == 2 * EACH_WINDOW + 64, "what was kept before the first crash is not written over"
+
+
+def test_the_event_about_what_a_crash_left_forgets_nothing_that_was_counted_since(world):
+    refuse_often(world, 2)
+    world.restart(MARKET)
+    refuse_often(world, 3)
+    world.exchanges[MARKET].provider.sweep()
+    assert denied(world) == 2 * EACH_WINDOW + 2
+    world.restart(MARKET)
+    world.exchanges[MARKET].provider.sweep()
+    assert denied(world) == 2 * EACH_WINDOW + 5
+
+
 def test_an_old_envelope_that_comes_again_is_counted_and_not_logged(world):
     world.ask_one()
     ((_, body),) = world.post.sent
