@@ -33,6 +33,12 @@ AUDITORS = {"auditor"}
 ADMINISTRATORS = {"administrator"}
 STAFF = {"officer", "operator", "auditor"}
 
+MANY = {
+    "type": "uscc",
+    "subjects": ["91520100MA00000156"],
+    "items": [{"item": "penalty:2018"}],
+    "purpose": "tender-check",
+}
 # Every route: who is let in (an administrator always is), and a call that is well formed.
 ROUTES = {
     ("GET", "/openapi.json"): (OPEN, {}),
@@ -83,6 +89,9 @@ ROUTES = {
             }
         },
     ),
+    ("POST", "/api/v1/ask-many"): (OFFICERS, {"json": MANY}),
+    ("GET", "/api/v1/approvals"): (OFFICERS, {}),
+    ("POST", "/api/v1/approvals/{id}/approve"): ({"officer"}, {"json": MANY}),
     ("POST", "/api/v1/consents"): (
         OFFICERS,
         {
@@ -139,6 +148,8 @@ ROUTES = {
     ("GET", "/readyz"): (OPEN, {}),
     ("GET", "/metrics"): (OPEN, {}),
 }
+ENVELOPES = ["/exchange/v1", "/exchange/v1/deposit"]
+"""Routes for what members sign and seal; no token, the signature inside says who calls."""
 OTHER_MEMBER = "91520100MA00000156"
 CLOSED = [(method, path) for (method, path), (roles, _) in ROUTES.items() if roles is not OPEN]
 FOREIGN = new_token("operator-name", "operator", None, FixedRandom("another node"))[0]
@@ -172,6 +183,7 @@ def filled(world):
             "{leaf}": world.leaves()[0],
             "{kind}": "records",
             "{number}": "0",
+            "{id}": "0" * 32,
             "{index}": "1",
             "{box}": sha256(b"box").hexdigest(),
             "{digest}": sha256(b"{}").hexdigest(),
@@ -275,7 +287,7 @@ def test_an_open_route_takes_no_body_but_those_for_envelopes():
     taking = [
         (method, path) for (method, path), roles in all_roles().items() if roles is OPEN and method != "GET"
     ]
-    assert sorted(taking) == [("POST", "/exchange/v1"), ("POST", "/exchange/v1/deposit")]
+    assert sorted(taking) == [("POST", path) for path in ENVELOPES]
 
 
 def test_a_token_that_is_revoked_while_the_body_comes_is_refused(filled):
@@ -306,8 +318,8 @@ def test_the_scheme_is_named_on_closed_routes_only(world):
             closed = ROUTES[key][0] is not OPEN
             assert operation.get("security", []) == ([{"HTTPBearer": []}] if closed else []), path
             assert {"401", "403"} <= operation["responses"].keys() if closed else True
-            # The route for envelopes refuses whoever is no member; that is no matter of tokens.
-            refusing = {"401"} if path == "/exchange/v1" else {"401", "403"}
+            # A route for envelopes refuses whoever is no member; that is no matter of tokens.
+            refusing = {"401"} if path in ENVELOPES else {"401", "403"}
             assert closed or not refusing & operation["responses"].keys()
 
 

@@ -153,12 +153,16 @@ def test_records_are_listed_without_their_content(filled):
 
 def test_records_are_found_by_subject(filled):
     filled.import_csv(csv(penalty(9, **PERSON)))
-    search = {"subject": {"type": "rid", "id": RESIDENT_ID}}
-    answer = filled.post("/api/v1/records/search", "officer", search)
-    assert [record["index"] for record in answer.json()] == [4]
+    find = WHY | {"subject": {"type": "rid", "id": RESIDENT_ID}}
+    answer = filled.post("/api/v1/records/find", "officer", find)
+    assert [record["index"] for record in answer.json()["records"]] == [4]
     assert RESIDENT_ID not in answer.text
-    search = {"subject": {"type": "uscc", "id": COMPANY.lower()}, "limit": 2}
-    assert [r["index"] for r in filled.post("/api/v1/records/search", "officer", search).json()] == [0, 1]
+    find = WHY | {"subject": {"type": "uscc", "id": COMPANY.lower()}, "limit": 2}
+    found = filled.post("/api/v1/records/find", "officer", find).json()
+    assert [record["index"] for record in found["records"]] == [0, 1]
+    # Without a purpose, and as a search that is not logged, nothing is found by subject.
+    assert filled.post("/api/v1/records/find", "officer", {"subject": find["subject"]}).status_code == 400
+    assert filled.post("/api/v1/records/search", "officer", {"subject": find["subject"]}).status_code == 400
 
 
 def test_a_look_shows_the_record_and_its_receipt(filled):

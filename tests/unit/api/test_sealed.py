@@ -102,10 +102,8 @@ def test_from_the_warrant_to_the_opened_box(world):
     assert (values["subject"]["id"], values["officer"]["id"]) == (COMPANY, "officer-name")
     assert len(opened.json()["openings"]) == 10
 
-    for member, asked, answered in ((COURT, 1, 0), (MARKET, 0, 1)):
-        (count,) = call(world, member, "GET", "/api/v1/sealed/counts").json()
-        assert (count["asked"], count["answered"]) == (asked, answered)
-    assert call(world, INSPECTOR, "GET", "/api/v1/sealed/counts").json() == []
+    for member in (COURT, MARKET, INSPECTOR):
+        assert call(world, member, "GET", "/api/v1/sealed/counts").json() == []
 
     gone = call(
         world,
@@ -119,6 +117,16 @@ def test_from_the_warrant_to_the_opened_box(world):
     (outcome,) = call(world, COURT, "POST", "/api/v1/ask", "officer", json=question).json()["outcomes"]
     assert (outcome["result"], outcome["code"]) == ("refused", "warrant-revoked")
     assert outcome["title"] == "the warrant was taken back"
+
+
+def test_counts_are_open_to_all_once_their_month_is_over():
+    with SealedWorld() as world:
+        assert world.ask_one(warrant=world.issue()).result == "none"
+        world.clock.advance(seconds=31 * DAY)
+        for member, asked, answered in ((COURT, 1, 0), (MARKET, 0, 1)):
+            (count,) = call(world, member, "GET", "/api/v1/sealed/counts").json()
+            assert (count["asked"], count["answered"]) == (asked, answered)
+        assert call(world, INSPECTOR, "GET", "/api/v1/sealed/counts").json() == []
 
 
 @pytest.mark.parametrize(
