@@ -13,6 +13,7 @@ from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_cli
 from cli.language import say
 from cli.output import print_json, print_line, reported, require_writable
 from cli.words import parse_subject, word
+from node.errors import Conflict, NotFound
 
 SAVED_MODE: Final = 0o600
 REPORT_NAME: Final = "looks.txt"
@@ -52,8 +53,8 @@ def looks(
         Path | None,
         typer.Option(
             help=say(
-                "把清单和每次查询的证据文件存入该目录",
-                "directory for the list and the file that proves each look",
+                "把清单和每次查询的证据文件存入该目录（新的或空的）",
+                "directory, new or empty, for the list and the file that proves each look",
             )
         ),
     ] = None,
@@ -63,10 +64,10 @@ def looks(
     as_json: JsonOption = False,
 ) -> None:
     """List the looks at a subject, the newest first."""
-    with reported(as_json=as_json), open_client(home, token_file) as client:
+    with reported(as_json=as_json):
         if save is not None:
-            save.mkdir(mode=0o700, parents=True, exist_ok=True)
-            require_writable(save)
+            _prepare(save)
+    with reported(as_json=as_json), open_client(home, token_file) as client:
         body = {
             "subject": parse_subject(subject),
             "document": document,
@@ -208,6 +209,25 @@ def _name(code: str, names: dict[str, str]) -> str:
 
 def _time(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1_000, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _prepare(directory: Path) -> None:
+    """Make the folder that a subject takes home; what another one was shown must not go along.
+
+    Raises:
+        Conflict: ``output-exists``: something is in it.
+        NotFound: ``file-access``.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_empty = next(directory.iterdir(), None) is None
+    except OSError as error:
+        raise NotFound("file-access", f"{directory}: {error.strerror}") from None
+    if not is_empty:
+        raise Conflict(
+            "output-exists", f"something is in {directory}: each subject and page gets a folder of its own"
+        )
+    require_writable(directory)
 
 
 def _save(directory: Path, shown: dict[str, Any], lines: list[str]) -> None:

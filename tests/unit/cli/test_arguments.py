@@ -46,3 +46,14 @@ def test_a_deployment_that_cannot_write_its_result_is_refused_first(home, tmp_pa
     code = "file-access" if extra else "output-exists"
     assert f"[{code}]" in refused.err, refused
     assert taken.read_text() == "{}"
+
+
+def test_what_one_subject_takes_home_is_not_put_to_that_of_another(home, tmp_path):
+    (tmp_path / "0123456789abcdef.look.json").write_text("{}")
+    refused = ironcage(
+        *("subject", "looks", "uscc:91520100MA00000156", "--document", "business-licence"),
+        *("--save", tmp_path),
+        home=home,
+    )
+    assert (refused.code != 0, "[output-exists]" in refused.err) == (True, True), refused
+    assert [path.name for path in tmp_path.iterdir()] == ["0123456789abcdef.look.json"]
