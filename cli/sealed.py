@@ -251,7 +251,9 @@ def open_box(
     print_line(say("本次查阅的回执：", "receipt of this look: ") + opened["receipt"])
 
 
-@app.command(help=say("各月封存的查询次数（公开）", "sealed looks by month; open to all"))
+@app.command(
+    help=say("已结束各月封存的查询次数（公开）", "sealed looks of months that are over; open to all")
+)
 def counts(
     home: HomeOption = DEFAULT_HOME, token_file: TokenOption = None, *, as_json: JsonOption = False
 ) -> None:

@@ -166,7 +166,7 @@ def list_warrants(request: Request, _caller: Auditor) -> list[WarrantView]:
 def take_back_warrant(
     request: Request, digest: LeafText, body: WhyBody, caller: Administrator
 ) -> TakenBackView:
-    """Take a warrant back: nothing more is released on it. What was sealed stays sealed until its day."""
+    """Take a warrant back: nothing more is released on it, begun looks included. What was sealed stays sealed until its day."""
     depository = _depository(request)
     services_of(request).require_ready_to_sign()
     logged = depository.take_back(bytes.fromhex(digest), _why(body, caller))
@@ -201,10 +201,10 @@ def open_box(request: Request, box: LeafText, body: WhyBody, caller: Auditor) ->
 
 @public.get("/sealed/counts", dependencies=[OPEN])
 def count_looks(request: Request) -> list[CountView]:
-    """How many sealed looks this department asked for and gave, by month. Open to all."""
+    """How many sealed looks this department asked for and gave in each month that is over. Open to all."""
     return [
         CountView(month=one.month, asked=one.asked, answered=one.answered)
-        for one in list_counts(services_of(request).store)
+        for one in list_counts(services_of(request).store, services_of(request).clock.now_seconds())
     ]
 
 

@@ -30,6 +30,7 @@ from node.access.deposit import (
     ASK,
     GRANT,
     MAX_DEPOSIT_BYTES,
+    RECEIVE,
     authenticate_deposit,
     build_deposited,
     open_deposit,
@@ -314,6 +315,8 @@ class Depository:
 
         def also(transaction: Transaction, index: EntryIndex) -> None:
             look = _join_look(transaction, deposit, warrant)
+            if deposit.part != RECEIVE:
+                charge.require_valid(transaction)
             if deposit.part == ASK:
                 charge.check(transaction)
                 charge.write(transaction, index)
@@ -344,6 +347,9 @@ class Depository:
             raise AccessDenied(
                 "warrant-issuer", f"the warrant is by {warrant.iss}, this is {self._side.member}"
             )
+        if self._side.reads.get(_WARRANT + warrant.digest) is None:
+            # Its key signed it, or somebody who has that key.
+            raise AccessDenied("warrant-unknown", "no such warrant was issued here")
         if now >= warrant.open_by:
             raise AccessDenied("warrant-expired", "what is sealed under the warrant is to be open by now")
         asker, provider = (

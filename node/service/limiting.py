@@ -180,17 +180,26 @@ class UseCharge:
         """Refuse when it was taken back or too little is left; what this request used before is no new use."""
         if transaction.get(self._use_key) is not None:
             return
+        used = self.require_valid(transaction)
+        if used.uses + self.uses > self.most:
+            raise AccessDenied(
+                "warrant-used-up" if self.is_warrant else "consent-used-up",
+                f"it is good for {self.most} uses: {used.uses} are made",
+            )
+
+    def require_valid(self, transaction: Transaction) -> Used:
+        """Refuse when it was taken back, also for a request that used it before; give what is known of its uses.
+
+        Raises:
+            AccessDenied: ``warrant-revoked``, ``consent-revoked``.
+        """
         used = _parse_used(transaction.get(_COUNT + self.digest))
         if used.revoked is not None:
             raise AccessDenied(
                 "warrant-revoked" if self.is_warrant else "consent-revoked",
                 f"it was taken back at second {used.revoked}",
             )
-        if used.uses + self.uses > self.most:
-            raise AccessDenied(
-                "warrant-used-up" if self.is_warrant else "consent-used-up",
-                f"it is good for {self.most} uses: {used.uses} are made",
-            )
+        return used
 
     def write(self, transaction: Transaction, event: EntryIndex) -> None:
         """Count the uses, once for each request."""

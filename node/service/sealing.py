@@ -131,19 +131,25 @@ def find_warrant(
     )
 
 
-def keeps_secret(
-    directory: Directory, token: str | None, *, asker: MemberCode, provider: MemberCode, now_seconds: int
-) -> bool:
+def keeps_secret(directory: Directory, token: str | None, *, asker: MemberCode, now_seconds: int) -> bool:
     """Tell whether a question that is refused came under a regulator's warrant for its asker, in force or not any more.
 
-    Its refusal then says nothing of its subject: he may be under investigation. It gave nothing away, either.
+    Its refusal then says nothing of its subject: he may be under investigation. It gave nothing away, either. That holds for
+    a question to the regulator itself, too: it goes along when everybody is asked.
     """
     if token is None:
         return False
     try:
         warrant = parse_warrant(token)
-        at = min(max(now_seconds, warrant.iat), warrant.exp - 1)
-        find_warrant(directory, token, asker=asker, provider=provider, now_seconds=at)
+        if asker == warrant.iss:
+            return False
+        verify_warrant(
+            token,
+            find_key=partial(_find_regulator_key, directory, warrant.iat),
+            asker=asker,
+            open_by=warrant.open_by,
+            now_seconds=min(max(now_seconds, warrant.iat), warrant.exp - 1),
+        )
     except NodeError:
         return False
     return now_seconds < warrant.open_by
@@ -321,10 +327,17 @@ class MonthCount:
     answered: int
 
 
-def list_counts(reads: Reads) -> Iterator[MonthCount]:
-    """Give the counts of sealed looks, the oldest month first; months without any are left out."""
+def list_counts(reads: Reads, now_seconds: int) -> Iterator[MonthCount]:
+    """Give the counts of sealed looks of the months that are over, the oldest first; months without any are left out.
+
+    A number that grows while somebody watches would say when a look was made.
+
+    Args:
+        reads: The store.
+        now_seconds: This node's clock.
+    """
     found: dict[int, dict[int, int]] = {}
-    for key, value in reads.scan(_COUNT, layout.stop_of(_COUNT)):
+    for key, value in reads.scan(_COUNT, _COUNT + _month_at(now_seconds)):
         found.setdefault(int.from_bytes(key[2:6], "big"), {})[key[6]] = layout.parse_u64(value)
     for month, counts in sorted(found.items()):
         year, number = divmod(month, 12)
@@ -341,7 +354,11 @@ def find_deposited(reads: Reads, place: int) -> tuple[str, bytes, str] | None:
 
 
 def _count(transaction: Transaction, now_seconds: int, part: str) -> None:
-    at = datetime.fromtimestamp(now_seconds, tz=UTC)
-    key = _COUNT + (at.year * 12 + at.month - 1).to_bytes(4, "big") + bytes([_SIDES.index(part)])
+    key = _COUNT + _month_at(now_seconds) + bytes([_SIDES.index(part)])
     count = layout.parse_u64(transaction.get(key) or bytes(8))
     transaction.put(key, layout.u64(count + 1))
+
+
+def _month_at(now_seconds: int) -> bytes:
+    at = datetime.fromtimestamp(now_seconds, tz=UTC)
+    return (at.year * 12 + at.month - 1).to_bytes(4, "big")

@@ -124,9 +124,8 @@ def test_a_sealed_look_from_the_warrant_to_the_inspector(nodes):
     assert as_chief(inspector, "sealed", "list", "--overdue") == []
     (listed,) = as_chief(inspector, "warrant", "list")
     assert (listed["used"], listed["looks"]) == (1, 1)
-    for node, numbers in ((commission, (1, 0)), (market, (0, 1))):
-        (count,) = as_chief(node, "sealed", "counts")
-        assert (count["asked"], count["answered"]) == numbers
+    for node in (commission, market):
+        assert as_chief(node, "sealed", "counts") == [], "this month is not over"
 
     # The subject at the window gets nothing of it.
     looks = as_chief(market, "subject", "looks", f"uscc:{COMPANY}", "--document", "business-licence")

@@ -136,7 +136,6 @@ class Answering:
             self._side.directory,
             request.sealed,
             asker=request.iss,
-            provider=self._side.member,
             now_seconds=self._side.clock.now_seconds(),
         ):
             draft = EventDraft(kind=DENY, peer=request.iss, rule=rule, rid=request.rid, req=request.digest)

@@ -131,7 +131,6 @@ class Asker:
             side.directory,
             order.warrant,
             asker=side.member,
-            provider=peer.member.code,
             now_seconds=side.clock.now_seconds(),
         ):
             base = EventDraft(kind=DENY, officer=order.officer)

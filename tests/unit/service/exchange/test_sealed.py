@@ -272,7 +272,8 @@ def test_counts_say_how_many_looks_and_nothing_else(world):
     world.clock.advance(seconds=5 * DAY)
     world.anchor()
     world.ask_one(warrant=warrant)
-    counts = {code: list(list_counts(world.nodes[code].store)) for code in (COURT, MARKET, INSPECTOR)}
+    later = world.clock.now_seconds() + 31 * DAY
+    counts = {code: list(list_counts(world.nodes[code].store, later)) for code in (COURT, MARKET, INSPECTOR)}
     assert sum(one.asked for one in counts[COURT]) == sum(one.answered for one in counts[MARKET]) == 3
     assert [one.month for one in counts[COURT]] == [one.month for one in counts[MARKET]]
     assert counts[INSPECTOR] == []
