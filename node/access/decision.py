@@ -371,6 +371,8 @@ def _check_warrant(question: Question) -> None:
         return
     if not _purpose(question).sealed:
         raise AccessDenied("sealed-beyond-purpose", f"{question.purpose} is never asked in secret")
+    if question.consent is not None:
+        raise AccessDenied("sealed-consent", "the subject is shown each use of a consent: it is no secret")
     if warrant.asker != question.asker.member:
         raise AccessDenied("warrant-asker", "the warrant names another member than the asker")
     if question.at >= warrant.expires:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import pytest
 
+from node.access.question import AskedSubject, ItemQuery
 from node.access.warrant import build_warrant, parse_warrant
 from node.crypto.token import token_digest
+from node.service.consents import Terms
 from node.service.drafting import EventDraft
 from node.service.sealing import list_counts
 from tests.support.exchange_world import COURT, FIELDS, MARKET, OFFICER, VCT
@@ -87,3 +89,20 @@ def test_the_month_that_is_not_over_is_not_counted_in_public(world):
     store = world.nodes[MARKET].store
     assert list(list_counts(store, world.clock.now_seconds())) == []
     assert [one.answered for one in list_counts(store, world.clock.now_seconds() + 31 * DAY)] == [1]
+
+
+def test_a_look_in_secret_uses_no_consent(world):
+    terms = Terms(
+        subject=AskedSubject("uscc", COMPANY),
+        provider=MARKET,
+        asker=COURT,
+        purpose=TERMS["purpose"],
+        items=(ItemQuery(VCT["penalty:2018"], FIELDS),),
+        end=world.clock.now_seconds() + DAY,
+        uses=2,
+    )
+    given = world.exchanges[MARKET].window.give(terms, WHY)
+    outcome = world.ask_one(warrant=world.issue(), consents={MARKET: given.token}, **TERMS)
+    assert (outcome.result, outcome.code) == ("refused", "sealed-consent")
+    (shown,) = world.exchanges[MARKET].window.show_of(terms.subject, WHY)
+    assert shown.used == 0

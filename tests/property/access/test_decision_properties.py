@@ -31,7 +31,7 @@ CODES = [
     *["member-unknown", "member-inactive", "purpose-unknown", "purpose-role", "purpose-member"],
     *["basis-required", "basis-beyond-purpose", "case-required", "subject-beyond-purpose"],
     *["items-missing", "item-unknown", "item-beyond-purpose", "field-unknown", "field-beyond-purpose"],
-    *["sealed-beyond-purpose", "warrant-asker", "warrant-expired", "warrant-used-up"],
+    *["sealed-beyond-purpose", "sealed-consent", "warrant-asker", "warrant-expired", "warrant-used-up"],
     *[
         "consent-required",
         "consent-asker",
@@ -271,6 +271,7 @@ def wrong_with_warrant(purpose, q):
     return true_ones(
         {
             "sealed-beyond-purpose": not purpose["sealed"],
+            "sealed-consent": q.consent is not None,
             "warrant-asker": q.warrant.asker != q.asker.member,
             "warrant-expired": q.warrant.expires <= q.at,
             "warrant-used-up": q.warrant.looks_left < q.lines,
