@@ -108,6 +108,11 @@ class Asker:
 
     def _seal(self, ready: Ready, warrant: str, refused: dict[MemberCode, Decision]) -> bool:
         """Have the regulator hold what an ask says; where it does not, note why nothing is asked."""
+        # One regulator holds all of them: who waited for it once does not wait for it once more for each provider.
+        away = next((one for one in refused.values() if one.code == "regulator-away"), None)
+        if away is not None:
+            refused[ready.peer.member.code] = away
+            return False
         try:
             ready.sealed = self._sealer.seal(ready.draft, token=warrant, part=ASK)
         except (AccessDenied, InvalidInput, Unavailable, Verification) as error:

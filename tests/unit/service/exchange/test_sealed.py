@@ -117,6 +117,20 @@ def test_each_side_keeps_the_inspectors_receipt_for_its_box(world):
         assert newest.idx == max(held)
 
 
+def test_an_inspector_who_is_away_is_waited_for_once():
+    with SealedWorld((COURT, MARKET, TAX, INSPECTOR)) as world:
+        warrant, tried = world.issue(), []
+
+        def away(body):
+            tried.append(body)
+            raise Unavailable("peer-away", "no answer")
+
+        world.post.on_deposit = away
+        outcomes = world.ask(warrant=warrant, providers=(MARKET, TAX))
+        assert [one.code for one in outcomes] == ["regulator-away"] * 2
+        assert len(tried) == 1
+
+
 def test_an_inspector_who_is_away_keeps_the_question_at_home(world):
     warrant = world.issue()
     world.post.away = {INSPECTOR}
