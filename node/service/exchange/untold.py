@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 MAX_ONE_CHARS: Final = 32 * 1024
 """Longest openings of one event that go along; a question of thousands of fields is not told of."""
-MAX_TOLD_CHARS: Final = 64 * 1024
-"""Most that goes along with one request, which holds 256 KiB."""
+MAX_TOLD_CHARS: Final = 48 * 1024
+"""Most that goes along with one request, events and receipts included. A request holds 256 KiB of base64, which is 192
+KiB of text; of that 100,000 characters may be lines about many subjects, and 16 KiB a consent."""
 _LABEL: Final = b"ironcage/v1/untold"
 _NONCE_BYTES: Final = 12
 _KID_CHARS: Final = 16
@@ -116,7 +117,7 @@ class Untold:
                 if place in self._under_way:
                     continue
                 shown = self._show(provider, place, data)
-                room -= 0 if shown is None else sum(map(len, shown.open))
+                room -= 0 if shown is None else _chars(shown)
                 if room < 0 or len(events) == MAX_RECEIVED:
                     break
                 # What cannot be shown any more is dropped with the others.
@@ -148,6 +149,10 @@ class Untold:
         except (InvalidTag, Conflict, NotFound, Verification):
             return None
         return LoggedEvent(event, tuple(openings), receipt)
+
+
+def _chars(shown: LoggedEvent) -> int:
+    return len(shown.event) + len(shown.receipt) + sum(map(len, shown.open))
 
 
 def _bound(provider: MemberCode, place: int) -> bytes:

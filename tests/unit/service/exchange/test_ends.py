@@ -8,10 +8,12 @@ import pytest
 from node.access.event import build_openings, event_salts
 from node.access.logged import LoggedEvent, select_openings
 from node.access.receipt import parse_receipt
+from node.access.received import MAX_RECEIVED
 from node.errors import Unavailable
 from node.log.merkle import leaf_hash
 from node.service.drafting import EventDraft
 from node.service.exchange.ledger import find_end, list_promises, list_proofs, list_untold
+from node.service.exchange.untold import MAX_TOLD_CHARS
 from tests.support.exchange_world import COURT, MARKET, TAX
 
 
@@ -124,6 +126,22 @@ def test_more_than_sixteen_are_told_in_turns(world):
     assert len(untold(world)) == 3
     world.ask_one()
     assert untold(world) == receives(world)[-1:]
+
+
+def test_what_goes_along_leaves_room_for_the_question(world):
+    """Events and receipts count as well as openings: a request that grows too long is never sent, nor is any after it."""
+    world.post.away = {MARKET}
+    for _ in range(18):
+        world.ask_one(case="案" * 1_000)
+    queue = world.exchanges[COURT].asker._side.untold
+    told = queue.take(MARKET)
+    chars = sum(len(one.event) + len(one.receipt) + sum(map(len, one.open)) for one in told.events)
+    assert MAX_TOLD_CHARS // 2 < chars <= MAX_TOLD_CHARS
+    assert len(told.events) < MAX_RECEIVED
+    queue.give_back(told)
+    world.post.away = set()
+    assert world.ask_one().result == "ok"
+    assert len(untold(world)) == 19 - len(told.places)
 
 
 def test_the_queue_says_nothing_to_who_reads_the_disk(world):
