@@ -78,7 +78,9 @@ def test_a_request_says_what_it_was_built_of():
 def test_header_and_claims_are_those_of_the_protocol():
     token = request()
     assert json.loads(parse_b64u(token.split(".")[0])) == {"alg": "EdDSA", "kid": KEY.kid, "typ": TYP}
-    names = "iss aud iat exp rid sealed subject items purpose basis case consent reply ask received checkpoint"
+    names = (
+        "iss aud iat exp rid sealed subject items purpose basis case consent reply ask received checkpoint"
+    )
     assert set(claims_of(token)) == set(names.split())
     assert set(claims_of(token)["ask"]) == {"event", "open", "receipt"}
 
