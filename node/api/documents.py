@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field, StringConstraints
 
 from node.api.auth import OPEN, Administrator, Staff
-from node.api.models import DECIMAL, Body
+from node.api.models import DECIMAL, Body, known_form
 from node.api.problems import errors
 from node.api.state import services_of, state_of
 from node.core.encoding import MAX_SAFE_INTEGER
@@ -104,7 +104,7 @@ def list_documents(request: Request, caller: Staff) -> list[DocumentView]:
     return [_view(documents, version) for version in documents.versions()]
 
 
-@router.post("/documents", responses=errors(400, 409, 413))
+@router.post("/documents", responses=errors(400, 409, 413), dependencies=[Depends(known_form)])
 def add_document(
     request: Request,
     file: Annotated[

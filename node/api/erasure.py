@@ -12,6 +12,7 @@ from node.api.auth import Administrator, Staff
 from node.api.models import DECIMAL, Body, LeafText, ShortText
 from node.api.problems import errors
 from node.api.state import services_of
+from node.core.encoding import MAX_SAFE_INTEGER
 from node.records.tombstone import GROUNDS
 from node.service.drafting import Purpose
 
@@ -81,7 +82,9 @@ def list_erasures(
     request: Request,
     caller: Staff,
     limit: Annotated[int, Query(ge=1, le=1000), DECIMAL] = 100,
-    after: Annotated[int | None, Query(ge=0, description="Continue behind this index."), DECIMAL] = None,
+    after: Annotated[
+        int | None, Query(ge=0, le=MAX_SAFE_INTEGER, description="Continue behind this index."), DECIMAL
+    ] = None,
 ) -> list[ErasureView]:
     """List erased records: what has to be erased again when an older backup is restored."""
     del caller

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from node.core.encoding import MAX_SAFE_INTEGER, parse_decimal
@@ -36,6 +38,14 @@ class Body(BaseModel):
     """A request body."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+async def known_form(request: Request) -> None:
+    """Refuse fields that the form of the route has not; a misspelt one would be passed over in silence."""
+    known = {field.alias for field in request.scope["route"].dependant.body_params}
+    for name in set(await request.form()) - known:
+        fault = {"type": "extra_forbidden", "loc": ("body", name), "msg": "Extra inputs are not permitted"}
+        raise RequestValidationError([fault])
 
 
 class WhyBody(Body):

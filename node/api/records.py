@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, UploadFile
-from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
 
 from node.api.auth import Officer, Operator
@@ -26,6 +25,7 @@ from node.api.models import (
     WhyBody,
     WithdrawBody,
     job_view,
+    known_form,
     record_view,
     refusal_view,
     row_of,
@@ -42,16 +42,8 @@ from node.service.jobs import get_job, iterate_refusals, list_jobs
 from node.service.tokens import Caller
 
 MAX_NAME_CHARACTERS = 200
-FORM_FIELDS = frozenset({"file", "item", "corrections"})
 router = APIRouter(prefix="/api/v1", responses=errors(400, 401, 403, 500, 503))
 ItemText = Annotated[str, StringConstraints(min_length=1, max_length=65)]
-
-
-async def known_form(request: Request) -> None:
-    """Refuse form fields that no import has; a misspelt one would be passed over in silence."""
-    for name in set(await request.form()) - FORM_FIELDS:
-        fault = {"type": "extra_forbidden", "loc": ("body", name), "msg": "Extra inputs are not permitted"}
-        raise RequestValidationError([fault])
 
 
 @router.post(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from node.api.auth import OPEN
 from node.api.problems import errors
 from node.api.state import services_of
-from node.core.uscc import parse_uscc
+from node.core.uscc import USCC_FORM, parse_uscc
 
 router = APIRouter(prefix="/api/v1", tags=["node"], responses=errors(400, 500, 503))
 
@@ -27,7 +27,7 @@ class HeldView(BaseModel):
 
 @router.get("/held/{member}", dependencies=[OPEN])
 def show_held(
-    request: Request, member: Annotated[str, Path(min_length=18, max_length=18, description="USCC.")]
+    request: Request, member: Annotated[str, Path(pattern=f"^{USCC_FORM}$", description="USCC.")]
 ) -> HeldView:
     """The newest signed checkpoints and the newest receipt that this node got of a member.
 

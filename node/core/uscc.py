@@ -29,7 +29,8 @@ PLACEHOLDER_USCC = "0" * 17 + "X"
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_VALUES = bytes.maketrans(_USCC_ALPHABET.encode(), bytes(range(31)))
 _USCC_WEIGHTS = (*(pow(3, i, 31) for i in range(17)), 1)
-_USCC = re.compile(f"[{_USCC_ALPHABET}]{{2}}[0-9]{{6}}[{_USCC_ALPHABET}]{{10}}")
+USCC_FORM = f"[{_USCC_ALPHABET}]{{2}}[0-9]{{6}}[{_USCC_ALPHABET}]{{10}}"
+_USCC = re.compile(USCC_FORM)
 
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
 _ORGANISATION_VALUES = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", bytes(range(36)))

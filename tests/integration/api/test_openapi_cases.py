@@ -20,6 +20,7 @@ schema = schemathesis.openapi.from_dict(new_app().openapi())
 JUDGED_BY_CONTENT = {
     "/api/v1/access",
     "/api/v1/access/openings",
+    "/api/v1/access/receipts",
     "/api/v1/ask",
     "/api/v1/consents",
     "/api/v1/consents/revoke",
@@ -27,8 +28,13 @@ JUDGED_BY_CONTENT = {
     "/api/v1/demands",
     "/api/v1/documents",
     "/api/v1/documents/proposals",
+    "/api/v1/held/{member}",
+    "/api/v1/records/find",
     "/api/v1/records/search",
     "/api/v1/records/{leaf}/erase",
+    "/api/v1/sealed",
+    "/api/v1/subjects/looks",
+    "/api/v1/warrants",
     "/exchange/v1",
 }
 
@@ -49,9 +55,17 @@ def tried(examples):
     return decorate
 
 
+def is_text_after_all(case):
+    """Whether a kind that is bad for being no text is sent in a form, where all is text: false is the kind `false`."""
+    form = case.body if case.media_type == "multipart/form-data" and isinstance(case.body, dict) else {}
+    return isinstance(form.get("kind"), int)
+
+
 def check(case, world, port, role, excluded=()):
     headers = {} if role is None else {"Authorization": f"Bearer {world.tokens[role]}"}
     excluded = [*excluded, *([positive_data_acceptance] if case.operation.path in JUDGED_BY_CONTENT else [])]
+    if is_text_after_all(case):
+        excluded.append(negative_data_rejection)
     answer = case.call_and_validate(
         base_url=f"http://127.0.0.1:{port}", headers=headers, excluded_checks=excluded
     )
