@@ -41,11 +41,18 @@ class Body(BaseModel):
 
 
 async def known_form(request: Request) -> None:
-    """Refuse fields that the form of the route has not; a misspelt one would be passed over in silence."""
+    """Refuse fields that the form of the route has not, and those that stand twice: they would be passed over."""
     known = {field.alias for field in request.scope["route"].dependant.body_params}
-    for name in set(await request.form()) - known:
-        fault = {"type": "extra_forbidden", "loc": ("body", name), "msg": "Extra inputs are not permitted"}
-        raise RequestValidationError([fault])
+    seen: set[str] = set()
+    for name, _ in (await request.form()).multi_items():
+        if name not in known or name in seen:
+            fault = {
+                "type": "extra_forbidden",
+                "loc": ("body", name),
+                "msg": "Extra inputs are not permitted",
+            }
+            raise RequestValidationError([fault])
+        seen.add(name)
 
 
 class WhyBody(Body):
