@@ -41,11 +41,11 @@ class Body(BaseModel):
 
 
 async def known_form(request: Request) -> None:
-    """Refuse fields that the form of the route has not, and those that stand twice: they would be passed over."""
+    """Refuse fields that the form of the route has not, and those that stand twice or empty: they would be passed over."""
     known = {field.alias for field in request.scope["route"].dependant.body_params}
     seen: set[str] = set()
-    for name, _ in (await request.form()).multi_items():
-        if name not in known or name in seen:
+    for name, value in (await request.form()).multi_items():
+        if name not in known or name in seen or not value:
             fault = {
                 "type": "extra_forbidden",
                 "loc": ("body", name),

@@ -48,7 +48,7 @@ def test_rules_are_put_into_their_spelling(world):
     assert add(world, pretty, kind="purposes").json()["digest"] == DIGEST
     assert add(world, pretty).json()["digest"] == sha256(pretty).hexdigest()
     assert add(world, b"{", kind="purposes").status_code == 400
-    for passed_over in ({"knd": "purposes"}, {"kind": ["other", "purposes"]}):
+    for passed_over in ({"knd": "purposes"}, {"kind": ["other", "purposes"]}, {"kind": ""}):
         assert add(world, pretty, **passed_over).json()["code"] == "request-shape"
 
 
