@@ -35,8 +35,8 @@ def start_demonstration(module, work, *, home=None, environment=None):
     )
 
 
-def run_demonstration(module, work, *, seconds=280, **options):
-    """Run one to its end; gives its exit code and what it printed."""
+def run_demonstration(module, work, *, seconds=780, **options):
+    """Run one to its end; gives its exit code and what it printed. A machine that does other work takes its time."""
     started = start_demonstration(module, work, **options)
     try:
         said, _ = started.communicate(timeout=seconds)
