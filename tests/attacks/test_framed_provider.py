@@ -2,9 +2,9 @@
 """A framed provider: an asker arranges its own log so that the honest department that answered looks guilty in an audit.
 
 It uses one request id for two questions, sends the second one again once its answer is over, or signs another question
-than the one in its log. The provider logs what it was
-asked and answers as the protocol says. The audit names the asker, or, where the two logs alone cannot tell who wrote
-something else than was sent, the contradiction and nobody.
+than the one in its log; or somebody on the wire holds an envelope back until the asker has given up. The provider logs
+what it was asked and answers as the protocol says. The audit names the asker, or, where the two logs alone cannot tell
+who wrote something else than was sent, the contradiction and nobody.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import pytest
 
 from node.crypto.jws import sign_jws
-from node.errors import AccessDenied, Verification
+from node.errors import AccessDenied, Unavailable, Verification
 from tests.support.errors import raises_code
 from tests.support.exchange_audit import audit, settle
 from tests.support.exchange_world import COURT, MARKET
@@ -66,3 +66,25 @@ def test_another_question_than_was_logged_is_refused_and_nobody_is_named_for_it(
     assert MARKET not in {member for _, member in found}
     # What its own program left out is its own.
     assert found - {("terms-differ", None)} == {("receive-missing", COURT)}
+
+
+@pytest.mark.parametrize(("late_seconds", "event"), [(30, "grant"), (290, "deny")])
+def test_what_was_held_back_until_the_asker_gave_up_is_nobodys(world, late_seconds, event):
+    """Somebody on the wire holds an envelope back; the asker logs that nothing came, both anchor, and then it arrives."""
+    held = []
+
+    def hold(body):
+        held.append(body)
+        raise Unavailable("peer-away", "held back")
+
+    world.post.on_request = hold
+    world.clock.advance(seconds=300)
+    assert world.ask_one().code == "peer-away"
+    for code in (COURT, MARKET):
+        node = world.nodes[code]
+        node.services.anchorer.anchor_now(sleep=node.sleep, timeout_seconds=5)
+    world.clock.advance(seconds=late_seconds)
+    world.post.deliver(MARKET, held[0])
+    assert world.kinds(COURT) == ["ask", "receive"]
+    assert world.kinds(MARKET) == [event]
+    assert accused(world) == set()
