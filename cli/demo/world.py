@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from consortium.anvil import Anvil
 
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 15.0
 MAX_OUTPUT_BYTES: Final = 16 << 20
 _FINAL: Final = ("read-only", "stopped")

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import time
+from contextlib import closing, suppress
 
 import pytest
 
+from node.chain.transport import HttpTransport
 from node.errors import Unavailable
 from tests.support.errors import raises_code
 from tests.support.own_chain import OwnChain
 from tests.support.penalty_files import store_penalties
-from tests.support.real_node import STOP_SECONDS, check_against_chain, check_clean, real_nodes, wait_until
+from tests.support.real_node import check_against_chain, check_clean, real_nodes, wait_until
 
 pytestmark = pytest.mark.slow
 LOOK = {"purpose": "own-records", "basis": None, "case": None}
@@ -58,12 +61,9 @@ def wait_anchored(node):
 def check_settled(node):
     wait_anchored(node)
     # The chain may have taken an anchor that the node has not heard of yet.
-    wait_until(lambda: node.state()["mode"] == "ready", "the node is ready")
-    state = node.state()
+    state = node.wait_mode("ready")
     assert (state["code"], state["reason"]) == (None, None)
-    code, seconds = node.stop()
-    assert code == 0
-    assert seconds < STOP_SECONDS
+    assert node.stop() == 0
     checked = check_clean(node)
     assert checked["records"] == node.rows
     node.start()
@@ -71,15 +71,15 @@ def check_settled(node):
 
 
 def assert_waiting(node, code):
-    state = wait_until(lambda: node.state() if node.state()["code"] == code else None, f"state {code}")
+    state = node.wait_state(lambda state: state["code"] == code, f"state {code}")
     assert state["mode"] == "waiting-for-chain"
     assert state["reason"]
     with node.client() as client:
         assert client.get("/readyz")["mode"] == "waiting-for-chain", "it takes work"
     with raises_code(Unavailable, code):
         node.anchor()
-    shown = node.run("node", "status").out
-    assert state["reason"] in shown
+    # Each try may fail in its own way.
+    wait_until(lambda: node.state()["reason"] in node.run("node", "status").out, "the command says why")
     # Only who knows the anchors can tell that the chain is behind them; the rest the command finds out by itself.
     if code != "chain-behind":
         assert f"chain-{node.ask('chain', 'status', code=3)['state']}" == code
@@ -104,13 +104,12 @@ def test_a_chain_that_is_away_for_a_while(node, chain):
         with raises_code(Unavailable, "not-published"):
             client.post(f"/api/v1/records/{leaf}/evidence", LOOK | {"disclose": ["CF_WSH"]})
         age = client.get("/api/v1/node")["state"]["unanchored_seconds"]
-    time.sleep(2)
-    assert node.state()["unanchored_seconds"] >= age + 1
+    node.wait_state(lambda state: state["unanchored_seconds"] > age, "the oldest entry grows older")
     assert node.logs()["records"]["anchored"] == before
     assert node.log.read_text().count("chain-away") < 5, "what is wrong is logged once, not at every try"
     chain.start()
+    wait_until(lambda: "chain works again" in node.log.read_text(), "the node says that it goes on")
     check_settled(node)
-    assert "chain works again" in node.log.read_text()
 
 
 def test_a_node_that_starts_while_the_chain_is_away(node, chain):
@@ -131,14 +130,12 @@ def test_a_chain_that_hangs(node, chain):
     """It takes the connection and says nothing; nothing of the node but its anchors waits for it."""
     chain.freeze()
     add(node)
-    # Far less than the chain has to answer: who waited for it would give up here.
+    # Less than the chain has to answer: who waited for it would be cut off here each time.
     with node.client(timeout_seconds=5) as client:
-        client.get("/api/v1/node")
-        client.get_text("/metrics")
+        wait_until(lambda: client.get("/api/v1/node"), "the node says how it is")
+        wait_until(lambda: client.get_text("/metrics"), "the node says what it counts")
     assert_waiting(node, "chain-away")
-    code, seconds = node.stop()
-    assert code == 0
-    assert seconds < STOP_SECONDS
+    assert node.stop() == 0
     node.start(mode=None)
     add(node)
     chain.thaw()
@@ -146,15 +143,23 @@ def test_a_chain_that_hangs(node, chain):
     check_settled(node)
 
 
-def wait_written(chain):
-    """Wait until anvil has written its state twice, so that once was begun after now, and let it finish."""
-    for _ in range(2):
-        before = chain.state.stat().st_mtime_ns if chain.state.exists() else 0
-        wait_until(
-            lambda before=before: chain.state.exists() and chain.state.stat().st_mtime_ns > before,
-            "state is written",
-        )
-    time.sleep(0.5)
+def kill_written(chain):
+    """Kill the chain at a moment at which its file holds its newest block, as it does every few seconds."""
+    head = HttpTransport(chain.url)
+
+    def is_written():
+        newest = head.request("eth_blockNumber", [])["result"]
+        # What it is about to write it does not finish.
+        chain.freeze()
+        with suppress(ValueError):
+            if int(json.loads(chain.state.read_bytes())["block"]["number"], 16) == int(newest, 16):
+                return True
+        chain.thaw()
+        return False
+
+    with closing(head):
+        wait_until(is_written, "the newest block is written")
+    chain.anvil.kill()
 
 
 def test_a_chain_that_is_killed_and_started_again_and_again(node, chain):
@@ -165,8 +170,7 @@ def test_a_chain_that_is_killed_and_started_again_and_again(node, chain):
         add(node)
         wait_anchored(node)
         os.killpg(node.process.pid, signal.SIGSTOP)
-        wait_written(chain)
-        chain.anvil.kill()
+        kill_written(chain)
         os.killpg(node.process.pid, signal.SIGCONT)
         add(node)
         chain.start()

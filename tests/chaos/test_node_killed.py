@@ -14,10 +14,11 @@ from node.errors import Unavailable
 from tests.support.chain_proxy import AFTER, BEFORE, ChainProxy
 from tests.support.penalty_files import store_penalties
 from tests.support.real_node import (
-    STOP_SECONDS,
+    WAIT_SECONDS,
     all_leaves,
     check_against_chain,
     check_clean,
+    fetch_anchors,
     real_nodes,
     wait_until,
 )
@@ -41,13 +42,13 @@ def wait_accepted(node, job, least):
 def check_settled(node, rows):
     """Check a node that has come to rest with so many records: anchored, agreeing with the chain, clean."""
     node.anchor()
-    counts = check_against_chain(node)
-    code, seconds = node.stop()
-    assert code == 0
-    assert seconds < STOP_SECONDS
+    counts, logs = check_against_chain(node), node.logs()
+    assert node.stop() == 0
     checked = check_clean(node)
     assert checked["records"] == rows
-    assert checked["anchors"] == sum(counts.values())
+    # One that anchors by the clock may have done so once more, and may not have heard of it.
+    on_chain = sum(map(len, fetch_anchors(node, logs).values()))
+    assert sum(counts.values()) <= checked["anchors"] <= on_chain
 
 
 def import_through_kills(real_chain, tmp_path, rows, kills):
@@ -111,22 +112,33 @@ def test_killed_between_upload_and_answer(real_chain, tmp_path):
 
 
 class KilledAt:
-    """Kills a node at one call to the chain: the ``number``-th, or the next one of a method."""
+    """Kills a node at one call to the chain: the ``number``-th, or the next one of a method; once, until it is disarmed."""
 
     def __init__(self, node, when, *, number=None, method=None):
         self.node, self.when, self.number, self.method = node, when, number, method
         self.done = threading.Event()
+        self._turn = threading.Lock()
+        self._is_armed = True
+
+    def disarm(self):
+        """Kill no more; whether it did."""
+        with self._turn:
+            self._is_armed = False
+            return self.done.is_set()
 
     def __call__(self, number, method, when):
-        if self.done.is_set() or when != self.when or (self.number is not None and number != self.number):
+        if when != self.when or (self.number is not None and number != self.number):
             return
-        if self.method is None or method == self.method:
-            self.done.set()
+        with self._turn:
+            if not self._is_armed or (self.method is not None and method != self.method):
+                return
+            self._is_armed = False
             self.node.process.kill()
             # Wait until it is gone: what is forwarded or answered from here on, it does not live to see.
             self.node.process.wait()
-            if self.when == BEFORE:
-                raise ConnectionResetError
+            self.done.set()
+        if self.when == BEFORE:
+            raise ConnectionResetError
 
 
 def anchor_and_die(node, proxy, killed):
@@ -138,12 +150,10 @@ def anchor_and_die(node, proxy, killed):
         with suppress(Unavailable):
             node.anchor()
     finally:
-        proxy.at = lambda _number, _method, _when: None
-    if killed.done.is_set():
-        node.process.wait()
-    else:
-        assert node.stop()[0] == 0
-    return killed.done.is_set()
+        has_died = killed.disarm()
+    if not has_died:
+        assert node.stop() == 0
+    return has_died
 
 
 def test_killed_before_and_after_a_transaction_is_sent(real_chain, tmp_path):
@@ -152,7 +162,7 @@ def test_killed_before_and_after_a_transaction_is_sent(real_chain, tmp_path):
         node.start()
         node.wait_job(node.order(store_penalties(tmp_path / "rows.csv", range(100))))
         node.anchor()
-        assert node.stop()[0] == 0
+        assert node.stop() == 0
         for when in (BEFORE, AFTER):
             assert anchor_and_die(node, proxy, KilledAt(node, when, method="eth_sendRawTransaction"))
         node.start()
@@ -168,7 +178,7 @@ def test_killed_at_every_call_to_the_chain(real_chain, tmp_path):
         node.start()
         node.wait_job(node.order(store_penalties(tmp_path / "rows.csv", range(100))))
         node.anchor()
-        assert node.stop()[0] == 0
+        assert node.stop() == 0
         number = 0
         while anchor_and_die(node, proxy, KilledAt(node, IN_TURN[number % 2], number=number)):
             number += 1
@@ -187,15 +197,17 @@ def test_killed_at_every_call_while_it_joins(real_chain, tmp_path):
         while True:
             killed = proxy.at = KilledAt(node, IN_TURN[number % 2], number=number)
             proxy.calls.clear()
-            node.start(mode=None)
+            node.launch()
+            # It may die before it can be asked anything.
             wait_until(
-                lambda n=node, k=killed: k.done.is_set() or n.state()["mode"] == "ready", "ready or dead"
+                lambda n=node, k=killed: (
+                    k.done.is_set() or (n.has_address() and n.state()["mode"] == "ready")
+                ),
+                "ready or dead",
             )
-            if not killed.done.is_set():
+            if not killed.disarm():
                 break
-            node.process.wait()
             number += 1
-        proxy.at = lambda _number, _method, _when: None
         assert number > 5
         node.wait_job(node.order(store_penalties(tmp_path / "rows.csv", range(10))))
         check_settled(node, 10)
@@ -219,9 +231,7 @@ def test_killed_at_any_moment_with_an_anchor_every_second(real_chain, tmp_path):
 
 
 def stop_in_order(node):
-    code, seconds = node.stop()
-    assert code == 0
-    assert seconds < STOP_SECONDS
+    assert node.stop() == 0
     assert not (node.home / "run" / "node.json").exists()
 
 
@@ -248,16 +258,23 @@ def test_sigterm_while_the_chain_gives_no_answer(real_chain, tmp_path):
     with ChainProxy(real_chain.port) as proxy, real_nodes(real_chain.url, tmp_path) as (node,):
         node.settings["IRONCAGE_RPC_URL"] = proxy.url
         node.start()
-        proxy.at = lambda _number, method, when: release.wait(60) if when == BEFORE else None
+        held = threading.Event()
 
-        def ask():
-            with suppress(Unavailable):
-                node.anchor()
+        def hold(_number, _method, when):
+            if when == BEFORE:
+                held.set()
+                release.wait(WAIT_SECONDS)
 
-        callers = [threading.Thread(target=ask) for _ in range(3)]
+        proxy.at = hold
+
+        def ask(client):
+            with client, suppress(Unavailable):
+                client.post("/api/v1/anchors")
+
+        callers = [threading.Thread(target=ask, args=(node.client(),)) for _ in range(3)]
         for caller in callers:
             caller.start()
-        time.sleep(0.5)
+        assert held.wait(WAIT_SECONDS)
         stop_in_order(node)
         proxy.at = lambda _number, _method, _when: None
         release.set()
@@ -287,7 +304,7 @@ def test_sigterm_while_it_starts(real_chain, tmp_path, delay):
         node.launch()
         time.sleep(delay)
         node.process.send_signal(signal.SIGTERM)
-        assert node.process.wait(STOP_SECONDS) in (0, -signal.SIGTERM)
+        assert node.process.wait(WAIT_SECONDS) in (0, -signal.SIGTERM)
         node.start()
         check_settled(node, 0)
 
@@ -299,17 +316,20 @@ def node_job(node):
 
 @pytest.mark.slow
 def test_a_worker_that_dies_during_an_import_is_replaced(real_chain, tmp_path):
-    rows = 20 * CHUNK
+    rows, imports = 20 * CHUNK, 0
     with real_nodes(real_chain.url, tmp_path) as (node,):
         node.start()
-        job = node.order(store_penalties(tmp_path / "rows.csv", range(rows)))
-        for least in (1, 6 * CHUNK):
-            wait_accepted(node, job, least)
-            node.workers()[0].kill()
-        done = node.wait_job(job)
-        assert (done["state"], done["accepted"], done["duplicate"]) == ("done", rows, 0)
-        assert node.log.read_text().count("worker-died") >= 1
-        check_settled(node, rows)
+        # Between two chunks it is replaced unnoticed.
+        while "worker-died" not in node.log.read_text():
+            numbers = range(imports * rows, (imports + 1) * rows)
+            job = node.order(store_penalties(tmp_path / "rows.csv", numbers))
+            for least in (1, 6 * CHUNK):
+                wait_accepted(node, job, least)
+                node.workers()[0].kill()
+            done = node.wait_job(job)
+            assert (done["state"], done["accepted"], done["duplicate"]) == ("done", rows, 0)
+            imports += 1
+        check_settled(node, imports * rows)
 
 
 @pytest.mark.slow
@@ -317,9 +337,19 @@ def test_the_command_says_what_becomes_of_an_import_whose_node_dies(real_chain, 
     with real_nodes(real_chain.url, tmp_path) as (node,):
         node.start()
         path = store_penalties(tmp_path / "rows.csv", range(20 * CHUNK))
-        killer = threading.Thread(
-            target=lambda: (wait_until(lambda: all_leaves(node), "some are in"), node.kill())
-        )
+        workers = node.workers()
+        # It cannot come to its end before the node dies.
+        for worker in workers:
+            worker.freeze()
+
+        def kill():
+            with node.client() as client:
+                wait_until(lambda: client.get("/api/v1/imports", limit=1), "the import is ordered")
+            node.kill()
+            for worker in workers:
+                worker.thaw()
+
+        killer = threading.Thread(target=kill)
         killer.start()
         done = node.run("import", path, "--item", "penalty:2018")
         killer.join()
@@ -334,7 +364,7 @@ def test_workers_end_with_their_node(real_chain, tmp_path):
     """They hold its keys."""
     with real_nodes(real_chain.url, tmp_path) as (node,):
         node.start()
+        wait_until(lambda: len(node.workers()) == 3, "two issue, and one has the wrapping key")
         workers = node.workers()
-        assert len(workers) == 3, "two that issue, and the one with the wrapping key"
         node.kill()
-        wait_until(lambda: not any(worker.is_alive() for worker in workers), "the workers have ended", 5)
+        wait_until(lambda: not any(worker.is_alive() for worker in workers), "the workers have ended")

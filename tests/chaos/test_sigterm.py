@@ -16,8 +16,7 @@ from node.storage.keyfiles import load_private
 from tests.chaos.faultfs.child import ACTIONS, settings
 from tests.support.penalty_files import store_penalties
 from tests.support.real_node import (
-    START_SECONDS,
-    STOP_SECONDS,
+    WAIT_SECONDS,
     check_against_chain,
     check_clean,
     real_nodes,
@@ -47,12 +46,10 @@ def stopped_at(node, path, point):
     for name in settings(node.home / "data", arm=arm):
         del node.settings[name]
     if not work_until_it_ends(node, path):
-        assert node.stop()[0] == 0
+        assert node.stop() == 0
         return False
     # Before its handlers are set the signal ends it as any process.
-    assert node.process.wait(START_SECONDS + STOP_SECONDS) in (0, -signal.SIGTERM), node.log.read_text()[
-        -2000:
-    ]
+    assert node.process.wait(WAIT_SECONDS) in (0, -signal.SIGTERM), node.log.read_text()[-2000:]
     assert not (node.home / "run" / "node.json").exists()
     return True
 
@@ -69,9 +66,7 @@ def check_all_points(real_chain, tmp_path, points):
         assert sum(job["accepted"] for job in [*jobs, last]) == ROWS
         node.anchor()
         check_against_chain(node)
-        code, seconds = node.stop()
-        assert code == 0
-        assert seconds < STOP_SECONDS
+        assert node.stop() == 0
         assert check_clean(node)["records"] == ROWS
     return reached
 
@@ -101,6 +96,4 @@ def test_sigterm_under_an_upload_that_never_ends(real_chain, tmp_path):
         with socket.create_connection((where.hostname, where.port)) as slow:
             slow.sendall(head.encode() + b"x" * 1000)
             wait_until(node.state, "it goes on answering others")
-            code, seconds = node.stop()
-        assert code == 0
-        assert seconds < STOP_SECONDS
+            assert node.stop() == 0

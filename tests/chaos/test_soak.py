@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from contextlib import suppress
 
@@ -19,7 +18,6 @@ from node.errors import NodeError, Unavailable
 from tests.support.own_chain import OwnChain
 from tests.support.penalty_files import store_penalties
 from tests.support.real_node import (
-    STOP_SECONDS,
     all_leaves,
     check_against_chain,
     check_clean,
@@ -110,9 +108,7 @@ class Life:
         self.start()
 
     def restart(self):
-        code, seconds = self.node.stop()
-        assert code == 0
-        assert seconds < STOP_SECONDS
+        assert self.node.stop() == 0
         self.start()
 
     def kill_worker(self):
@@ -138,7 +134,7 @@ class Life:
 
     def check_in_between(self):
         self.settle()
-        assert self.node.stop()[0] == 0
+        assert self.node.stop() == 0
         check_clean(self.node)
         self.start()
 
@@ -158,12 +154,12 @@ class Life:
 
     def settle(self):
         """Wait until every import has ended and everything is anchored."""
-        self.node.wait_mode("ready", seconds=120)
+        self.node.wait_mode("ready")
         with self.node.client() as client:
             jobs = [self.node.wait_job(job) for job in client.get("/api/v1/imports", limit=1000)]
         assert {job["state"] for job in jobs} <= {"done"}
         assert set(self.ordered) <= {job["id"] for job in jobs}
-        wait_until(self._anchored, "everything is anchored", 120)
+        wait_until(self._anchored, "everything is anchored")
         check_against_chain(self.node)
         leaves = all_leaves(self.node)
         assert len(leaves) == len(set(leaves)) == sum(job["accepted"] for job in jobs)
@@ -203,8 +199,7 @@ def test_soak(tmp_path, capsys):
             statuses = {line["leaf"]: line["status"] for line in node.records()}
             assert {statuses.get(leaf, "invalid") for leaf in life.withdrawn} <= {"invalid"}
             access = node.logs()["access"]["size"]
-            node.process.send_signal(signal.SIGTERM)
-            assert node.process.wait(STOP_SECONDS) == 0
+            assert node.stop() == 0
             counts = check_clean(node)
             assert counts["records"] == len(leaves)
             assert access >= life.looks

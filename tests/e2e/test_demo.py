@@ -6,10 +6,11 @@ import signal
 import pytest
 
 from tests.support.demonstrations import (
+    WAIT_SECONDS,
     headings_of,
-    processes_of,
     run_demonstration,
     start_demonstration,
+    wait_alone,
     wait_for_file,
 )
 
@@ -30,7 +31,7 @@ def test_the_demonstration_ends_by_itself_and_leaves_nothing_behind(tmp_path):
     assert "rewritten history" in said
     assert [path.name for path in work.iterdir()] == [".demo"]
     assert list(home.iterdir()) == []
-    assert not processes_of(work), "a process of the demonstration is still there"
+    wait_alone(work)
 
 
 @pytest.mark.slow
@@ -42,11 +43,11 @@ def test_a_demonstration_that_is_ended_early_leaves_no_process(tmp_path, ending)
         wait_for_file(started, tmp_path, ".demo/*/run/node.json")
         assert run_demonstration(DEMO, tmp_path)[0] == 3, "one demonstration at a time in one place"
         started.send_signal(ending)
-        assert started.wait(60) != 0
+        assert started.wait(WAIT_SECONDS) != 0
     finally:
         started.kill()
         started.communicate()
-    assert not processes_of(tmp_path)
+    wait_alone(tmp_path)
 
 
 @pytest.mark.parametrize(("module", "folder"), [(DEMO, ".demo"), ("cli.demo.exchange", ".demo-exchange")])

@@ -9,10 +9,11 @@ from cli.demo import exchange
 from cli.demo.departments import code_of
 from cli.demo.world import StepFailedError
 from tests.support.demonstrations import (
+    WAIT_SECONDS,
     headings_of,
-    processes_of,
     run_demonstration,
     start_demonstration,
+    wait_alone,
     wait_for_file,
 )
 
@@ -48,7 +49,7 @@ def test_it_ends_by_itself_and_leaves_nothing_behind(tmp_path):
         assert words in said
     assert [path.name for path in work.iterdir()] == [".demo-exchange"]
     assert list(home.iterdir()) == []
-    assert not processes_of(work), "a process of the demonstration is still there"
+    wait_alone(work)
 
 
 @pytest.mark.slow
@@ -59,11 +60,11 @@ def test_ended_early_it_leaves_no_process(tmp_path, ending):
     try:
         wait_for_file(started, tmp_path, ".demo-exchange/*/run/node.json")
         started.send_signal(ending)
-        assert started.wait(60) != 0
+        assert started.wait(WAIT_SECONDS) != 0
     finally:
         started.kill()
         started.communicate()
-    assert not processes_of(tmp_path)
+    wait_alone(tmp_path)
 
 
 @pytest.mark.slow
@@ -75,7 +76,7 @@ def test_an_administrator_who_does_not_get_away_with_it_ends_it_with_an_error(tm
     assert code == 1, said[-3_000:]
     assert headings_of(said) == list(range(1, 8))
     assert "the demonstration stopped: node market is not ready" in said
-    assert not processes_of(tmp_path)
+    wait_alone(tmp_path)
 
 
 @pytest.mark.parametrize(

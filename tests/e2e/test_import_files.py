@@ -310,7 +310,7 @@ def test_the_command_says_which_sheet_was_taken(node, tmp_path, language):
 def test_everything_above_left_a_clean_store(node):
     """Last in this file: the log, its indices and status lists agree after all of it."""
     logs = node.logs()
-    assert node.stop()[0] == 0
+    assert node.stop() == 0
     counts = check_clean(node)
     assert counts["entries"] == logs["records"]["size"] + logs["access"]["size"]
     # All entries but the status heads are records; nothing was anchored here.

@@ -42,7 +42,7 @@ def nodes(real_chain, folder):
     }
     for (name, node), roles in zip(nodes.items(), ("issuer,consumer", "consumer"), strict=True):
         who = ("--member", node.code, "--name", f"{name} 部门", "--roles", roles, "--port", "0")
-        made = ironcage("init", *who, "--anchor-period", "300", "--json", home=node.home)
+        made = ironcage("init", *who, "--anchor-period", "3600", "--json", home=node.home)
         assert made.code == 0, made
         assert made.json["operator"].startswith("0x")
     market = nodes["market"].home
@@ -415,9 +415,7 @@ def test_a_check_is_refused_while_the_node_runs_and_clean_when_it_is_stopped(nod
     court = nodes["court"]
     running = court.run("log", "fsck")
     assert (running.code, "[store-locked]" in running.err, "stop it" in running.err) == (3, True, True)
-    code, seconds = court.stop()
-    assert code == 0
-    assert seconds < 10
+    assert court.stop() == 0
     assert not (court.home / "run" / "node.json").exists()
     counts = check_clean(court)
     assert counts["records"] == 0

@@ -15,10 +15,10 @@ import pytest
 
 from tests.support.commands import shell_lines
 from tests.support.project import ROOT
+from tests.support.real_node import WAIT_SECONDS, free_port
 
 README = ROOT / "README.md"
 PROGRAM = [sys.executable, "-c", "from cli.main import run; run()"]
-START_SECONDS = 90
 FIRST = "ironcage chain dev --dir tour/chain --port 8545"
 # What a reader must see, by how the command begins; in the order of the tour where a command comes again.
 SEEN = {
@@ -77,7 +77,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            timeout=120,
+            timeout=WAIT_SECONDS,
             check=False,
         )
         assert done.returncode == expect, f"{line}\n{done.stdout.decode()}"
@@ -98,7 +98,7 @@ class Reader:
                 stdin=subprocess.DEVNULL,
             )
         self.running.append(process)
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while not ready():
             assert process.poll() is None, path.read_text()
             assert time.monotonic() < deadline, f"not ready: {line}"
@@ -119,21 +119,15 @@ class Reader:
     def interrupt(process):
         """Press Ctrl-C."""
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=WAIT_SECONDS) == 0
 
     def leave(self):
         """Close the terminals."""
         for process in reversed(self.running):
             if process.poll() is None:
                 process.terminate()
-                process.wait(timeout=30)
+                process.wait(timeout=WAIT_SECONDS)
         assert not self.chain_listens(), "the chain was left behind"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

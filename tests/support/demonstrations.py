@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 120
+WAIT_SECONDS = 300
+"""Guards against a failure that would hang."""
 
 
 def start_demonstration(module, work, *, home=None, environment=None):
@@ -48,7 +49,7 @@ def run_demonstration(module, work, *, seconds=780, **options):
 
 def wait_for_file(process, work, pattern):
     """Wait until a file is there that a demonstration writes on its way."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while not list(work.glob(pattern)):
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -58,6 +59,14 @@ def wait_for_file(process, work, pattern):
 def headings_of(said):
     """The numbers of the steps that were begun."""
     return [int(line.split()[1]) for line in said.splitlines() if line.startswith("━━")]
+
+
+def wait_alone(folder):
+    """Wait until no process of a demonstration is left; those that a node leaves behind when it is killed end by themselves."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while left := processes_of(folder):
+        assert time.monotonic() < deadline, f"still there: {left}"
+        time.sleep(0.05)
 
 
 def processes_of(folder):

@@ -7,14 +7,14 @@ import json
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import uvicorn
 
 from node.api.server import ServerLimits, build_server_config
 
-GUARD_SECONDS = 30
+GUARD_SECONDS = 120
 """No test here waits that long; it only keeps a failure from hanging."""
 PATIENT = ServerLimits(timeout_seconds=20, idle_seconds=10, max_connections=1_024)
 
@@ -117,6 +117,16 @@ def ask(port, request):
     """Send one request on a connection of its own and give the answer."""
     with Wire(port) as wire:
         return wire.send(request).answer()
+
+
+def ask_again(port, request):
+    """Ask until an answer comes: a server may end a connection before a busy machine has sent anything on it."""
+    deadline = time.monotonic() + GUARD_SECONDS
+    while True:
+        with suppress(OSError):
+            if (answer := ask(port, request)) is not None:
+                return answer
+        assert time.monotonic() < deadline, "no answer comes"
 
 
 def get(path, *headers):

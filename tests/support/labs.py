@@ -24,7 +24,7 @@ from tests.support.records import MEMBER, OTHER_MEMBER
 from tests.support.trees import MemoryTiles, TreeWriter
 
 DOMAIN = "zj.example"
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 120.0
 RECORDS, ACCESS = 1, 2
 LOG_KEYS = {
     RECORDS: (KeyKind.RECORDS_LOG_ED25519, KeyKind.RECORDS_LOG_ML_DSA_44),

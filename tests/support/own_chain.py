@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from consortium.anvil import start_anvil
 from node.errors import Unavailable
+from tests.support.real_node import free_port
 
 
 class OwnChain:
@@ -20,8 +21,9 @@ class OwnChain:
 
     def __init__(self, directory):
         self.directory = directory
-        self.anvil = start_anvil(directory)
-        self.port = self.anvil.port
+        # One that nobody takes while the chain is away.
+        self.port = free_port()
+        self.anvil = start_anvil(directory, port=self.port)
 
     @property
     def url(self):

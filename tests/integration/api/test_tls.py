@@ -12,6 +12,7 @@ from node.errors import AccessDenied, InvalidInput, Unavailable
 from tests.support.certificates import Authority
 from tests.support.errors import raises_code
 from tests.support.http_server import PATIENT, Wire, get, listening
+from tests.support.real_node import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +161,13 @@ def test_connections_that_say_nothing_are_counted(world, files, authority):
             with NodeClient(url, tls_ca=authority.ca) as client, raises_code(Unavailable, "node-away"):
                 client.get("/healthz")
         with NodeClient(url, tls_ca=authority.ca) as client:
-            assert client.get("/healthz") == {"status": "ok"}
+            # Once the server has seen that the five are gone.
+            assert wait_until(lambda: client.get("/healthz"), "there is room again") == {"status": "ok"}
 
 
 @pytest.mark.parametrize("start", [b"", b"\x16\x03\x01\x02\x00\x01", b"\x16"])
 def test_a_handshake_that_stops_has_an_end(world, files, authority, start):
-    limits = ServerLimits(timeout_seconds=0.5, idle_seconds=600, max_connections=2)
+    limits = ServerLimits(timeout_seconds=1, idle_seconds=600, max_connections=2)
     with (
         listening(world.app, limits, build_tls(files.certificate, files.key)) as port,
         Wire(port) as first,
@@ -174,7 +176,8 @@ def test_a_handshake_that_stops_has_an_end(world, files, authority, start):
         assert first.send(start).ended()
         assert second.send(start).ended()
         with NodeClient(f"https://127.0.0.1:{port}", tls_ca=authority.ca) as client:
-            assert client.get("/healthz") == {"status": "ok"}
+            # The handshake of a busy caller may take too long, too.
+            assert wait_until(lambda: client.get("/healthz"), "others are served") == {"status": "ok"}
 
 
 def test_a_server_that_stops_waits_for_no_handshake(world, files):

@@ -136,9 +136,9 @@ def test_when_it_is_killed_reads_are_refused_and_it_starts_again(keeper):
         assert keeper.unwraps == count, "no more came out, and what came out is not forgotten"
 
 
-def test_one_that_hangs_is_taken_for_dead(keeper, monkeypatch):
-    keeper._channel.settimeout(0.2)
+def test_one_that_hangs_is_taken_for_dead(keeper):
     wrapped = keeper.wrap(SECRET, NAME)
+    keeper._channel.settimeout(0.2)
     before = keeper.pid
     os.kill(before, signal.SIGSTOP)
     with raises_code(Unavailable, "key-process-ended"):

@@ -106,7 +106,9 @@ def test_what_a_worker_refuses_is_told(pool):
 def test_a_closed_pool_takes_nothing_and_drops_what_waits(keeper):
     pool = IssuingPool(SETUP, 1, keeper.open_channel)
     pool.warm()
-    futures = [pool.issue(task()) for _ in range(10)]
+    # More than it gets done before it is closed.
+    one = task()
+    futures = [pool.issue(one) for _ in range(300)]
     (pid,) = pids(pool)
     pool.close()
     assert all(future.cancelled() or future.result() for future in futures)

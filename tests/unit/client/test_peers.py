@@ -164,7 +164,7 @@ def test_what_waits_for_one_peer_is_bounded(post):
     with peer_server(lambda talk: (talk.request(), talk.wait())) as server:
         peers = post(PeerLimits(in_flight=2, waiting=3, whole_seconds=15))
         futures = [peers.send(plain(server), b"ask") for _ in range(9)]
-        done, _ = wait(futures, 1, return_when="FIRST_EXCEPTION")
+        done, _ = wait(futures, GUARD_SECONDS, return_when="FIRST_EXCEPTION")
         refused = [future for future in futures if future.done()]
         assert done
         fails(refused[0], "peer-busy")
