@@ -2,6 +2,7 @@
 """What each format of the store changed in what the services keep there, as steps from the one before.
 
     1 → 2   grounds of status changes, until then in the clear, are sealed under the record's secret
+    2 → 3   nothing: the store itself keeps more
 
 A step changes what it finds in the old form only, so that any part of it can be done again.
 """

@@ -4,9 +4,10 @@
 Commit order (docs/storage.md classifies every failure):
 
 1. check names, sizes and free space; nothing is written yet;
-2. append to segments, sync them, and sync the directories of new ones;
+2. append to segments, sync the directories of new ones, and sync the segments unless the bytes are few;
 3. one synced write to ``secrets``: apply the journal entry of the last such commit, set the new one;
-4. one synced write to ``main``: the caller's changes and the new state; **the commit point**;
+4. one synced write to ``main``: the caller's changes, the new state, and the few bytes (node.storage.ahead), or that
+   no segment lacks any more what was written ahead before; **the commit point**;
 5. publish the new state to readers.
 
 A failure in 2 to 4 poisons the store: what reached the disk is known only after opening it again, which takes the
@@ -16,7 +17,7 @@ state at the commit point as truth and removes whatever is not in it.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from node.errors import Fatal, InvalidInput, NodeError, Unavailable
+from node.storage.ahead import MAX_BYTES, SLOTS, emptied, encode_ahead, slot_key
 from node.storage.gate import Gate
 from node.storage.leveldb import MIB
 from node.storage.reading import DiskSnapshot, View, ViewReads
@@ -101,6 +103,7 @@ class DiskStore(ViewReads):
         self._writer = threading.Lock()
         self._poisoned = False
         self._drop_copy = drop_copy
+        self._slots_taken = 0
         self._views: WeakSet[View] = WeakSet()
         self._publish(state, ())
 
@@ -151,15 +154,31 @@ class DiskStore(ViewReads):
         """Carry out steps 2 to 5."""
         seq = self._state.seq + 1
         lengths, secrets_seq, journaled = self._state.lengths, self._state.secrets_seq, self._journaled
+        slots, slots_taken = self._append(appends)
         if appends:
-            lengths = {**lengths, **self._streams.append(appends)}
+            lengths = {**lengths, **self._streams.lengths(appends)}
         if batch.secret_changes:
             entry = encode_journal(Journal(seq, batch.secret_changes))
             self._secrets.write([*applied(journaled), (JOURNAL_KEY, entry)])
             secrets_seq, journaled = seq, batch.secret_changes
         state = State(seq, secrets_seq, lengths)
-        self._main.write(chain(batch.changes, [(STATE_KEY, encode_state(state))]))
+        self._main.write(chain(batch.changes, slots, [(STATE_KEY, encode_state(state))]))
+        self._slots_taken = slots_taken
         self._publish(state, journaled)
+
+    def _append(self, appends: Mapping[str, bytes]) -> tuple[Sequence[tuple[bytes, bytes | None]], int]:
+        """Carry out step 2; give what step 4 does to the slots, and how many are taken behind it."""
+        taken = self._slots_taken
+        if not appends:
+            return (), taken
+        size = sum(map(len, appends.values()))
+        if taken == SLOTS or size > MAX_BYTES or any(map(self._streams.needs_segment, appends)):
+            self._streams.append(appends)
+            self._streams.sync()
+            return emptied(range(taken)), 0
+        ahead = encode_ahead(appends, self._state.lengths)
+        self._streams.append(appends)
+        return [(slot_key(taken), ahead)], taken + 1
 
     def _publish(self, state: State, journaled: Sequence[tuple[bytes, bytes | None]]) -> None:
         self._state = state
@@ -219,6 +238,10 @@ class DiskStore(ViewReads):
         """Wait for calls in flight, then release everything; a second call does nothing."""
         if self._gate.shut():
             self._view = None
+            if self._slots_taken and not self._poisoned:
+                with suppress(OSError, NodeError):  # opening completes what is not done here
+                    self._streams.sync()
+                    self._main.write(emptied(range(self._slots_taken)))
             self._streams.close()
             self._secrets.close()
             self._main.close()

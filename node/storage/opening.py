@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from node.errors import Conflict, Fatal, NotFound, Unavailable
+from node.storage.ahead import SLOTS, emptied, load_ahead
 from node.storage.disk import DiskStore, Parts
 from node.storage.files import OsFiles
 from node.storage.leveldb import MIB, Tuning, open_leveldb
@@ -366,7 +367,7 @@ def _open_secrets(
 
 
 def _recover(place: _Place, main: Database, secrets: Database, streams: Streams) -> State:
-    """Check what is stored against the commit point, then cut tails and settle the journal.
+    """Check what is stored against the commit point, then cut tails, complete segments and settle the journal.
 
     Where a log was cut before, now or in a start that did not come to its end, all that goes is kept beside it: the head
     files, which tell whether that commit was acknowledged after all, are asked later.
@@ -378,7 +379,8 @@ def _recover(place: _Place, main: Database, secrets: Database, streams: Streams)
     stored_journal = secrets.snapshot().get(JOURNAL_KEY)
     journal = None if stored_journal is None else parse_journal(stored_journal)
     changes = decide_journal(state, journal)
-    streams.load(state.lengths)
+    ahead = load_ahead(main.snapshot(), state.lengths)
+    streams.load(state.lengths, ahead)
 
     discarded = journal is not None and journal.seq != state.secrets_seq
     unsettled = find_unsettled(Path(place.root))
@@ -386,6 +388,9 @@ def _recover(place: _Place, main: Database, secrets: Database, streams: Streams)
         journals = [] if stored_journal is None or not discarded else [("secrets-journal", stored_journal)]
         settle(unsettled, chain(streams.tails(), journals))
     streams.cut()
+    if ahead:
+        streams.complete(ahead)
+        main.write(emptied(range(SLOTS)))
     if journal is not None and (changes or discarded):
         secrets.write([*applied(changes), (JOURNAL_KEY, encode_journal(Journal(state.secrets_seq, [])))])
     return state

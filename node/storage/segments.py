@@ -7,6 +7,8 @@ A stream is a directory of files named by the stream offset of their first byte.
 * **tail**: bytes behind it, left by a commit that did not happen; cut off before the stream is used again.
 * **sealed**: a segment that another one follows; it never changes.
 
+Of the committed bytes the last ones may be written ahead (node.storage.ahead): a power cut can take them from the segment.
+
 Who knows the committed length is the store; this module is told.
 """
 
@@ -23,8 +25,9 @@ from node.errors import Fatal, InvalidInput, Unavailable
 from node.storage.files import read_up_to, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from node.storage.ahead import Piece
     from node.storage.files import Files
 
 SEGMENT_BYTES = 1024 * 1024 * 1024
@@ -116,12 +119,14 @@ class _Stream:
         starts: Offset of the first byte of each segment, ascending; grows only.
         end: Length in bytes including the running commit.
         writing: Descriptor of the last segment, -1 while it is not open for writing.
+        unsynced: Whether something was written to the last segment since it was synced.
     """
 
     path: str
     starts: list[int]
     end: int
     writing: int = -1
+    unsynced: bool = False
 
     def segment_path(self, start: int) -> str:
         return f"{self.path}/{start:020d}.seg"
@@ -147,11 +152,12 @@ class Streams:
 
     # -- opening ------------------------------------------------------------------------------------------------
 
-    def load(self, lengths: Mapping[str, int]) -> None:
+    def load(self, lengths: Mapping[str, int], ahead: Sequence[Piece] = ()) -> None:
         """Find all segments and check that they hold every committed byte; change nothing.
 
         Args:
             lengths: Committed length of every stream in bytes, from the commit point.
+            ahead: What was written ahead, which segments may lack: checked against ``lengths``.
 
         Raises:
             Fatal: ``store-truncated`` when committed bytes are missing, ``store-segments`` when segments do not
@@ -159,12 +165,15 @@ class Streams:
             OSError: The system refused.
         """
         found = dict(find_segments(self._files, self._root))
+        synced = dict(lengths)
+        for piece in reversed(ahead):
+            synced[piece.stream] = piece.offset
         for name in sorted(set(found) | set(lengths)):
             path = f"{self._root}/{name}"
             starts = found.get(name, [])
             sizes = [self._files.size(f"{path}/{start:020d}.seg") for start in starts]
             stream = _Stream(path, starts, lengths.get(name, 0))
-            _check_segments(stream, sizes)
+            _check_segments(stream, sizes, synced.get(name, 0))
             self._streams[name] = stream
             self._tails.append((stream, starts, sizes))
             self._known_dirs.add(path)
@@ -211,45 +220,80 @@ class Streams:
                 self._files.sync_dir(stream.path)
         self._tails = []
 
+    def complete(self, ahead: Sequence[Piece]) -> None:
+        """Write what was written ahead into the segments, durably; behind :meth:`cut`.
+
+        Raises:
+            OSError: The system refused; opening again repeats it.
+        """
+        for piece in ahead:
+            stream = self._streams[piece.stream]
+            self._open_last(stream)
+            write_all(self._files, stream.writing, piece.data, piece.offset - stream.starts[-1])
+            stream.unsynced = True
+        self.sync()
+
     # -- writing ------------------------------------------------------------------------------------------------
 
-    def append(self, appends: Mapping[str, bytes]) -> dict[str, int]:
-        """Append to streams and sync every file and directory touched.
+    def lengths(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the lengths of streams in bytes, the running commit included."""
+        return {name: stream.end if (stream := self._streams.get(name)) else 0 for name in names}
+
+    def needs_segment(self, name: str) -> bool:
+        """Return whether the next append to a stream begins a segment, or the stream."""
+        stream = self._streams.get(name)
+        return stream is None or self._is_full(stream)
+
+    def append(self, appends: Mapping[str, bytes]) -> None:
+        """Append to streams, the name of a new segment made durable; what it holds is not before :meth:`sync`.
 
         Args:
             appends: Name of a stream to the bytes to append, not empty.
 
-        Returns:
-            The new length of each of these streams in bytes; not committed yet.
+        Raises:
+            OSError: The system refused; the tails are in an unknown state.
+        """
+        for name, data in appends.items():
+            self._write(name, data)
+
+    def sync(self) -> None:
+        """Sync every segment that was written to since it was synced last.
 
         Raises:
             OSError: The system refused; the tails are in an unknown state.
         """
-        touched = [self._write(name, data) for name, data in appends.items()]
-        for stream, new_segment in touched:
-            self._files.sync(stream.writing)
-            if new_segment:
-                self._files.sync_dir(stream.path)
-        return {name: self._streams[name].end for name in appends}
+        for stream in self._streams.values():
+            if stream.unsynced:
+                self._files.sync(stream.writing)
+                stream.unsynced = False
 
-    def _write(self, name: str, data: bytes) -> tuple[_Stream, bool]:
+    def _is_full(self, stream: _Stream) -> bool:
+        return not stream.starts or stream.end - stream.starts[-1] >= self._segment_bytes
+
+    def _open_last(self, stream: _Stream) -> None:
+        if stream.writing < 0:
+            stream.writing = self._files.open(stream.segment_path(stream.starts[-1]), write=True)
+
+    def _write(self, name: str, data: bytes) -> None:
         stream = self._streams.get(name)
         if stream is None:
             stream = _Stream(f"{self._root}/{name}", [], 0)
             self._make_dirs(name)
             self._streams[name] = stream
-        new_segment = not stream.starts or stream.end - stream.starts[-1] >= self._segment_bytes
-        if new_segment:
+        if self._is_full(stream):
             if stream.writing >= 0:
+                if stream.unsynced:
+                    self._files.sync(stream.writing)
                 self._files.close(stream.writing)
                 stream.writing = -1
             stream.writing = self._files.create(stream.segment_path(stream.end))
+            self._files.sync_dir(stream.path)
             stream.starts.append(stream.end)
-        elif stream.writing < 0:
-            stream.writing = self._files.open(stream.segment_path(stream.starts[-1]), write=True)
+        else:
+            self._open_last(stream)
+        stream.unsynced = True
         write_all(self._files, stream.writing, data, stream.end - stream.starts[-1])
         stream.end += len(data)
-        return stream, new_segment
 
     def _make_dirs(self, name: str) -> None:
         """Create the directory of a stream, each level made durable in the one above it."""
@@ -328,14 +372,14 @@ def find_segments(files: Files, root: str) -> Iterator[tuple[str, list[int]]]:
             yield name, starts
 
 
-def _check_segments(stream: _Stream, sizes: list[int]) -> None:
-    """Check that the segments of a stream join and hold its committed bytes, and that its tail can be cut."""
+def _check_segments(stream: _Stream, sizes: list[int], synced: int) -> None:
+    """Check that the segments of a stream join and hold its first ``synced`` bytes, and that its tail can be cut."""
     reached = 0
     for start, size in zip(stream.starts, sizes, strict=True):
         if start >= stream.end:
             break
         if start > reached:
-            raise _truncated(stream, reached)
+            raise _truncated(stream, reached, stream.end)
         if start < reached:
             raise Fatal(
                 "store-segments",
@@ -343,8 +387,8 @@ def _check_segments(stream: _Stream, sizes: list[int]) -> None:
                 f"got a predecessor that ends at stream offset {reached}, want {start}",
             )
         reached = start + size
-    if reached < stream.end:
-        raise _truncated(stream, reached)
+    if reached < synced:
+        raise _truncated(stream, reached, synced)
     behind = max((start + size for start, size in zip(stream.starts, sizes, strict=True)), default=0)
     if behind - stream.end > MAX_APPEND_BYTES:
         raise Fatal(
@@ -354,10 +398,10 @@ def _check_segments(stream: _Stream, sizes: list[int]) -> None:
         )
 
 
-def _truncated(stream: _Stream, reached: int) -> Fatal:
+def _truncated(stream: _Stream, reached: int, want: int) -> Fatal:
     held = [start for start in stream.starts if start <= reached]
     path = stream.segment_path(held[-1] if held else 0)
     return Fatal(
         "store-truncated",
-        f"{path} has lost committed bytes: ends at stream offset {reached}, want {stream.end}",
+        f"{path} has lost committed bytes: ends at stream offset {reached}, want {want}",
     )

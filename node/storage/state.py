@@ -17,7 +17,7 @@ from node.errors import Conflict, Fatal, InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout that this code writes; docs/storage.md says what each one changed."""
 
 STORE_KEY = b"\x00store"

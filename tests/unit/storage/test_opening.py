@@ -31,10 +31,11 @@ def opened(path, *, identity=IDENTITY, create=False, **more):
 
 @pytest.fixture
 def path(tmp_path):
-    """A store with nine batches in several segments, closed."""
-    made = opened(tmp_path / "store", create=True)
+    """A store with nine batches in several segments, as a killed process leaves it: its last batch is its last write."""
+    made = opened(tmp_path / "made", create=True)
     for number in range(BATCHES):
         made.commit(numbered_batch(number))
+    shutil.copytree(tmp_path / "made", tmp_path / "store")
     made.close()
     return tmp_path / "store"
 
@@ -218,6 +219,7 @@ def test_tail_longer_than_a_commit_is_not_cut(path, monkeypatch):
 
 
 def test_shortened_last_segment(path):
+    opened(path).close()
     last = segments(path)[-1]
     size = last.stat().st_size
     last.write_bytes(last.read_bytes()[:-1])

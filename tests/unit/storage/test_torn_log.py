@@ -260,8 +260,8 @@ def tear(path):
 
 def test_segments_and_journal_of_a_torn_commit_are_kept(tmp_path):
     """Also when the start in which the log is cut does not come to its end."""
-    path = tmp_path / "store"
-    store = open_store(path, IDENTITY, create=True)
+    made, path = tmp_path / "made", tmp_path / "store"
+    store = open_store(made, IDENTITY, create=True)
     for number in range(2):
         noise = random.Random(number).randbytes(3_000)
         batch = Batch()
@@ -269,6 +269,7 @@ def test_segments_and_journal_of_a_torn_commit_are_kept(tmp_path):
         batch.put(b"k", noise)
         batch.put_secret(b"s", noise)
         store.commit(batch)
+    shutil.copytree(made, path)
     store.close()
     tear(path)
     faults = Faults(0, "fail-before")
