@@ -33,6 +33,16 @@ app = typer.Typer(
 DigestArgument = Annotated[
     str, typer.Argument(help=say("令状摘要（见 list）", "digest of the warrant, as listed"))
 ]
+LimitOption = Annotated[
+    int, typer.Option(min=1, max=1000, help=say("最多列出多少项", "list at most so many"))
+]
+AfterOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help=say("接在上一页最后一个序号（place）之后", "behind this place: the last of the page before"),
+    ),
+]
 BoxArgument = Annotated[
     str, typer.Argument(help=say("封存件摘要（见 list）", "digest of the box, as listed"))
 ]
@@ -103,15 +113,22 @@ def issue(
     ),
 )
 def list_warrants(
-    home: HomeOption = DEFAULT_HOME, token_file: TokenOption = None, *, as_json: JsonOption = False
+    limit: LimitOption = 100,
+    after: AfterOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    token_file: TokenOption = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """List the warrants of this regulator."""
     with reported(as_json=as_json), open_client(home, token_file) as client:
-        found = client.get("/api/v1/warrants")
+        behind = "" if after is None else f"&after={after}"
+        found = client.get(f"/api/v1/warrants?limit={limit}{behind}")
     if as_json:
         print_json(found)
         return
     columns = (
+        say("序", "place"),
         say("摘要", "digest"),
         say("查询单位", "asker"),
         say("已用", "used"),
@@ -121,6 +138,7 @@ def list_warrants(
     )
     rows = [
         (
+            one["place"],
             one["digest"],
             one["asker"],
             f"{one['used']}/{one['looks']}",
@@ -170,13 +188,8 @@ def revoke(
     ),
 )
 def list_boxes(
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
-    after: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help=say("接在上一页最后一个 place 之后", "behind this place: the last of the page before")
-        ),
-    ] = None,
+    limit: LimitOption = 100,
+    after: AfterOption = None,
     home: HomeOption = DEFAULT_HOME,
     token_file: TokenOption = None,
     *,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 TYP: Final = "warrant+jwt"
 MAX_WARRANT_BYTES: Final = 4_096
 MAX_LOOKS: Final = 1_000_000
+MOST_SEALED_SECONDS: Final = 5 * 366 * 86_400
+"""Longest that looks may stay sealed, from the signing of the warrant: five years (docs/adr/0033)."""
 JTI_BYTES: Final = 16
 _NAMES: Final = ("iss", "asker", "iat", "exp", "jti", "looks", "open_by")
 
@@ -78,7 +80,7 @@ def build_warrant(
         exp: Second from which on it is void.
         jti: 16 random bytes.
         looks: Greatest number of looks, at least 1.
-        open_by: Second by which they must be opened, not before ``exp``.
+        open_by: Second by which they must be opened, not before ``exp``, at most five years behind ``iat``.
 
     Raises:
         InvalidInput: As ``parse_warrant``.
@@ -104,7 +106,7 @@ def parse_warrant(token: str) -> Warrant:
         token: Compact JWS, untrusted, at most 4 KiB.
 
     Raises:
-        InvalidInput: ``warrant-validity`` unless iat < exp ≤ open_by, and the codes of token and members.
+        InvalidInput: ``warrant-validity`` unless iat < exp ≤ open_by ≤ iat + five years, and the codes of token and members.
     """
     jws = parse_token(token, typ=TYP, max_bytes=MAX_WARRANT_BYTES)
     claims = check_members(jws.payload, "warrant", required=_NAMES)
@@ -120,6 +122,11 @@ def parse_warrant(token: str) -> Warrant:
     )
     if not warrant.iat < warrant.exp <= warrant.open_by:
         raise InvalidInput("warrant-validity", "warrant does not begin, end and open in this order")
+    if warrant.open_by - warrant.iat > MOST_SEALED_SECONDS:
+        raise InvalidInput(
+            "warrant-validity",
+            f"warrant seals for {warrant.open_by - warrant.iat} seconds: want at most {MOST_SEALED_SECONDS}",
+        )
     return warrant
 
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -13,7 +13,7 @@ from node.access.deposit import MAX_DEPOSIT_ENVELOPE_BYTES
 from node.access.warrant import MAX_LOOKS
 from node.api.auth import OPEN, Administrator, Auditor
 from node.api.exchange import JSON, Desk, exchange_of
-from node.api.models import Body, LeafText, ShortText, WhyBody
+from node.api.models import DECIMAL, Body, LeafText, ShortText, WhyBody
 from node.api.problems import errors
 from node.api.state import services_of
 from node.core.clock import MAX_TIME
@@ -46,7 +46,7 @@ class IssueBody(WhyBody):
     open_by: int = Field(
         ge=0,
         le=MAX_TIME,
-        description="Second by which every look is opened: from then on its subject sees it.",
+        description="Second by which every look is opened: from then on its subject sees it. Five years ahead at most.",
     )
 
 
@@ -75,6 +75,7 @@ class WarrantView(BaseModel):
     """A warrant of this regulator."""
 
     digest: str
+    place: int = Field(description="Of its event in the access logs.")
     asker: str
     issued: int
     end: int
@@ -157,9 +158,18 @@ def issue_warrant(request: Request, body: IssueBody, caller: Administrator) -> I
 
 
 @router.get("/warrants")
-def list_warrants(request: Request, _caller: Auditor) -> list[WarrantView]:
-    """The warrants that were issued here, and how often they were used."""
-    return [_warrant_view(one) for one in _depository(request).warrants()]
+def list_warrants(
+    request: Request,
+    _caller: Auditor,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED), DECIMAL] = 100,
+    after: Annotated[
+        int | None,
+        Query(ge=0, le=MAX_SAFE_INTEGER, description="Place of the last one listed before."),
+        DECIMAL,
+    ] = None,
+) -> list[WarrantView]:
+    """The warrants that were issued here, in that order, and how often they were used."""
+    return [_warrant_view(one) for one in _depository(request).warrants(after=after, limit=limit)]
 
 
 @router.post("/warrants/{digest}/revoke", responses=errors(404, 413))
@@ -220,6 +230,7 @@ def _warrant_view(issued: Issued) -> WarrantView:
     warrant = issued.warrant
     return WarrantView(
         digest=warrant.digest.hex(),
+        place=issued.place,
         asker=warrant.asker,
         issued=warrant.iat,
         end=warrant.exp,

@@ -4,26 +4,17 @@
     issue    a warrant is signed, and its event logged
     take     a box arrives: member, warrant, look and count are checked; one commit holds event, box and count; only then
              the receipt leaves
-    open     an ``audit`` event names the box; only then it is opened
+    open     an ``audit`` event names the box; then it is opened; then that it was is noted
 
-    key                              value
-    S w warrant(32)                  msgpack [token, second]: a warrant that was issued here
-    S k warrant(32) rid(16)          msgpack [provider, [boxes of the asker's first event], boxes in all]: a look
-    S d box(32)                      msgpack of a ``Held`` but for its box
-    S b box(32)                      enc ‖ ciphertext ‖ tag
-    S t place(8)                     box(32): boxes in the order in which they came
-    S o open_by(8) box(32)           empty: by when what nobody opened yet is to be opened
-
-How often a warrant was used stands with the uses of consents (node.service.limiting); a look is one request.
+What is kept, and under which keys: ``node.service.boxes``. How often a warrant was used stands with the uses of
+consents (node.service.limiting); a look is one request.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
-
-import msgpack
 
 from node.access.box import encode_envelope, parse_envelope
 from node.access.deposit import (
@@ -37,6 +28,7 @@ from node.access.deposit import (
     parse_deposit,
     seal_deposited,
 )
+from node.access.event import parse_event
 from node.access.opening import parse_opening
 from node.access.receipt import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 from node.access.request import SEALED
@@ -47,6 +39,24 @@ from node.crypto.token import token_digest
 from node.errors import AccessDenied, Conflict, InvalidInput, NotFound, Verification
 from node.ports import Role
 from node.service import layout
+from node.service.boxes import (
+    BOX,
+    DIGEST_BYTES,
+    DUE,
+    ISSUED,
+    ORDER,
+    HeldRow,
+    LookRow,
+    due_key,
+    find_held,
+    find_look,
+    find_warrant_row,
+    list_ordered,
+    put_box,
+    put_held,
+    put_look,
+    put_warrant,
+)
 from node.service.drafting import EventDraft, Officer
 from node.service.exchange.arrivals import identify
 from node.service.exchange.flights import Flights
@@ -54,7 +64,7 @@ from node.service.limiting import UseCharge, read_used, revoke
 from node.service.sealing import WARRANT_RULE, find_warrant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from node.access.deposit import Deposit
@@ -73,14 +83,6 @@ DEPOSITED: Final = "sealed-deposit"
 """Purpose of the event of a box that was taken."""
 MOST_BOXES: Final = 16
 """Boxes of one look: three, and those of nodes that died before they logged theirs."""
-
-_WARRANT: Final = b"Sw"
-_LOOK: Final = b"Sk"
-_HELD: Final = b"Sd"
-_BOX: Final = b"Sb"
-_ORDER: Final = b"St"
-_DUE: Final = b"So"
-_DIGEST_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +138,14 @@ class Issued:
     Attributes:
         token: The warrant, JWT.
         warrant: What it says.
+        place: Place of its event in this regulator's access logs.
         used: Looks under it.
         revoked: Second at which it was taken back, or None.
     """
 
     token: str
     warrant: Warrant
+    place: int
     used: int
     revoked: int | None
 
@@ -200,8 +204,8 @@ class Depository:
         )
         digest = token_digest(token)
 
-        def also(transaction: Transaction, _index: EntryIndex) -> None:
-            transaction.put(_WARRANT + digest, msgpack.packb([token, now]))
+        def also(transaction: Transaction, index: EntryIndex) -> None:
+            put_warrant(transaction, digest, token, side.access_reader.place(index))
 
         return token, side.access.log(_own(AUDIT, why, consent=encode_b64u(digest)), also)
 
@@ -221,10 +225,15 @@ class Depository:
 
         return self._side.access.log(_own(REVOKE, why, consent=encode_b64u(digest)), also)
 
-    def warrants(self) -> Iterator[Issued]:
-        """Give the warrants that were issued here."""
-        for key, data in self._side.reads.scan(_WARRANT, layout.stop_of(_WARRANT)):
-            yield self._parse_issued(key[2:], data)
+    def warrants(self, *, after: int | None, limit: int) -> list[Issued]:
+        """List the warrants that were issued here, in that order.
+
+        Args:
+            after: Place of an event behind which to go on; None begins at the first.
+            limit: At most so many.
+        """
+        found = list_ordered(self._side.reads, ISSUED, after=after, limit=limit)
+        return [self._find_issued(digest) for digest in found]
 
     # ---- boxes that arrive
 
@@ -285,7 +294,7 @@ class Depository:
         if (deposit.iss, deposit.aud) != (peer.member.code, side.member):
             raise Verification("deposit-other", f"deposit is by {deposit.iss} for {deposit.aud}")
         warrant = parse_warrant(deposit.warrant)
-        held = self.find(deposit.box_digest)
+        held = find_held(side.reads, deposit.box_digest)
         if held is not None:
             if (held.warrant, held.rid, held.owner, held.part) != (
                 warrant.digest,
@@ -301,31 +310,30 @@ class Depository:
             raise Verification("deposit-time", f"deposit was signed {now - deposit.iat} seconds ago")
         self._check_warrant(deposit, warrant, now)
         charge = UseCharge.of_warrant(warrant, deposit.rid, 1)
-        held = Held(
-            deposit.box_digest,
-            warrant.digest,
-            deposit.rid,
-            deposit.iss,
-            deposit.part,
-            deposit.peer,
-            0,
-            now,
-            warrant.open_by,
-        )
+        box = deposit.box_digest
 
         def also(transaction: Transaction, index: EntryIndex) -> None:
+            if find_held(transaction, box) is not None:
+                raise Conflict("deposit-differs", "this box came twice at once")
             look = _join_look(transaction, deposit, warrant)
             if deposit.part != RECEIVE:
                 charge.require_valid(transaction)
             if deposit.part == ASK:
                 charge.check(transaction)
                 charge.write(transaction, index)
-            transaction.put(_LOOK + warrant.digest + deposit.rid, look)
+            put_look(transaction, warrant.digest, deposit.rid, look)
             place = side.access_reader.place(index)
-            _put_held(transaction, held, place=place)
-            transaction.put(_BOX + held.box, deposit.box)
-            transaction.put(_ORDER + layout.u64(place), held.box)
-            transaction.put(_DUE + layout.u64(held.open_by) + held.box, b"")
+            row = HeldRow(
+                box,
+                warrant.digest,
+                deposit.rid,
+                deposit.iss,
+                deposit.part,
+                deposit.peer,
+                place,
+                warrant.open_by,
+            )
+            put_box(transaction, row, deposit.box)
 
         draft = EventDraft(
             kind=SEALED,
@@ -335,7 +343,7 @@ class Depository:
             rule=WARRANT_RULE,
             n=0,
             rid=deposit.rid,
-            box=held.box,
+            box=box,
             open_by=warrant.open_by,
             warrant=warrant.digest,
         )
@@ -347,7 +355,7 @@ class Depository:
             raise AccessDenied(
                 "warrant-issuer", f"the warrant is by {warrant.iss}, this is {self._side.member}"
             )
-        if self._side.reads.get(_WARRANT + warrant.digest) is None:
+        if find_warrant_row(self._side.reads, warrant.digest) is None:
             # Its key signed it, or somebody who has that key.
             raise AccessDenied("warrant-unknown", "no such warrant was issued here")
         if now >= warrant.open_by:
@@ -369,8 +377,8 @@ class Depository:
 
     def find(self, box: bytes) -> Held | None:
         """Find a box by its digest."""
-        data = self._side.reads.get(_HELD + box)
-        return None if data is None else Held(box, *msgpack.unpackb(data))
+        row = find_held(self._side.reads, box)
+        return None if row is None else self._to_held(row)
 
     def boxes(self, *, after: int | None, limit: int) -> list[Held]:
         """List boxes in the order in which they came.
@@ -379,45 +387,58 @@ class Depository:
             after: Place behind which to go on; None begins at the first.
             limit: At most so many.
         """
-        start = _ORDER if after is None else _ORDER + layout.u64(after + 1)
-        return [
-            held
-            for _, box in self._side.reads.scan(start, layout.stop_of(_ORDER), limit=limit)
-            if (held := self.find(box)) is not None
-        ]
+        found = list_ordered(self._side.reads, ORDER, after=after, limit=limit)
+        return [held for box in found if (held := self.find(box)) is not None]
 
     def overdue(self, *, limit: int) -> list[Held]:
         """List boxes that nobody opened by their day, the longest overdue first."""
-        stop = _DUE + layout.u64(self._side.clock.now_seconds())
+        stop = DUE + layout.u64(self._side.clock.now_seconds())
         return [
             held
-            for key, _ in self._side.reads.scan(_DUE, stop, limit=limit)
-            if (held := self.find(key[-_DIGEST_BYTES:])) is not None
+            for key, _ in self._side.reads.scan(DUE, stop, limit=limit)
+            if (held := self.find(key[-DIGEST_BYTES:])) is not None
         ]
 
     def open(self, box: bytes, why: Purpose) -> Opened:
-        """Log an ``audit`` that names a box, then open it.
+        """Log an ``audit`` that names a box, then open it, then note that it was opened.
+
+        A crash between two of them leaves a look that is logged and a box that counts as not opened: whoever opens it again
+        is logged again, and it is noted once.
 
         Raises:
             NotFound: ``deposit-unknown``.
             InvalidInput, Verification: The box does not open, or does not hold the ten openings of an event: whoever sent
-                it sealed something else.
-            NodeError: The log did not take the ``audit``; nothing is shown.
+                it sealed something else. It stays among those that nobody opened.
+            NodeError: The log did not take the ``audit``, or the store not the note; nothing is shown.
         """
-        side, held = self._side, self.find(box)
-        data = side.reads.get(_BOX + box)
-        if held is None or data is None:
+        side, row = self._side, find_held(self._side.reads, box)
+        data = side.reads.get(BOX + box)
+        if row is None or data is None:
             raise NotFound("deposit-unknown", "no such box is held here")
-        now = side.clock.now_seconds()
-
-        def also(transaction: Transaction, _index: EntryIndex) -> None:
-            if held.opened is None:
-                _put_held(transaction, held, opened=now)
-                transaction.delete(_DUE + layout.u64(held.open_by) + box)
-
-        logged = side.access.log(_own(AUDIT, why, released=[[encode_b64u(box), []]]), also)
+        held = self._to_held(row)
+        logged = side.access.log(_own(AUDIT, why, released=[[encode_b64u(box), []]]))
         openings = self._unseal(data, held.owner)
+        place = side.access_reader.place(logged.index)
+        side.sequencer.run(partial(_note_opened, box, place), entries=0)
         return Opened(held, openings, dict(map(parse_opening, openings)), logged.receipt)
+
+    def _to_held(self, row: HeldRow) -> Held:
+        return Held(
+            row.box,
+            row.warrant,
+            row.rid,
+            row.owner,
+            row.part,
+            row.peer,
+            row.place,
+            self._second_of(row.place),
+            row.open_by,
+            None if row.opened is None else self._second_of(row.opened),
+        )
+
+    def _second_of(self, place: int) -> int:
+        logs = self._side.access_logs
+        return parse_event(logs.entry(logs.row(place))).t_ms // 1_000
 
     def _unseal(self, data: bytes, owner: str) -> tuple[str, ...]:
         error: Verification | None = None
@@ -434,15 +455,12 @@ class Depository:
             raise AccessDenied("warrant-issuer", f"{self._side.member} is no regulator on the chain")
 
     def _find_issued(self, digest: bytes) -> Issued:
-        data = self._side.reads.get(_WARRANT + digest)
-        if data is None:
+        found = find_warrant_row(self._side.reads, digest)
+        if found is None:
             raise NotFound("warrant-unknown", "no such warrant was issued here")
-        return self._parse_issued(digest, data)
-
-    def _parse_issued(self, digest: bytes, data: bytes) -> Issued:
-        token, _ = msgpack.unpackb(data)
+        token, place = found
         used = read_used(self._side.reads, digest)
-        return Issued(token, parse_warrant(token), used.uses, used.revoked)
+        return Issued(token, parse_warrant(token), place, used.uses, used.revoked)
 
 
 def _own(kind: str, why: Purpose, **values: Any) -> EventDraft:
@@ -457,38 +475,27 @@ def _own(kind: str, why: Purpose, **values: Any) -> EventDraft:
     )
 
 
-def _join_look(transaction: Transaction, deposit: Deposit, warrant: Warrant) -> bytes:
+def _join_look(transaction: Transaction, deposit: Deposit, warrant: Warrant) -> LookRow:
     """Give a look with one more box.
 
     Raises:
         AccessDenied: ``deposit-look``: it belongs to no look that was asked under this warrant, of these two members.
     """
-    data = transaction.get(_LOOK + warrant.digest + deposit.rid)
     provider = deposit.iss if deposit.part == GRANT else deposit.peer
-    known, asks, count = (provider, [], 0) if data is None else msgpack.unpackb(data)
+    look = find_look(transaction, warrant.digest, deposit.rid) or LookRow(provider, [], 0)
+    asks = look.asks
     if deposit.part == ASK:
         asks = [*asks, deposit.box_digest]
     elif deposit.ask not in asks:
         raise AccessDenied("deposit-look", "no such look was asked under this warrant")
-    if known != provider or count >= MOST_BOXES:
+    if look.provider != provider or look.boxes >= MOST_BOXES:
         raise AccessDenied("deposit-look", "the look is at another member, or has too many boxes")
-    look: bytes = msgpack.packb([provider, asks, count + 1])
-    return look
+    return LookRow(provider, asks, look.boxes + 1)
 
 
-def _put_held(
-    transaction: Transaction, held: Held, *, place: int | None = None, opened: int | None = None
-) -> None:
-    _, *values, kept_place, taken, open_by, kept_opened = astuple(held)
-    transaction.put(
-        _HELD + held.box,
-        msgpack.packb(
-            [
-                *values,
-                kept_place if place is None else place,
-                taken,
-                open_by,
-                kept_opened if opened is None else opened,
-            ]
-        ),
-    )
+def _note_opened(box: bytes, place: int, transaction: Transaction) -> None:
+    """Note under which ``audit`` a box was opened; the first one stays."""
+    row = find_held(transaction, box)
+    if row is not None and row.opened is None:
+        put_held(transaction, replace(row, opened=place))
+        transaction.delete(due_key(row.open_by, box))

@@ -39,7 +39,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
     gossip: g log id(32)               msgpack of the newest checkpoint of another member's log, and of those to check
             F log id(32)               msgpack of the proof that it forked
     exchanges: E and a letter          node.service.exchange.ledger, node.service.exchange.approvals
-    sealed looks: S and a letter       node.service.sealing, node.service.depository
+    sealed looks: S and a letter       node.service.sealing, node.service.boxes
     rates, consents: T, C and a letter node.service.limiting, node.service.consents
     looks: Y and a letter      node.service.subject_index
     documents: Wd digest(32)           a shared document

@@ -66,8 +66,8 @@ DEPOSIT_SECONDS: Final = 6.0
 """How long a deposit may take: less than the other side waits for an answer."""
 DEPOSITING: Final = 8
 """Deposits under way at once: a regulator that takes its time holds up only other sealed looks."""
-_HELD: Final = b"Sh"
-_COUNT: Final = b"Sc"
+DEPOSITED: Final = b"Sh"
+COUNT: Final = b"Sc"
 _SIDES: Final = (ASK, GRANT)
 
 
@@ -135,7 +135,8 @@ def keeps_secret(directory: Directory, token: str | None, *, asker: MemberCode, 
     """Tell whether a question that is refused came under a regulator's warrant for its asker, in force or not any more.
 
     Its refusal then says nothing of its subject: he may be under investigation. It gave nothing away, either. That holds for
-    a question to the regulator itself, too: it goes along when everybody is asked.
+    a question to the regulator itself, too: it goes along when everybody is asked; and for a regulator that may not act any
+    more: what it signed while it was one is still a secret.
     """
     if token is None:
         return False
@@ -145,7 +146,7 @@ def keeps_secret(directory: Directory, token: str | None, *, asker: MemberCode, 
             return False
         verify_warrant(
             token,
-            find_key=partial(_find_regulator_key, directory, warrant.iat),
+            find_key=partial(_find_past_regulator_key, directory, warrant.iat),
             asker=asker,
             open_by=warrant.open_by,
             now_seconds=min(max(now_seconds, warrant.iat), warrant.exp - 1),
@@ -156,9 +157,15 @@ def keeps_secret(directory: Directory, token: str | None, *, asker: MemberCode, 
 
 
 def _find_regulator_key(directory: Directory, issued_at: int, kid: str, member: MemberCode) -> bytes:
+    if not directory.get(member).is_active:
+        raise AccessDenied("warrant-issuer", f"{member} may not act")
+    return _find_past_regulator_key(directory, issued_at, kid, member)
+
+
+def _find_past_regulator_key(directory: Directory, issued_at: int, kid: str, member: MemberCode) -> bytes:
     peer = directory.get(member)
-    if not peer.is_active or Role.REGULATOR not in peer.member.roles:
-        raise AccessDenied("warrant-issuer", f"{member} is no regulator, or may not act")
+    if Role.REGULATOR not in peer.member.roles:
+        raise AccessDenied("warrant-issuer", f"{member} is no regulator")
     public = peer.find_node_key_of(kid, issued_at)
     if public is None:
         raise Verification("member-key", f"{member} has no node key {kid}")
@@ -196,7 +203,7 @@ class Sealed:
             also(transaction, index)
             place = side.access_reader.place(index)
             held = msgpack.packb([self.regulator, self.event, self.receipt])
-            transaction.put(_HELD + layout.u64(place), held)
+            transaction.put(DEPOSITED + layout.u64(place), held)
             note_newest(transaction, self.regulator, self.receipt)
             if self.part in _SIDES:
                 _count(transaction, side.clock.now_seconds(), self.part)
@@ -337,7 +344,7 @@ def list_counts(reads: Reads, now_seconds: int) -> Iterator[MonthCount]:
         now_seconds: This node's clock.
     """
     found: dict[int, dict[int, int]] = {}
-    for key, value in reads.scan(_COUNT, _COUNT + _month_at(now_seconds)):
+    for key, value in reads.scan(COUNT, COUNT + month_at(now_seconds)):
         found.setdefault(int.from_bytes(key[2:6], "big"), {})[key[6]] = layout.parse_u64(value)
     for month, counts in sorted(found.items()):
         year, number = divmod(month, 12)
@@ -346,7 +353,7 @@ def list_counts(reads: Reads, now_seconds: int) -> Iterator[MonthCount]:
 
 def find_deposited(reads: Reads, place: int) -> tuple[str, bytes, str] | None:
     """Find the regulator that holds the box of an event of this node, with its event and receipt."""
-    data = reads.get(_HELD + layout.u64(place))
+    data = reads.get(DEPOSITED + layout.u64(place))
     if data is None:
         return None
     member, event, receipt = msgpack.unpackb(data)
@@ -354,11 +361,12 @@ def find_deposited(reads: Reads, place: int) -> tuple[str, bytes, str] | None:
 
 
 def _count(transaction: Transaction, now_seconds: int, part: str) -> None:
-    key = _COUNT + _month_at(now_seconds) + bytes([_SIDES.index(part)])
+    key = COUNT + month_at(now_seconds) + bytes([_SIDES.index(part)])
     count = layout.parse_u64(transaction.get(key) or bytes(8))
     transaction.put(key, layout.u64(count + 1))
 
 
-def _month_at(now_seconds: int) -> bytes:
+def month_at(now_seconds: int) -> bytes:
+    """Name the month of a second in the key of a count: months since year 0, 4 bytes."""
     at = datetime.fromtimestamp(now_seconds, tz=UTC)
     return (at.year * 12 + at.month - 1).to_bytes(4, "big")

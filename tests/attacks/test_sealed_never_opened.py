@@ -122,8 +122,9 @@ def test_noise_is_seen_when_it_is_opened(world):
     deposit(world, box)
     with raises_code(Verification, "box-open"):
         world.depository.open(sha256(box).digest(), WHY)
-    # That somebody looked at it stands in the log nevertheless.
+    # That somebody looked at it stands in the log nevertheless; and it stays among those that nobody opened.
     assert world.kinds(INSPECTOR)[-1] == "audit"
+    assert world.depository.find(sha256(box).digest()).opened is None
 
 
 def test_openings_of_another_event_are_seen_once_the_event_is_at_hand(world):

@@ -307,6 +307,7 @@ def _warrants():
         edited("warrant", "signature altered", "ed25519-signature", alter=len(token) - 10),
         changed("looks without end", "json-range", looks=None),
         changed("opened before its end", "warrant-validity", open_by=world.NOW),
+        changed("sealed for six years", "warrant-validity", open_by=world.NOW + 6 * 366 * 86_400),
         changed("expired", "warrant-expired", exp=world.NOW),
         changed("not begun", "warrant-early", iat=world.NOW + 100),
         changed("for another asker", "warrant-asker", asker=_OTHER),

@@ -7,7 +7,9 @@
     4. the head file
     5. every index, counter and report against the entries (node.service.fsck.indices)
     6. status lists, tokens and heads (node.service.fsck.status)
-    7. uses of consents, rates, exchanges, versions of documents (node.service.fsck.ledgers)
+    7. uses of consents, rates, versions of documents (node.service.fsck.ledgers); exchanges (node.service.fsck.exchanges)
+    8. receipts, boxes and warrants of sealed looks (node.service.fsck.boxes)
+    9. looks by their subjects (node.service.fsck.looks)
 
 What is wrong is named by place. Nothing is repaired: a log that does not check out goes on under a successor. No key
 is needed and nothing is decrypted, so sealed values, wrapped secrets and keyed digests are checked for their presence
@@ -26,7 +28,9 @@ from node.log.head import check_continues
 from node.log.tiles import tile_width
 from node.log.tree import recompute_root, root_at
 from node.service import layout
+from node.service.fsck.boxes import BoxCheck
 from node.service.fsck.entries import EntryCheck
+from node.service.fsck.exchanges import ExchangeCheck
 from node.service.fsck.findings import Counts, Finding, Marks, Tally, guarded, name_of
 from node.service.fsck.indices import IndexCheck
 from node.service.fsck.ledgers import LedgerCheck
@@ -77,12 +81,7 @@ class Checker:
 
     def _run(self) -> Iterator[Finding]:
         records = self._logs[LogKind.RECORDS]
-        # Every entry takes bytes of the stream, so a size that was damaged makes no set larger than that.
-        most = [
-            min(reader.size(), self._reads.length(layout.entries_stream(LogKind.RECORDS, reader.number)))
-            for reader in records.readers
-        ]
-        tally = Tally(Marks(*most))
+        tally = Tally(self._marks(LogKind.RECORDS), self._marks(LogKind.ACCESS))
         entries = EntryCheck(self._reads, self._kinds(), tally, {log: self._taken(log) for log in self._logs})
         for log, logs in self._logs.items():
             for reader in logs.readers:
@@ -91,8 +90,19 @@ class Checker:
         yield from StatusCheck(self._reads, records, tally).run()
         yield from IndexCheck(self._reads, records, tally).run()
         yield from LedgerCheck(self._reads, self._logs).run()
+        yield from ExchangeCheck(self._reads, self._logs[LogKind.ACCESS]).run()
+        yield from BoxCheck(self._reads, self._logs[LogKind.ACCESS], tally.sealed).run()
         looks = LooksCheck(self._reads, self._logs[LogKind.ACCESS], tally.records)
         yield from guarded("looks by subject", looks.run)
+
+    def _marks(self, log: LogKind) -> Marks:
+        """Give an empty set of places of the logs of a kind."""
+        # Every entry takes bytes of the stream, so a size that was damaged makes no set larger than that.
+        most = [
+            min(reader.size(), self._reads.length(layout.entries_stream(log, reader.number)))
+            for reader in self._logs[log].readers
+        ]
+        return Marks(*most)
 
     def _taken(self, log: LogKind) -> dict[int, int]:
         """Give where each entry that a log took over stood before, by its place there now."""

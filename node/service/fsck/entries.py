@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from node.access.event import ParsedEvent, parse_entry
+from node.access.request import SEALED
 from node.core.encoding import parse_b64u
 from node.core.ids import parse_uuid7
 from node.core.types import EntryIndex
@@ -103,6 +104,8 @@ class EntryCheck:
             yield from _check_plain(row, place)
             return
         self._tally.looks += 1
+        if event.kind == SEALED:
+            self._tally.sealed.add(reader.place(index))
         if row.key != event.rid or not row.values_length or _is_record(row):
             yield Finding("fsck-row", place, "row does not fit the event")
         yield from self._check_receipt(reader.place(index), place)

@@ -86,6 +86,7 @@ class Tally:
 
     Attributes:
         records: Entries of the records log that are records.
+        sealed: Places of sealed events.
         supersedes: (entry, leaf hash of the record that it corrects).
         places: Used places of each status list, as a bitmap.
         heads: Entries of the records log that are status heads.
@@ -96,6 +97,7 @@ class Tally:
     """
 
     records: Marks
+    sealed: Marks
     supersedes: list[tuple[EntryIndex, bytes]] = field(default_factory=list)
     places: dict[int, bytearray] = field(default_factory=dict)
     heads: list[EntryIndex] = field(default_factory=list)

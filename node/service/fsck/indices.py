@@ -13,6 +13,7 @@ from node.core.ids import parse_uuid7
 from node.records.status import INVALID, SUSPENDED, VALID
 from node.records.tombstone import parse_tombstone
 from node.service import layout
+from node.service.fsck import boxes, exchanges, ledgers, looks
 from node.service.fsck.findings import Finding, Marks, guarded
 from node.service.issuing import DIGEST_BYTES
 from node.service.jobs import DONE, parse_job
@@ -29,9 +30,14 @@ if TYPE_CHECKING:
 
 _LEAF_BYTES: Final = 16
 _INDEX_BYTES: Final = 8
-_OF_A_LOG: Final = tuple(bytes((byte,)) + log.value for byte in b"aceMmntUyz" for log in LogKind)
-_PREFIXES: Final = sorted((*_OF_A_LOG, *(bytes((byte,)) for byte in b"ABCDEFGHJKOPRTWXYdghijkloqsuvwx")))
-"""What the keys of a node begin with (node.service.layout)."""
+_OF_A_LOG: Final = tuple(bytes((byte,)) + log.value for byte in b"aceMmNntUyz" for log in LogKind)
+_ONE: Final = tuple(bytes((byte,)) for byte in b"ABDFGHJKOPRXdghijkloqsuvwx")
+CHECKED: Final = (layout.DOCUMENT_PREFIX, *_ONE)
+"""Prefixes of the keys that are checked here and in node.service.fsck.status."""
+PREFIXES: Final = sorted(
+    {*_OF_A_LOG, *CHECKED, *boxes.CHECKED, *exchanges.CHECKED, *ledgers.CHECKED, *looks.CHECKED}
+)
+"""What the keys of a node begin with (node.service.layout); each is checked by the part of node.service.fsck that names it."""
 
 
 class IndexCheck:
@@ -201,7 +207,7 @@ class IndexCheck:
                 if value:
                     yield Finding("fsck-key", f"key {key.hex()}", "there are bytes under a key that has none")
         edge = b"\x01"
-        for prefix in (*_PREFIXES, None):
+        for prefix in (*PREFIXES, None):
             for key, _ in self._reads.scan(edge, prefix, limit=1):
                 yield Finding("fsck-key", f"key {key.hex()}", "no part of a node writes such a key")
             edge = layout.stop_of(prefix) if prefix else b""

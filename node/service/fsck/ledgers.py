@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check what a node counts and keeps beside its logs: uses of consents, rates, exchanges, versions of documents, openings.
+"""Check what a node counts and keeps beside its logs: uses of consents, rates, versions of documents, openings of logs.
 
 Of most of it the logs say nothing in the open, so form and the agreement of keys with each other are what is checked, and that
-each use and each promise belongs to an event that is there.
+each use belongs to an event that is there.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgpack
 
-from node.access.event import parse_event
+from node.access.event import parse_event, verify_openings
 from node.access.limits import parse_tally
-from node.access.receipt import parse_receipt
-from node.log.merkle import leaf_hash
+from node.core.uscc import parse_uscc
 from node.service import layout
 from node.service.documents import parse_document_version
 from node.service.fsck.findings import Finding, guarded
@@ -30,11 +29,15 @@ if TYPE_CHECKING:
     from node.ports import Reads
     from node.service.reading import Logs
 
-_RID_BYTES: Final = 16
+CHECKED: Final = (
+    *(b"C%c" % letter for letter in b"cegkorstux"),
+    b"T",
+    layout.DOCUMENT_VERSION_PREFIX,
+)
+"""Prefixes of the keys that are checked here, beside when logs were opened."""
 _PLACE_BYTES: Final = 8
 _MEMBER: Final = layout.MEMBER_BYTES
-_REQ_BYTES: Final = (32, 48)
-"""Digest of a request, and where a newer program wrote it the mark of what was released."""
+REVOKE: Final = "revoke"
 
 
 class LedgerCheck:
@@ -49,8 +52,6 @@ class LedgerCheck:
         self._reads = reads
         self._logs = logs
         self._events = logs[LogKind.ACCESS]
-        self._ends: set[bytes] = set()
-        self._found_ends: set[bytes] = set()
 
     def run(self) -> Iterator[Finding]:
         """Check all of them."""
@@ -60,19 +61,14 @@ class LedgerCheck:
             (b"Cg", "consent", self._check_given),
             (b"Co", "end of a consent", self._check_over),
             (b"Cs", "subject of a consent", self._check_subject),
+            (b"Ct", "consent taken back, to be told", self._check_to_tell),
+            (b"Ck", "consent taken back, known to its provider", self._check_known),
+            (b"Cr", "consent that its window took back", self._check_told),
+            (b"Cx", "end of one that its window took back", self._check_told_over),
             (layout.DOCUMENT_VERSION_PREFIX, "version of a document", self._check_version),
             (b"U", "opening of a log", self._check_opening),
-            (b"Er", "request", self._check_request),
-            (b"Eg", "receipt of another member", self._check_promise),
-            (b"Ev", "end of a question", self._check_end),
-            (b"Eu", "end not told yet", self._check_untold),
-            (b"Ew", "kept envelope", self._check_proof),
         ):
             yield from self._each(prefix, name, check)
-        for end in self._ends - self._found_ends:
-            yield Finding(
-                "fsck-ledger", f"receipt of the end {end.hex()}", "its question does not lead to it"
-            )
 
     def _each(
         self, prefix: bytes, name: str, check: Callable[[bytes, bytes], str | None]
@@ -127,7 +123,7 @@ class LedgerCheck:
     def _check_given(self, key: bytes, value: bytes) -> str | None:
         end, _uses, _provider, place = msgpack.unpackb(value)
         subject = self._reads.get(b"Co" + layout.u64(end) + key[2:])
-        if parse_event(self._events.entry(self._events.row(place))).kind != "consent":
+        if self._kind_at(place) != "consent":
             return "the event that gave it is none"
         if subject is None or self._reads.get(b"Cs" + subject + key[2:]) is None:
             return "its subject does not lead to it"
@@ -143,6 +139,35 @@ class LedgerCheck:
 
     def _require_given(self, digest: bytes) -> str | None:
         return None if self._reads.get(b"Cg" + digest) is not None else "it leads to no consent"
+
+    def _check_to_tell(self, key: bytes, value: bytes) -> str | None:
+        _end, place = msgpack.unpackb(value)
+        parse_uscc(key[2 : 2 + _MEMBER].decode("ascii"))
+        fits = len(key) == 2 + _MEMBER + DIGEST_BYTES and self._kind_at(place) == REVOKE
+        return None if fits else "the event that took it back is none"
+
+    def _check_known(self, key: bytes, value: bytes) -> str | None:
+        fits = len(key) == 2 + DIGEST_BYTES and layout.parse_u64(value)
+        return None if fits else "it is of no consent, or no time"
+
+    def _check_told(self, key: bytes, value: bytes) -> str | None:
+        end, _at, place, openings = msgpack.unpackb(value)
+        parse_uscc(key[2 : 2 + _MEMBER].decode("ascii"))
+        if self._kind_at(place) != REVOKE:
+            return "the event that says so is none"
+        verify_openings(parse_event(self._events.entry(self._events.row(place))), openings)
+        found = self._reads.get(b"Cx" + layout.u64(end) + key[2:])
+        return None if found is not None else "nothing says when it goes"
+
+    def _check_told_over(self, key: bytes, value: bytes) -> str | None:
+        if value:
+            return "there are bytes under a key that has none"
+        return (
+            None if self._reads.get(b"Cr" + key[2 + _PLACE_BYTES :]) is not None else "it leads to no consent"
+        )
+
+    def _kind_at(self, place: int) -> str:
+        return parse_event(self._events.entry(self._events.row(place))).kind
 
     # ---- documents and logs
 
@@ -165,36 +190,3 @@ class LedgerCheck:
         if first is not None and parse_stored_anchor(first).anchor.prev_time != layout.parse_u64(value):
             return "the first anchor followed another time"
         return None
-
-    # ---- exchanges
-
-    def _check_request(self, key: bytes, value: bytes) -> str | None:
-        fits = len(key) == 2 + _MEMBER + _RID_BYTES and len(value) in _REQ_BYTES
-        return None if fits else "it is no request of a member"
-
-    def _check_promise(self, key: bytes, value: bytes) -> str | None:
-        member, event, text = msgpack.unpackb(value)
-        receipt = parse_receipt(text)
-        place, number = layout.parse_u64(key[2 : 2 + _PLACE_BYTES]), key[2 + _PLACE_BYTES :]
-        own = self._events.row(place)
-        if receipt.leaf != leaf_hash(event):
-            return "the receipt is of another event"
-        if not number and own.key != receipt.rid:
-            return "the event here is of another request"
-        if number:
-            self._ends.add(member.encode("ascii") + receipt.rid + receipt.leaf)
-        return None
-
-    def _check_end(self, key: bytes, value: bytes) -> str | None:
-        self._found_ends.add(key[2:] + value)
-        return None if key[2:] + value in self._ends else "no receipt belongs to it"
-
-    def _check_untold(self, key: bytes, _value: bytes) -> str | None:
-        place = layout.parse_u64(key[2 + _MEMBER :])
-        event = parse_event(self._events.entry(self._events.row(place)))
-        return None if event.kind == "receive" else "the event is no end of a question"
-
-    def _check_proof(self, key: bytes, _value: bytes) -> str | None:
-        place = layout.parse_u64(key[2 + _MEMBER :])
-        event = parse_event(self._events.entry(self._events.row(place)))
-        return None if event.kind == "deny" else "the event refuses nothing"

@@ -8,11 +8,12 @@ event from the first one on is in the index, each key leads to an event, and no 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from node.service import layout
 from node.service.fsck.findings import Finding, Marks, guarded
 from node.service.subject_index import (
+    BEGUN_KEY,
     EVENT_PREFIX,
     PREFIX,
     RECORD_PREFIX,
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from node.ports import Reads
     from node.service.reading import Logs
+
+CHECKED: Final = (BEGUN_KEY, EVENT_PREFIX, RECORD_PREFIX, SUBJECT_PREFIX)
+"""Prefixes of the keys that are checked here."""
 
 
 class LooksCheck:

@@ -82,6 +82,9 @@ def test_from_the_warrant_to_the_opened_box(world):
     assert (outcome["result"], outcome["found"]) == ("ok", 2)
 
     (listed,) = call(world, INSPECTOR, "GET", "/api/v1/warrants", "auditor").json()
+    behind = f"/api/v1/warrants?limit=1&after={listed['place']}"
+    assert call(world, INSPECTOR, "GET", behind, "auditor").json() == []
+    assert call(world, INSPECTOR, "GET", "/api/v1/warrants?limit=1001", "auditor").status_code == 400
     assert (listed["digest"], listed["used"], listed["looks"]) == (issued.json()["digest"], 1, 2)
     boxes = call(world, INSPECTOR, "POST", "/api/v1/sealed", "auditor", json={}).json()
     assert [(one["member"], one["part"], one["peer"], one["opened"]) for one in boxes] == [
