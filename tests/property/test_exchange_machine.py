@@ -10,7 +10,6 @@ whose own program breaks rules. ``make chaos`` runs many more.
 
 from __future__ import annotations
 
-import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +25,8 @@ from node.service.consents import Terms
 from node.service.exchange.ledger import list_open
 from node.service.limiting import read_used
 from tests.support.exchange_audit import audit, settle
+from tests.support.exchange_draws import BLOWS, CARRIAGES, NODES, luck
+from tests.support.exchange_many import ManyRules
 from tests.support.exchange_watch import Watch
 from tests.support.exchange_world import COURT, FIELDS, MARKET, VCT
 from tests.support.node_world import WHY, penalty
@@ -36,31 +37,9 @@ EXAMPLES = int(os.environ.get("IRONCAGE_MACHINE_EXAMPLES", "0"))
 LIMIT_SECONDS = 4 * 3_600
 FRESH_SECONDS = 10
 """How long a node goes on with what it read from the chain, or does not ask a chain that failed."""
-MOST_STEPS = 16
-"""More than one question takes."""
 CASES = ("2026-执-17", "2026-执-18", "2026-执-19", None)
 PASSING = {0: 1, 1: 30, 2: 150, 3: 400, 4: 5 * 3_600}
 ABOUT = {False: ("uscc", COMPANY), True: ("rid", RESIDENT_ID)}
-
-
-def luck(*counts):
-    """Draw one number, of which each chance takes its part: all of them as often, and 0 stands for nothing special."""
-
-    def split(number):
-        parts = []
-        for count in counts:
-            number, part = divmod(number, count)
-            parts.append(part)
-        return tuple(parts)
-
-    return st.integers(0, math.prod(counts) - 1).map(split)
-
-
-BLOWS = luck(3, 3, 3, MOST_STEPS)
-"""Whether a node is hit, how, which one, and at which step."""
-CARRIAGES = luck(5, 2, 3, 7, 4)
-"""What is lost on its way, whether a question is hurried, and whether, when and what else is done meanwhile."""
-NODES = st.sampled_from((COURT, MARKET))
 
 
 def blow_of(parts):
@@ -90,7 +69,7 @@ class Plain:
     erased: set = field(default_factory=set)
 
 
-class ExchangeMachine(RuleBasedStateMachine):
+class ExchangeMachine(ManyRules, RuleBasedStateMachine):
     """Two nodes, what leaves them, and plain lists."""
 
     def __init__(self):
@@ -255,30 +234,43 @@ class ExchangeMachine(RuleBasedStateMachine):
         assert (job.state, job.refused) == ("done", 0)
         assert len(node.lines()) == len(self.plain[code].records)
 
-    def _ask(self, asker, order, expected, blow, carriage, *, given=None):
-        """Ask, and hold what the officer sees against the logs and, on a calm day, against the plain list."""
+    def _ask(self, asker, order, expected, blow, carriage, *, given=None, put=None):
+        """Ask, and hold what the officer sees against the logs and, on a calm day, against the plain list.
+
+        Args:
+            asker: Who asks.
+            order: What.
+            expected: Result, code and numbers of the records; None where that is not known.
+            blow: What happens to a node.
+            carriage: What happens on the way.
+            given: The consent that it is asked on.
+            put: Asks; called with the order, gives the outcomes, of which there is one or, while it waits, none.
+        """
         world, provider, post = self.world, OTHER[asker], self.world.post
         lost, hurried, is_busy, at, what = carriage
         post.loses, post.hurried = {3: "request", 4: "answer"}.get(lost), bool(hurried)
         meanwhile = (at, lambda: self._meanwhile(what, provider, given)) if is_busy == 2 else None
-        is_calm = not blow[0] and post.loses is None and meanwhile is None and self._is_calm()
+        is_calm = expected is not None and not blow[0] and post.loses is None and meanwhile is None
+        is_calm = is_calm and self._is_calm()
         before = {code: len(self.watch.events(code)) for code in OTHER}
         with world.life(blow_of(blow), meanwhile):
-            (outcome,) = world.exchanges[asker].asker.ask(
+            put = put or world.exchanges[asker].asker.ask
+            for outcome in put(
                 world.order(providers=(provider,), fields={VCT["penalty:2018"]: FIELDS}, **order)
-            )
-            # A node whose store failed answers its officer still: what it says then counts, too.
-            self.watch.shown(asker, outcome)
-            shown = [one.record.disclosed for one in outcome.records]
-            numbers = [int(one["CF_WSH"].split("〕")[1][:-1]) for one in shown]
-            assert set(numbers) <= {number for number, _ in self.plain[provider].records}
-            assert all(set(one) == {*FIELDS, "subject"} for one in shown)
-            if is_calm:
-                assert (outcome.result, outcome.code, numbers) == expected
+            ):
+                # A node whose store failed answers its officer still: what it says then counts, too.
+                self.watch.shown(asker, outcome)
+                shown = [one.record.disclosed for one in outcome.records]
+                numbers = [int(one["CF_WSH"].split("〕")[1][:-1]) for one in shown]
+                assert set(numbers) <= {number for number, _ in self.plain[provider].records}
+                assert all(set(one) == {*FIELDS, "subject"} for one in shown)
+                if is_calm:
+                    assert (outcome.result, outcome.code, numbers) == expected
         post.loses, post.hurried = None, False
         if is_calm:
             grown = {code: len(self.watch.events(code)) - before[code] for code in OTHER}
-            assert grown == {asker: 1, provider: 0} if expected[0] == "refused" else {asker: 2, provider: 1}
+            steps = {"waits": (0, 0), "refused": (1, 0)}.get(expected[0], (2, 1))
+            assert grown == dict(zip((asker, provider), steps, strict=True))
 
     def _meanwhile(self, what, provider, given):
         """Do something else between two steps of a question."""

@@ -16,12 +16,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from node.access.answer import parse_answer, released_of
 from node.access.box import MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, open_answer, open_request, parse_envelope
+from node.access.bulk import hash_lines, released_set
+from node.access.bulk_answer import BulkAnswer, parse_bulk_answer
+from node.access.bulk_request import TYP as BULK_TYP
+from node.access.bulk_request import BulkRequest, parse_bulk_request
 from node.access.event import SALTED_NAMES, parse_entry
 from node.access.limits import Tally, parse_tally
+from node.access.question import AskedSubject
 from node.access.receipt import parse_receipt
-from node.access.request import Request, parse_request
+from node.access.request import TYP, AnyRequest, parse_request
 from node.core.encoding import encode_b64u, parse_b64u
 from node.crypto.hpke import ExchangeKey
+from node.crypto.token import parse_token
 from node.crypto.wrap import unwrap_secret
 from node.log.merkle import leaf_hash
 from node.records.record import parse_record
@@ -30,7 +36,7 @@ from node.service.exchange.ledger import find_first_user
 from node.service.layout import LogKind
 from node.service.limiting import list_uses, member_counter, officer_counter, read_used
 
-RELEASING = frozenset({"grant", "read", "export"})
+RELEASING = frozenset({"grant", "bulk", "read", "export"})
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,23 @@ class Seen:
     t_ms: int
     n: int
     said: dict
+    lines: tuple = ()
+    """Of a bulk event: type and id of each subject, and what is released about it."""
+
+    @property
+    def is_question(self):
+        """Whether the node itself asked."""
+        return self.kind == "ask" or (self.kind == "bulk" and self.req is None)
+
+    @property
+    def is_given(self):
+        """Whether another member was given what it asked for."""
+        return self.kind == "grant" or (self.kind == "bulk" and self.req is not None)
+
+    @property
+    def released(self):
+        """All that was released, as an event about one subject says it."""
+        return [*(self.said["released"] or ()), *(pair for line in self.lines for pair in line[2] or ())]
 
 
 @dataclass(frozen=True)
@@ -53,7 +76,7 @@ class Asked:
 
     asker: str
     provider: str
-    request: Request
+    request: AnyRequest
     body: bytes
 
 
@@ -97,8 +120,11 @@ class Watch:
         reader, name = node.access, encode_b64u(event.rid)
         secret = unwrap_secret(node.wrapping, reader.wrapped_secret(index), name)
         plain = AESGCM(values_key(secret)).decrypt(bytes(12), reader.values(row), name.encode())
-        said = dict(zip(SALTED_NAMES, msgpack.unpackb(plain), strict=True))
-        return Seen(index, reader.entry(row), event.kind, event.rid, event.req, event.t_ms, event.n, said)
+        values = msgpack.unpackb(plain)
+        lines = () if event.set_root is None else tuple(values.pop())
+        said = dict(zip(SALTED_NAMES, values, strict=True))
+        entry = reader.entry(row)
+        return Seen(index, entry, event.kind, event.rid, event.req, event.t_ms, event.n, said, lines)
 
     def find(self, code, index):
         """The durable event at an index, or None."""
@@ -112,8 +138,8 @@ class Watch:
         token = open_request(
             parse_envelope(body, max_plaintext_bytes=MAX_REQUEST_BYTES), self._world.exchange_key(provider)
         )
-        request = parse_request(token)
-        self._require_durable(request.iss, request.ask, "ask")
+        request = self._parse(token)
+        assert self._require_durable(request.iss, request.ask, None).is_question
         for received in request.received:
             self._require_durable(request.iss, received, "receive")
         self.requests.setdefault(request.digest, Asked(request.iss, provider, request, body))
@@ -123,19 +149,23 @@ class Watch:
         asked = next(each for each in self.requests.values() if each.body == body)
         request = asked.request
         assert self.answers.setdefault(request.digest, answer) == answer, "two answers to one request"
-        opened = parse_answer(
-            open_answer(
-                parse_envelope(answer, max_plaintext_bytes=MAX_ANSWER_BYTES),
-                self._reply_key(asked.asker, request.reply),
-                req=request.digest,
-            )
+        token = open_answer(
+            parse_envelope(answer, max_plaintext_bytes=MAX_ANSWER_BYTES),
+            self._reply_key(asked.asker, request.reply),
+            req=request.digest,
         )
-        kind = "deny" if opened.result == "deny" else "grant"
-        granted = self._require_durable(provider, opened.grant, kind)
+        is_bulk = isinstance(request, BulkRequest)
+        opened = (parse_bulk_answer if is_bulk else parse_answer)(token)
+        granted = self._require_durable(provider, opened.grant, None)
+        assert granted.kind == ("deny" if opened.result == "deny" else "bulk" if is_bulk else "grant")
         assert (granted.req, granted.rid) == (request.digest, request.rid)
-        assert (granted.said["released"] or []) == released_of(opened.records)
+        assert granted.released == released_of(opened.records)
+        if is_bulk and opened.lines:
+            said = [(one.line.subject, one.line.released) for one in opened.lines]
+            assert said == [(AskedSubject(*line[:2]), line[2]) for line in granted.lines]
+            assert [line.subject for line in request.lines] == [subject for subject, _ in said]
         if opened.records:
-            self._require_durable(asked.asker, request.ask, "ask")
+            self._require_durable(asked.asker, request.ask, None)
 
     def secret_left(self, code, name):
         """A secret comes out: of a record only when a durable event says that this record is looked at."""
@@ -143,7 +173,7 @@ class Watch:
         if digest is None:
             return  # of an event
         for event in reversed(self.events(code)):
-            released = [jwt for jwt, _ in event.said["released"] or ()]
+            released = [jwt for jwt, _ in event.released]
             # An erasure opens a record to take it out of the indices, and shows nothing of it.
             if event.kind == "erase" or (event.kind in RELEASING and digest in released):
                 return
@@ -156,10 +186,11 @@ class Watch:
         if outcome.result == "refused":
             assert [event.kind for event in events] == ["deny"]
             return
-        assert [event.kind for event in events] in (["ask"], ["ask", "receive"])
+        assert events[0].is_question
+        assert [event.kind for event in events[1:]] in ([], ["receive"])
         if outcome.answer is not None:
             assert len(events) == 2
-            assert (events[1].said["released"] or []) == released_of(outcome.answer.records)
+            assert events[1].released == self._ends_with(outcome.answer)
             assert events[1].req == outcome.answer.req
             self._require_durable(outcome.provider, outcome.answer.grant, None)
         else:
@@ -186,12 +217,12 @@ class Watch:
             self._promised(parse_receipt(token).iss, token)
 
     def _check_once(self, events):
-        for kind in ("ask", "receive"):
-            counted = Counter(event.rid for event in events if event.kind == kind)
-            assert set(counted.values()) <= {1}, f"a question has two events of kind {kind}"
-        asked = {event.rid for event in events if event.kind == "ask"}
-        assert asked >= {event.rid for event in events if event.kind == "receive"}
-        answered = Counter(event.req for event in events if event.kind in {"grant", "deny"})
+        asked = Counter(event.rid for event in events if event.is_question)
+        ended = Counter(event.rid for event in events if event.kind == "receive")
+        for what, counted in (("beginnings", asked), ("ends", ended)):
+            assert set(counted.values()) <= {1}, f"a question has two {what}"
+        assert asked.keys() >= ended.keys()
+        answered = Counter(event.req for event in events if event.is_given or event.kind == "deny")
         assert set(answered.values()) <= {1}, "a request was answered twice"
 
     def _check_counts(self, code, events):
@@ -201,15 +232,16 @@ class Watch:
         tallies, uses = defaultdict(Tally), defaultdict(list)
         for event in events:
             said, at = event.said, event.t_ms // 1_000
-            if event.kind == "grant":
+            # Each line of a question about many is one.
+            if event.is_given:
                 counter = member_counter(key, said["peer"], said["purpose"])
-                tallies[counter] = tallies[counter].add(at, 1)
+                tallies[counter] = tallies[counter].add(at, len(event.lines) or 1)
                 assert find_first_user(store, said["peer"], event.rid) == event.req
                 if said["consent"] is not None:
                     uses[said["consent"]].append((event.rid, node.access.place(event.index)))
-            if event.kind == "ask" and code not in self.liars:
+            if event.is_question and code not in self.liars:
                 counter = officer_counter(key, said["officer"]["id"], said["purpose"])
-                tallies[counter] = tallies[counter].add(at, 1)
+                tallies[counter] = tallies[counter].add(at, len(event.lines) or 1)
         for counter, tally in tallies.items():
             assert parse_tally(store.get(b"T" + counter)) == tally, (
                 "a rate counts other lines than the log has"
@@ -228,6 +260,19 @@ class Watch:
             assert pair == given[aud], f"receipt {pair} for {aud} is number {given[aud]}"
 
     # ---- how
+
+    @staticmethod
+    def _parse(token):
+        jws = parse_token(token, typ=frozenset((TYP, BULK_TYP)), max_bytes=MAX_REQUEST_BYTES)
+        parse = parse_bulk_request if jws.header["typ"] == BULK_TYP else parse_request
+        return parse(token, jws)
+
+    @staticmethod
+    def _ends_with(answer):
+        """What the end of a question says was released."""
+        if isinstance(answer, BulkAnswer) and answer.lines:
+            return released_set(hash_lines([one.text for one in answer.lines]).root)
+        return released_of(answer.records)
 
     def _require_durable(self, code, logged, kind):
         event = self._promised(code, logged.receipt)
