@@ -125,7 +125,7 @@ def list_consents(
             one["purpose"],
             _day(one["end"]),
             f"{'?' if one['used'] is None else one['used']}/{one['uses']}",
-            say("已撤回", "taken back") if one["revoked"] is not None else "",
+            _state(one),
         )
         for one in shown
     ]
@@ -172,11 +172,31 @@ def revoke(
     else:
         print_line(
             say(
-                f"已登记撤回。提供单位是 {taken['provider']}：须凭授权书在该单位撤回后才生效。",
-                f"Noted. The provider is {taken['provider']}: it takes effect when it is taken back there, with the consent's file.",
+                f"已登记撤回，但提供单位 {taken['provider']} 尚未知悉{_trouble(taken)}：本节点会自动反复通知。"
+                "情况紧急时，可凭授权书在该单位撤回。",
+                f"Noted, but the provider {taken['provider']} does not know it yet{_trouble(taken)}: this node tells it until "
+                "it does. If it is urgent, take it back there with the consent's file.",
             )
         )
     print_line(say("回执：", "receipt: ") + taken["receipt"])
+
+
+def _state(consent: dict[str, Any]) -> str:
+    if consent["revoked"] is None:
+        return ""
+    if not consent["is_effective"]:
+        return say(
+            f"已在本窗口撤回，提供单位尚未知悉{_trouble(consent)}",
+            f"taken back here, not yet known to the provider{_trouble(consent)}",
+        )
+    if consent["known"] is not None:
+        return say("已撤回，提供单位已知悉", "taken back, known to the provider")
+    return say("已撤回", "taken back")
+
+
+def _trouble(shown: dict[str, Any]) -> str:
+    code = shown["trouble"]
+    return "" if code is None else say(f"（{code}）", f" ({code})")
 
 
 def _parse_item(text: str) -> dict[str, Any]:

@@ -41,6 +41,8 @@ _SEALED: Final = "sealed"
 _HELD: Final = "held"
 _DEPOSIT: Final = "deposit"
 _DEPOSITED: Final = "deposited"
+_REVOCATION: Final = "revocation"
+_REVOKED: Final = "revoked"
 _NAMES: Final = ("v", "from", "to", "kid", "box")
 
 
@@ -232,6 +234,16 @@ def deposit_info(from_: str, to: str, kid: str) -> bytes:
 def deposited_info(from_: str, to: str, req: bytes) -> bytes:
     """Build the HPKE ``info`` of the answer to the deposit with this SHA-256."""
     return _info(_DEPOSITED, from_, to, encode_b64u(req))
+
+
+def revocation_info(from_: str, to: str, kid: str) -> bytes:
+    """Build the HPKE ``info`` of a revocation, from the window of a consent to its provider."""
+    return _info(_REVOCATION, from_, to, kid)
+
+
+def revoked_info(from_: str, to: str, req: bytes) -> bytes:
+    """Build the HPKE ``info`` of the answer to the revocation with this SHA-256."""
+    return _info(_REVOKED, from_, to, encode_b64u(req))
 
 
 def pad(jws: str, max_bytes: int) -> bytes:

@@ -61,6 +61,7 @@ _DIGEST_BYTES: Final = 32
 _MAX_DEPTH: Final = 4
 _ANSWERS: Final = frozenset({"grant", "deny", "receive"})
 BULK: Final = "bulk"
+REVOKE: Final = "revoke"
 _SEALED_MEMBERS: Final = ("box", "open_by", "warrant")
 _LOCAL: Final = (("officer", "purpose", "items", "rule", "released"), ("peer",))
 _SAYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -71,7 +72,7 @@ _SAYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "read": _LOCAL,
     "export": _LOCAL,
     "consent": (("subject", "officer", "purpose", "consent"), ("released",)),
-    "revoke": (("officer", "consent"), ("released",)),
+    "revoke": (("consent",), ("released",)),
     "erase": _LOCAL,
     "audit": (("officer", "purpose"), ("peer",)),
     "sealed": (("peer", "purpose", "items"), ()),
@@ -170,6 +171,9 @@ def check_said(kind: str, salted: Mapping[str, Any]) -> None:
     must, must_not = _SAYS.get(kind, ((), ()))
     lacks = [name for name in must if salted[name] is None]
     surplus = [name for name in must_not if salted[name] is not None]
+    if kind == REVOKE and salted["officer"] is None and salted["peer"] is None:
+        # An officer here did it, or another member says that one of its officers did.
+        lacks.append("officer")
     if lacks or surplus:
         raise InvalidInput(
             "event-look", f"{kind} event does not say what it must: lacks {lacks}, must not have {surplus}"

@@ -62,6 +62,7 @@ ROUTERS: Final = (
     documents.shared,
     demands.router,
     consents.router,
+    consents.wire,
     subjects.router,
     exchange.staff,
     many.router,

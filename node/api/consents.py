@@ -3,30 +3,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from node.access.consent import MAX_USES
 from node.access.question import ItemQuery, fold_subject
-from node.api.auth import Officer
+from node.access.revocation import MAX_REVOCATION_ENVELOPE_BYTES
+from node.api.auth import OPEN, Officer
+from node.api.exchange import JSON, Desk, exchange_of
 from node.api.models import Body, LeafText, ShortText, SubjectBody
 from node.api.problems import errors
 from node.api.state import services_of
 from node.core.clock import MAX_TIME
 from node.core.uscc import parse_uscc
-from node.errors import Conflict
+from node.errors import InvalidInput
 from node.service.consents import Terms
 from node.service.drafting import Purpose
 
 if TYPE_CHECKING:
-    from node.service.consents import ConsentWindow, ShownConsent
+    from node.core.types import MemberCode
+    from node.service.consents import ShownConsent
+    from node.service.exchange.wiring import Exchange
     from node.service.tokens import Caller
 
 router = APIRouter(prefix="/api/v1", tags=["consents"], responses=errors(400, 401, 403, 409, 413, 500, 503))
+wire = APIRouter(tags=["exchange"], responses=errors(400, 403, 409, 413, 422, 500, 503))
 AT_THE_WINDOW = "consent-window"
 """Purpose of the looks and steps that the window itself logs."""
+TAKING: Final = 8
+"""Revocations of other members taken at once; they share commits."""
+_TAKES: Final = Desk("revocations", TAKING)
 
 
 class ConsentedItem(Body):
@@ -84,7 +93,10 @@ class TakenBackView(BaseModel):
     """A consent that was taken back."""
 
     provider: str
-    is_effective: bool = Field(description="Whether this node is the provider; otherwise it has to be told.")
+    is_effective: bool = Field(
+        description="Whether the provider knows it; otherwise this node tells it until it does."
+    )
+    trouble: str | None = Field(description="Code of why the provider could not be told yet.")
     event: int
     receipt: str
 
@@ -102,12 +114,19 @@ class ConsentView(BaseModel):
     uses: int
     used: int | None = Field(description="How often it was used; null where another member counts.")
     revoked: int | None = Field(description="Second at which it was taken back here.")
+    is_effective: bool = Field(
+        description="Of one that was taken back: whether the provider knows it. True for all others."
+    )
+    known: int | None = Field(
+        description="Second at which this node saw that another provider knows that it was taken back."
+    )
+    trouble: str | None = Field(description="Code of why the provider could not be told yet.")
 
 
 @router.post("/consents", status_code=201, responses=errors(422))
 def give_consent(request: Request, body: GiveBody, caller: Officer) -> GivenView:
     """Sign a consent of a subject whom the officer has identified, and log it."""
-    window = _window(request)
+    window = _exchange(request).window
     domain = services_of(request).identity.domain
     items = sorted(
         ItemQuery(f"urn:ironcage:{domain}:{one.item}", tuple(sorted(set(one.fields)))) for one in body.items
@@ -134,42 +153,71 @@ def give_consent(request: Request, body: GiveBody, caller: Officer) -> GivenView
 def show_consents(request: Request, body: ShowBody, caller: Officer) -> list[ConsentView]:
     """Show a subject the consents that were given here. The look is logged, whether there are any or not."""
     subject = fold_subject(body.subject.type, body.subject.id)
-    return [_view(one) for one in _window(request).show_of(subject, _why(body, caller))]
+    exchange, member = _exchange(request), services_of(request).identity.member
+    return [_view(one, exchange, member) for one in exchange.window.show_of(subject, _why(body, caller))]
 
 
 @router.post("/consents/revoke")
 def take_back_token(request: Request, body: TakeBackBody, caller: Officer) -> TakenBackView:
     """Take back a consent that was given at another member's window for this provider."""
-    logged = _window(request).take_back_token(body.consent, _why(body, caller))
+    logged = _exchange(request).window.take_back_token(body.consent, _why(body, caller))
     member = services_of(request).identity.member
-    return TakenBackView(provider=member, is_effective=True, event=logged.index, receipt=logged.receipt)
+    return TakenBackView(
+        provider=member, is_effective=True, trouble=None, event=logged.index, receipt=logged.receipt
+    )
 
 
 @router.post("/consents/{digest}/revoke", responses=errors(404))
 def take_back_consent(request: Request, digest: LeafText, body: WindowBody, caller: Officer) -> TakenBackView:
-    """Take back a consent that was given at this window."""
-    logged, provider = _window(request).take_back(bytes.fromhex(digest), _why(body, caller))
+    """Take back a consent that was given at this window. Another provider is told at once, and until it knows."""
+    exchange, consent = _exchange(request), bytes.fromhex(digest)
+    logged, provider = exchange.window.take_back(consent, _why(body, caller))
+    is_own = provider == services_of(request).identity.member
+    is_effective = is_own or exchange.outbox.tell(provider, consent)
     return TakenBackView(
         provider=provider,
-        is_effective=provider == services_of(request).identity.member,
+        is_effective=is_effective,
+        trouble=None if is_effective else exchange.outbox.trouble_of(provider, consent),
         event=logged.index,
         receipt=logged.receipt,
     )
 
 
-def _window(request: Request) -> ConsentWindow:
-    services = services_of(request)
-    if services.exchange is None:
-        raise Conflict("exchange-off", "this node neither asks nor answers: it has no exchange key")
-    services.require_ready_to_sign()
-    return services.exchange.window
+@wire.post(
+    "/exchange/v1/revocation",
+    dependencies=[OPEN],
+    response_class=Response,
+    responses={
+        200: {"description": "The answer, an envelope.", "content": {JSON: {"schema": {"type": "object"}}}}
+    },
+)
+async def take_revocation(request: Request) -> Response:
+    """Take what the window of another member says of a consent for this provider: it was taken back. Open to all: who says so, the signature inside says."""
+    revocations = exchange_of(request).revocations
+    body = await request.body()
+    if len(body) > MAX_REVOCATION_ENVELOPE_BYTES:
+        raise InvalidInput(
+            "envelope-size", f"envelope has {len(body)} bytes, want at most {MAX_REVOCATION_ENVELOPE_BYTES}"
+        )
+    services_of(request).require_ready_to_sign()
+    return Response(await _TAKES.run(lambda: revocations.take(body)), media_type=JSON)
+
+
+def _exchange(request: Request) -> Exchange:
+    exchange = exchange_of(request)
+    services_of(request).require_ready_to_sign()
+    return exchange
 
 
 def _why(body: WindowBody, caller: Caller) -> Purpose:
     return Purpose(officer=caller.name, purpose=AT_THE_WINDOW, basis=body.basis, case=body.case)
 
 
-def _view(shown: ShownConsent) -> ConsentView:
+def _view(shown: ShownConsent, exchange: Exchange, member: MemberCode) -> ConsentView:
+    is_effective = shown.revoked is None or shown.provider == member or shown.known is not None
+    trouble = None
+    if not is_effective:
+        trouble = exchange.outbox.trouble_of(parse_uscc(shown.provider), shown.digest)
     return ConsentView(
         digest=shown.digest.hex(),
         asker=shown.asker,
@@ -184,4 +232,7 @@ def _view(shown: ShownConsent) -> ConsentView:
         uses=shown.uses,
         used=shown.used,
         revoked=shown.revoked,
+        is_effective=is_effective,
+        known=shown.known,
+        trouble=trouble,
     )

@@ -67,6 +67,8 @@ class Pairing:
         self.lost: Counter[tuple[str, str]] = Counter()
         self._beats: dict[int, list[int]] = {number: [] for number in members.values()}
         for log in logs:
+            # To whom a revocation was told here, its receipt may be on its way.
+            self.lost[log.member, ""] += log.told
             self._beats[members[log.member]].extend(log.beats)
         for beats in self._beats.values():
             beats.sort()

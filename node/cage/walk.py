@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from node.access.event import Heartbeat
+from node.access.event import REVOKE, Heartbeat
 from node.cage.findings import Place
 from node.cage.lines import EXCHANGED, Line, parse_line
 from node.cage.opened import NOTHING, mark_set, read_openings
@@ -119,6 +119,7 @@ class AuditedLog:
         tiles: Its tree.
         size: Entries walked so far.
         events: Of them events.
+        told: Of them revocations that another member told: whose receipts may not have arrived.
         beats: Claimed times of its heartbeats, milliseconds, in their order.
         broken: Size of the first anchor whose root is another; None while all agree.
         partial: Why the walk ended early, None when it did not.
@@ -133,6 +134,7 @@ class AuditedLog:
     tiles: Tiles
     size: int = 0
     events: int = 0
+    told: int = 0
     beats: array[int] = field(default_factory=lambda: array("q"))
     broken: int | None = None
     partial: str | None = None
@@ -338,6 +340,8 @@ class Walk:
             self._findings.remark("not-attested", log.origin)
         if line.open_by is not None and line.n and not opened.complete:
             self._judge_sealed(index, line.open_by, asked=texts is not None)
+        if kind == REVOKE and (opened.peer or not texts):
+            log.told += 1
         # What a regulator holds of an event is no part of a look itself.
         if kind in EXCHANGED and not (line.open_by is not None and line.n == 0):
             if not texts and line.open_by is None:

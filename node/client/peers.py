@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 EXCHANGE_PATH: Final = "/exchange/v1"
 DEPOSIT_PATH: Final = "/exchange/v1/deposit"
+REVOCATION_PATH: Final = "/exchange/v1/revocation"
 MAX_URL_CHARACTERS: Final = 512
 MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_REFUSAL_BYTES: Final = 64 * 1024
@@ -112,6 +113,10 @@ class PeerPost:
     def deposit(self, address: PeerAddress, body: bytes) -> Future[bytes]:
         """Send a body to a regulator and give its answer; see ``node.ports.peers.Peers.deposit``."""
         return self._start(address, "POST", DEPOSIT_PATH, body)
+
+    def revoke(self, address: PeerAddress, body: bytes) -> Future[bytes]:
+        """Send a body to a provider and give its answer; see ``node.ports.peers.Peers.revoke``."""
+        return self._start(address, "POST", REVOCATION_PATH, body)
 
     def get(self, address: PeerAddress, path: str) -> Future[bytes]:
         """Fetch what a peer shows under a path, such as a tile of its log; as ``send``, and bounded like it."""

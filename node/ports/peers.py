@@ -52,3 +52,7 @@ class Peers(Protocol):
     def deposit(self, address: PeerAddress, body: bytes) -> Future[bytes]:
         """Send a body to a regulator's deposit route and give the body of its answer; all else as ``send``."""
         ...
+
+    def revoke(self, address: PeerAddress, body: bytes) -> Future[bytes]:
+        """Send a body to a provider's revocation route and give the body of its answer; all else as ``send``."""
+        ...

@@ -2,7 +2,7 @@
 """The window at which a subject consents to be asked about, and takes it back (docs/protocol/policy.md, Consents).
 
     give        a consent is signed by this node, and stands in the access log: the subject sees it as he sees every use
-    take_back   from that commit on this node grants nothing on it; another provider has to be told
+    take_back   from that commit on this node grants nothing on it; another provider is told (node.service.exchange.revoking)
     show_of     what a subject has consented to here; looking it up is a look, and logged
 
 What a consent says stands in its ``consent`` event, sealed like any other event's values. Beside it, in the open:
@@ -31,6 +31,7 @@ from node.core.encoding import encode_b64u
 from node.errors import Conflict, InvalidInput, NotFound
 from node.service import layout
 from node.service.drafting import EventDraft, Officer
+from node.service.exchange.revoking import drop_known, find_known, queue_revocation
 from node.service.issuing import subject_digest
 from node.service.layout import LogKind
 from node.service.limiting import DIGEST_BYTES, KEPT_SECONDS, drop_ended, list_ended, read_used, revoke
@@ -114,6 +115,7 @@ class ShownConsent:
         uses: How often it may be used.
         used: How often it was used here; None where another member is the provider and counts.
         revoked: Second at which it was taken back here, or None.
+        known: Second at which it was seen that another provider knows that; None while it was not, and where there is no other.
         place: Its event in the access logs.
     """
 
@@ -127,6 +129,7 @@ class ShownConsent:
     uses: int
     used: int | None
     revoked: int | None
+    known: int | None
     place: int
 
 
@@ -259,7 +262,7 @@ class ConsentWindow:
         """Take back a consent that was given at this window.
 
         Returns:
-            The event with its receipt, and the provider: where that is another member, he has to be told.
+            The event with its receipt, and the provider: where that is another member, it is queued that he is told.
 
         Raises:
             NotFound: ``consent-unknown``: it was not given here, or it ended long ago.
@@ -271,7 +274,8 @@ class ConsentWindow:
             raise NotFound("consent-unknown", "no consent with this digest was given here")
         end, _, provider, _ = msgpack.unpackb(stored)
         subject = self._reads.get(_OVER + layout.u64(end) + digest)
-        return self._log_revocation(digest, end, subject, why), provider
+        told = None if provider == self._member else provider
+        return self._log_revocation(digest, end, subject, why, told), provider
 
     def take_back_token(self, token: str, why: Purpose) -> Logged:
         """Take back a consent that was given at another member's window for this provider.
@@ -331,12 +335,17 @@ class ConsentWindow:
             dropped += self._sequencer.run(partial(drop_ended, reads=self._reads, digests=ended), entries=0)
         return dropped
 
-    def _log_revocation(self, digest: bytes, end: int, subject: bytes | None, why: Purpose) -> Logged:
+    def _log_revocation(
+        self, digest: bytes, end: int, subject: bytes | None, why: Purpose, told: MemberCode | None = None
+    ) -> Logged:
         at = self._clock.now_seconds()
 
-        def note(transaction: Transaction, _event: EntryIndex) -> None:
+        def note(transaction: Transaction, event: EntryIndex) -> None:
             if not revoke(transaction, digest, end=end, at=at):
                 raise Conflict("consent-revoked", "the consent was taken back before")
+            if told is not None:
+                place = transaction.place(LogKind.ACCESS, event)
+                queue_revocation(transaction, told, digest, end=end, place=place)
 
         draft = EventDraft(
             kind=TAKEN_BACK,
@@ -365,6 +374,7 @@ class ConsentWindow:
             uses=uses,
             used=used.uses if provider == self._member else None,
             revoked=used.revoked,
+            known=find_known(self._reads, digest),
             place=place,
         )
 
@@ -374,4 +384,5 @@ def _drop_listed(over: Sequence[tuple[bytes, bytes]], transaction: Transaction) 
         digest = key[-DIGEST_BYTES:]
         transaction.delete(key)
         transaction.delete(_GIVEN + digest)
+        drop_known(transaction, digest)
         transaction.delete(_SUBJECT + subject + digest)

@@ -19,7 +19,7 @@ OWN_DEPARTMENT: Final = "own-department"
 """Rule: own staff may look, with a purpose."""
 OWN_DEPARTMENT_WITH_BASIS: Final = "own-department-with-basis"
 """Rule: what is not open leaves the department only on a legal basis."""
-TWO_SIDED: Final = frozenset({"ask", "grant", "deny", "receive", "sealed", "bulk"})
+TWO_SIDED: Final = frozenset({"ask", "grant", "deny", "receive", "sealed", "bulk", "revoke"})
 """Kinds of event that another member is told of: the receipt is for it."""
 
 

@@ -10,9 +10,11 @@ neither, and of two questions with room for one the second is refused.
 
     key                              value
     T counter(16)                    tally (node.access.limits); the counter is a keyed digest of who asked and for what
-    C c digest(32)                   msgpack [end(s) or None, uses, revoked(s) or None] of a consent or warrant
+    C c digest(32)                   msgpack [end(s) or None, uses, revoked(s) or None, issuer or None] of a consent or warrant
     C u digest(32) rid(16)           place(8) of the event that used it
     C e end(8) digest(32)            empty: by when the count goes
+    C r issuer(18) digest(32)        msgpack [end(s), second, place, openings]: its window told that a consent was taken back
+    C x end(8) issuer(18) digest(32) empty: by when that goes
 
 Nothing here names anybody: a consent by the digest of its token, members and officers by digests under the node's key.
 """
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgpack
 
@@ -49,11 +51,18 @@ KEPT_SECONDS: Final = 366 * 86_400
 DROPPED_AT_ONCE: Final = 1_000
 """Most uses that one commit drops, so that none is long."""
 
+TOLD_IN_HOUR: Final = 600
+"""Consents that one member may tell were taken back, in an hour."""
+TOLD_IN_DAY: Final = 2_400
+"""The same in a day."""
+
 _RULES: Final = {"approver": "bulk"}
 _RATE: Final = b"T"
 _COUNT: Final = b"Cc"
 _USE: Final = b"Cu"
 _END: Final = b"Ce"
+_TOLD: Final = b"Cr"
+_TOLD_END: Final = b"Cx"
 
 
 class Charge(Protocol):
@@ -147,6 +156,33 @@ class RateCharge:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldCharge:
+    """One consent that a member's window tells was taken back: so many in an hour and a day, that junk does not fill the log.
+
+    Attributes:
+        counter: From ``told_counter``.
+        at: Now, in seconds.
+    """
+
+    counter: bytes
+    at: int
+
+    def check(self, transaction: Transaction) -> None:
+        """Refuse when the member told too many; it tells them later."""
+        tally = parse_tally(transaction.get(_RATE + self.counter))
+        for window, most in ((HOUR, TOLD_IN_HOUR), (DAY, TOLD_IN_DAY)):
+            if tally.count(window, self.at) >= most:
+                raise AccessDenied(
+                    "revocation-limit", f"want at most {most} consents in {window.span_seconds} seconds"
+                )
+
+    def write(self, transaction: Transaction, event: EntryIndex) -> None:  # noqa: ARG002 - as Charge has it
+        """Count it."""
+        key = _RATE + self.counter
+        transaction.put(key, encode_tally(parse_tally(transaction.get(key)).add(self.at, 1)))
+
+
+@dataclass(frozen=True, slots=True)
 class UseCharge:
     """Uses of a consent or warrant. One question uses it once, whatever is repeated: uses are kept by ``rid``.
 
@@ -156,7 +192,7 @@ class UseCharge:
         most: How often it may be used.
         rid: 16 bytes of the request.
         uses: How many uses the question is; lines under a warrant, 1 of a consent.
-        is_warrant: Whether it is a warrant.
+        issuer: The member at whose window a consent was given; None for a warrant.
     """
 
     digest: bytes
@@ -164,17 +200,17 @@ class UseCharge:
     most: int
     rid: bytes
     uses: int
-    is_warrant: bool
+    issuer: str | None
 
     @classmethod
     def of_consent(cls, consent: Consent, rid: bytes) -> UseCharge:
         """Charge one use of a verified consent."""
-        return cls(consent.digest, consent.exp, consent.uses, rid, 1, False)
+        return cls(consent.digest, consent.exp, consent.uses, rid, 1, consent.iss)
 
     @classmethod
     def of_warrant(cls, warrant: Warrant, rid: bytes, lines: int) -> UseCharge:
         """Charge the lines of a question under a verified warrant."""
-        return cls(warrant.digest, warrant.exp, warrant.looks, rid, lines, True)
+        return cls(warrant.digest, warrant.exp, warrant.looks, rid, lines, None)
 
     def check(self, transaction: Transaction) -> None:
         """Refuse when it was taken back or too little is left; what this request used before is no new use."""
@@ -183,7 +219,7 @@ class UseCharge:
         used = self.require_valid(transaction)
         if used.uses + self.uses > self.most:
             raise AccessDenied(
-                "warrant-used-up" if self.is_warrant else "consent-used-up",
+                "warrant-used-up" if self.issuer is None else "consent-used-up",
                 f"it is good for {self.most} uses: {used.uses} are made",
             )
 
@@ -194,10 +230,14 @@ class UseCharge:
             AccessDenied: ``warrant-revoked``, ``consent-revoked``.
         """
         used = _parse_used(transaction.get(_COUNT + self.digest))
-        if used.revoked is not None:
+        revoked = used.revoked
+        if revoked is None and self.issuer is not None:
+            told = _parse_told(transaction.get(_told_key(self.issuer, self.digest)))
+            revoked = None if told is None else told.at
+        if revoked is not None:
             raise AccessDenied(
-                "warrant-revoked" if self.is_warrant else "consent-revoked",
-                f"it was taken back at second {used.revoked}",
+                "warrant-revoked" if self.issuer is None else "consent-revoked",
+                f"it was taken back at second {revoked}",
             )
         return used
 
@@ -206,7 +246,7 @@ class UseCharge:
         if transaction.get(self._use_key) is not None:
             return
         used = _parse_used(transaction.get(_COUNT + self.digest))
-        _put_used(transaction, self.digest, Used(self.end, used.uses + self.uses, used.revoked))
+        _put_used(transaction, self.digest, Used(self.end, used.uses + self.uses, used.revoked, self.issuer))
         transaction.put(self._use_key, layout.u64(transaction.place(LogKind.ACCESS, event)))
 
     @property
@@ -221,12 +261,30 @@ class Used:
     Attributes:
         end: Second from which it is void; None as long as it was never shown.
         uses: How often it was used.
-        revoked: Second at which it was taken back, or None.
+        revoked: Second at which it was taken back here, or None.
+        issuer: At whose window a consent that was used was given; None for a warrant, and as long as that is not known.
     """
 
     end: int | None = None
     uses: int = 0
     revoked: int | None = None
+    issuer: str | None = None
+
+
+class Told(NamedTuple):
+    """That the window of a consent told this provider that it was taken back.
+
+    Attributes:
+        end: Second from which the consent is void anyway.
+        at: Second at which this node was told.
+        place: This node's event in its access logs.
+        openings: Those of its openings that the window is shown; they say no more than the key that this is kept under.
+    """
+
+    end: int
+    at: int
+    place: int
+    openings: tuple[str, ...]
 
 
 def member_counter(index_key: bytes, member: str, purpose: str) -> bytes:
@@ -237,6 +295,11 @@ def member_counter(index_key: bytes, member: str, purpose: str) -> bytes:
 def officer_counter(index_key: bytes, officer: str, purpose: str) -> bytes:
     """Name the count of an officer's lines under a purpose."""
     return _counter(index_key, "officer", officer, purpose)
+
+
+def told_counter(index_key: bytes, member: str) -> bytes:
+    """Name the count of what a member's window told."""
+    return _counter(index_key, "window", member, "")
 
 
 def read_counts(
@@ -292,8 +355,46 @@ def revoke(transaction: Transaction, digest: bytes, *, end: int | None, at: int)
     used = _parse_used(transaction.get(_COUNT + digest))
     if used.revoked is not None:
         return False
-    _put_used(transaction, digest, Used(used.end if end is None else end, used.uses, at))
+    _put_used(transaction, digest, Used(used.end if end is None else end, used.uses, at, used.issuer))
     return True
+
+
+def find_told(reads: Reads, issuer: str, digest: bytes) -> Told | None:
+    """Find when the window of a consent told that it was taken back; None when it did not.
+
+    Args:
+        reads: The store.
+        issuer: The member of that window, as the consent names it: what another member says of a consent counts for nothing.
+        digest: SHA-256 of the consent's token.
+    """
+    return _parse_told(reads.get(_told_key(issuer, digest)))
+
+
+def put_told(transaction: Transaction, issuer: str, digest: bytes, told: Told) -> None:
+    """Note that the window of a consent told that it was taken back; the consent need not be known here yet.
+
+    Raises:
+        AccessDenied: ``revocation-issuer``: the consent was used here, and given at another member's window.
+    """
+    known = _parse_used(transaction.get(_COUNT + digest)).issuer
+    if known is not None and known != issuer:
+        raise AccessDenied("revocation-issuer", f"the consent was given at another window: got {issuer}")
+    transaction.put(_told_key(issuer, digest), msgpack.packb(list(told)))
+    transaction.put(_TOLD_END + layout.u64(told.end) + _told_key(issuer, digest)[2:], b"")
+
+
+def list_told_ended(reads: Reads, now_seconds: int, *, limit: int) -> list[bytes]:
+    """List what was told of consents that ended long ago, the oldest first: keys for ``drop_told``."""
+    before = _TOLD_END + layout.u64(max(0, now_seconds - KEPT_SECONDS))
+    return [key for key, _ in reads.scan(_TOLD_END, before, limit=limit)]
+
+
+def drop_told(transaction: Transaction, keys: Sequence[bytes]) -> int:
+    """Drop what was told of consents that ended long ago; how many."""
+    for key in keys:
+        transaction.delete(key)
+        transaction.delete(_TOLD + key[len(_TOLD_END) + 8 :])
+    return len(keys)
 
 
 def list_ended(reads: Reads, now_seconds: int, *, limit: int) -> list[bytes]:
@@ -334,20 +435,40 @@ def drop_ended(transaction: Transaction, reads: Reads, digests: Sequence[bytes])
 def _put_used(transaction: Transaction, digest: bytes, used: Used) -> None:
     if used.end is not None:
         transaction.put(_END + layout.u64(used.end) + digest, b"")
-    transaction.put(_COUNT + digest, msgpack.packb([used.end, used.uses, used.revoked]))
+    transaction.put(_COUNT + digest, msgpack.packb([used.end, used.uses, used.revoked, used.issuer]))
 
 
 def _parse_used(stored: bytes | None) -> Used:
     if stored is None:
         return Used()
     try:
-        end, uses, revoked = msgpack.unpackb(stored)
+        # An earlier program noted no issuer.
+        end, uses, revoked, *issuers = msgpack.unpackb(stored)
+        (issuer,) = issuers or (None,)
     except (ValueError, TypeError, msgpack.UnpackException):
         raise Verification("uses-form", "a stored count of uses is malformed") from None
     numbers = [number for number in (end, uses, revoked) if number is not None]
-    if uses is None or any(type(number) is not int or number < 0 for number in numbers):
+    is_named = issuer is None or type(issuer) is str
+    if uses is None or not is_named or any(type(number) is not int or number < 0 for number in numbers):
         raise Verification("uses-form", "a stored count of uses is malformed")
-    return Used(end, uses, revoked)
+    return Used(end, uses, revoked, issuer)
+
+
+def _told_key(issuer: str, digest: bytes) -> bytes:
+    return _TOLD + issuer.encode("ascii") + digest
+
+
+def _parse_told(stored: bytes | None) -> Told | None:
+    if stored is None:
+        return None
+    try:
+        end, at, place, openings = msgpack.unpackb(stored)
+        told = Told(end, at, place, tuple(openings))
+    except (ValueError, TypeError, msgpack.UnpackException):
+        raise Verification("uses-form", "a stored revocation is malformed") from None
+    if any(type(number) is not int or number < 0 for number in (end, at, place)):
+        raise Verification("uses-form", "a stored revocation is malformed")
+    return told
 
 
 def _counter(index_key: bytes, kind: str, who: str, purpose: str) -> bytes:

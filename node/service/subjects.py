@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from node.access.bulk import hash_lines, parse_line
-from node.access.event import parse_event, verify_openings
+from node.access.event import REVOKE, parse_event, verify_openings
 from node.access.logged import CONCEALED, select_openings
 from node.access.question import encode_subject
 from node.access.request import SEALED
@@ -132,7 +132,7 @@ def summarise(look: ShownLook, member: str) -> Summary:
     first, last = look.parts[0], look.parts[-1]
     released = last.values["released"]
     records = None if released is None else len(released)
-    if first.kind not in TWO_SIDED:
+    if first.kind not in TWO_SIDED or first.kind == REVOKE:
         if first.kind in {"read", "export"}:
             return Summary(member, member, "given" if records else "none", records)
         return Summary(member, member, "done", None)

@@ -17,6 +17,7 @@ from tests.fuzz import (
     policy_targets,
     proof_targets,
     record_targets,
+    revocation_targets,
 )
 
 _TARGETS = [
@@ -31,6 +32,7 @@ _TARGETS = [
         exchange_targets,
         many_targets,
         deposit_targets,
+        revocation_targets,
         policy_targets,
         chain_targets,
         edge_targets,

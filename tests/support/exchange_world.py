@@ -93,9 +93,13 @@ class Post:
         away: Members whose nodes do not answer.
         on_request: Called with the body before it arrives, gives the body that arrives, or raises.
         on_answer: The same for the answer.
+        tried: How often a deposit or revocation was sent, whoever was away.
         deposits: (body, answer) of every deposit that a regulator answered.
         on_deposit: As ``on_request``, of deposits.
         on_deposited: As ``on_answer``, of what a regulator answers.
+        revocations: (body, answer) of every revocation that a provider answered.
+        on_revocation: As ``on_request``, of revocations.
+        on_revoked: As ``on_answer``, of what a provider answers to them.
     """
 
     def __init__(self, world):
@@ -103,10 +107,14 @@ class Post:
         self.sent = []
         self.answers = []
         self.away = set()
+        self.tried = 0
         self.deposits = []
         self.on_request = lambda body: body
         self.on_deposit = lambda body: body
         self.on_deposited = lambda body: body
+        self.revocations = []
+        self.on_revocation = lambda body: body
+        self.on_revoked = lambda body: body
         self.on_answer = lambda body: body
 
     def send(self, address, body):
@@ -130,11 +138,37 @@ class Post:
 
     def deposit(self, address, body):
         """Hand a deposit to a regulator's node, as its route does."""
+        return self._carry(
+            address.member,
+            lambda: self.on_deposited(self._take(address.member, self.on_deposit(body))),
+        )
+
+    def revoke(self, address, body):
+        """Hand a revocation to a provider's node, as its route does."""
+        return self._carry(
+            address.member,
+            lambda: self.on_revoked(
+                self._revoke(address.member, self.on_revocation(body)),
+            ),
+        )
+
+    def _revoke(self, member, body):
+        answer = self._world.exchanges[member].revocations.take(body)
+        self.revocations.append((body, answer))
+        return answer
+
+    def _take(self, member, body):
+        answer = self._world.exchanges[member].depository.take(body)
+        self.deposits.append((body, answer))
+        return answer
+
+    def _carry(self, member, call):
         future = Future()
+        self.tried += 1
         try:
-            if address.member in self.away:
-                raise Unavailable("peer-away", f"no answer from {address.member}")
-            future.set_result(self.on_deposited(self._take(address.member, self.on_deposit(body))))
+            if member in self.away:
+                raise Unavailable("peer-away", f"no answer from {member}")
+            future.set_result(call())
         except Unavailable as error:
             future.set_exception(error)
         except NodeError as error:
@@ -142,11 +176,6 @@ class Post:
         except Exception as error:  # noqa: BLE001 - what a test made happen
             future.set_exception(error)
         return future
-
-    def _take(self, member, body):
-        answer = self._world.exchanges[member].depository.take(body)
-        self.deposits.append((body, answer))
-        return answer
 
     def deliver(self, member, body):
         """Hand a body to a member's node, as its route does."""

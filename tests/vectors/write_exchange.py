@@ -20,7 +20,7 @@ from node.crypto.token import token_digest
 from node.log.merkle import leaf_hash
 from tests.support import many_exchange as many
 from tests.support import one_exchange as world
-from tests.vectors.deposit_cases import build_cases
+from tests.vectors import deposit_cases, revocation_cases
 from tests.vectors.refused_exchange import refused
 from tests.vectors.refused_many import refused_many
 from tests.vectors.refused_received import refused_received
@@ -62,7 +62,8 @@ def build():
         ],
         "boxes": boxes(),
         "sealed": sealed(),
-        "deposits": build_cases(),
+        "deposits": deposit_cases.build_cases(),
+        "revocations": revocation_cases.build_cases(),
         "refused": [*refused(), *refused_received()],
     }
     return {

@@ -30,7 +30,7 @@ from node.access.request import Request
 from node.errors import AccessDenied, Conflict, InvalidInput, Verification
 from node.ports import Role
 from node.service.issuing import subject_digest
-from node.service.limiting import RateCharge, UseCharge, read_counts, read_used
+from node.service.limiting import RateCharge, UseCharge, find_told, read_counts, read_used
 from node.service.sealing import WARRANT_RULE, find_warrant
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Permits:
     ) -> Judged:
         """Decide a question of this department's own officer, before it leaves the house.
 
-        A consent is only read here: its signature and uses are the provider's to check.
+        A consent is only read here, and whether it was taken back at this window: its signature and uses are the provider's to check.
 
         Args:
             asker: This member.
@@ -243,6 +243,8 @@ class Permits:
                 expires=parsed.exp,
                 uses_left=parsed.uses,
                 is_about_subject=parsed.subject == subject,
+                # Where it was given here the provider need not be waited for.
+                is_revoked=read_used(self._reads, parsed.digest).revoked is not None,
             )
         counts: Counts = read_counts(
             self._reads, self._index_key, member=None, officer=officer, purpose=purpose, at=at
@@ -337,7 +339,8 @@ class Permits:
             expires=consent.exp,
             uses_left=consent.uses - used.uses,
             is_about_subject=consent.subject == subject,
-            is_revoked=used.revoked is not None,
+            is_revoked=used.revoked is not None
+            or find_told(self._reads, consent.iss, consent.digest) is not None,
         )
 
 

@@ -18,6 +18,8 @@ from node.service.exchange.held import HeldReceipts
 from node.service.exchange.many import ManyAsker
 from node.service.exchange.permits import Permits
 from node.service.exchange.provider import Provider
+from node.service.exchange.revoked import RevocationDesk
+from node.service.exchange.revoking import Outbox
 from node.service.exchange.searching import Searcher
 from node.service.exchange.side import Side
 from node.service.exchange.untold import Untold
@@ -53,6 +55,8 @@ class Exchange:
         provider: Answers other members.
         exchange_key: Public half of the key that requests are sealed to now, 1,216 bytes.
         window: Where subjects consent to be asked about.
+        outbox: Tells providers what was taken back there.
+        revocations: What other windows tell this provider.
         held: The newest receipt of each other member, sealed to it.
         contradictions: What other members signed against their own earlier word.
         depository: What a regulator issues and holds of sealed looks.
@@ -63,12 +67,14 @@ class Exchange:
     provider: Provider
     exchange_key: bytes
     window: ConsentWindow
+    outbox: Outbox
+    revocations: RevocationDesk
     held: HeldReceipts
     contradictions: Contradictions
     depository: Depository
 
     def tend(self) -> None:
-        """Drop what is over, and log what was only counted or was lost; called now and then.
+        """Drop what is over, log what was only counted or was lost, tell what has to be told; called now and then.
 
         Raises:
             NodeError: The log or the store cannot be used now; calling again goes on.
@@ -77,6 +83,8 @@ class Exchange:
         self.asker.close_lost()
         self.many.approvals.sweep()
         self.window.sweep()
+        self.revocations.sweep()
+        self.outbox.tell_due()
 
     def stop(self) -> None:
         """Log what was only counted; called when nothing is asked and answered any more.
@@ -180,6 +188,8 @@ def build_exchange(
         Provider(side, keys, Answering(side, searcher, vault, sealer), rejects.add),
         exchange_keys[0].public,
         window,
+        Outbox(side, peers, keys),
+        RevocationDesk(side, keys, index_key, rejects.add),
         HeldReceipts(side, keys),
         Contradictions(side, keys),
         Depository(side, keys, rejects.add),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgpack
 
-from node.access.event import parse_event, verify_openings
+from node.access.event import REVOKE, parse_event, verify_openings
 from node.access.limits import parse_tally
 from node.core.uscc import parse_uscc
 from node.service import layout
@@ -37,7 +37,6 @@ CHECKED: Final = (
 """Prefixes of the keys that are checked here, beside when logs were opened."""
 _PLACE_BYTES: Final = 8
 _MEMBER: Final = layout.MEMBER_BYTES
-REVOKE: Final = "revoke"
 
 
 class LedgerCheck:

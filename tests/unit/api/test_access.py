@@ -112,6 +112,7 @@ ROUTES = {
     ("POST", "/api/v1/consents/revoke"): (OFFICERS, {"json": {"consent": "x"}}),
     ("POST", "/api/v1/consents/{digest}/revoke"): (OFFICERS, {"json": {}}),
     ("POST", "/exchange/v1/deposit"): (OPEN, {"content": b"{}"}),
+    ("POST", "/exchange/v1/revocation"): (OPEN, {"content": b"{}"}),
     ("POST", "/api/v1/warrants"): (
         ADMINISTRATORS,
         {
@@ -148,7 +149,7 @@ ROUTES = {
     ("GET", "/readyz"): (OPEN, {}),
     ("GET", "/metrics"): (OPEN, {}),
 }
-ENVELOPES = ["/exchange/v1", "/exchange/v1/deposit"]
+ENVELOPES = ["/exchange/v1", "/exchange/v1/deposit", "/exchange/v1/revocation"]
 """Routes for what members sign and seal; no token, the signature inside says who calls."""
 OTHER_MEMBER = "91520100MA00000156"
 CLOSED = [(method, path) for (method, path), (roles, _) in ROUTES.items() if roles is not OPEN]

@@ -7,6 +7,7 @@ import pytest
 
 from node.access.consent import parse_consent
 from node.access.receipt import parse_receipt
+from node.access.revocation import MAX_REVOCATION_ENVELOPE_BYTES
 from tests.support.exchange_world import COURT, MARKET, TAX, ExchangeWorld
 from tests.support.rows import PERSON, RESIDENT_ID
 from tests.unit.api.test_exchange import OFFICER, call, serve
@@ -51,8 +52,8 @@ def ask(world, consent):
     return outcome["result"], outcome["code"]
 
 
-def show(world):
-    return post(world, "consents/search", {"subject": SUBJECT}).json()
+def show(world, member=MARKET):
+    return post(world, "consents/search", {"subject": SUBJECT}, member).json()
 
 
 def test_from_the_window_to_the_answer_and_back(world):
@@ -79,11 +80,47 @@ def test_from_the_window_to_the_answer_and_back(world):
 def test_a_consent_of_another_window_is_taken_back_at_its_provider(world):
     terms = TERMS | {"end": world.clock.now_seconds() + 3_600, "uses": 5}
     body = post(world, "consents", terms, TAX).json()
-    assert post(world, f"consents/{body['digest']}/revoke", {}, TAX).json()["is_effective"] is False
     assert ask(world, body["consent"]) == ("ok", None)
     back = post(world, "consents/revoke", {"consent": body["consent"]})
     assert (back.status_code, back.json()["provider"]) == (200, MARKET)
     assert ask(world, body["consent"]) == ("deny", "consent-revoked")
+
+
+def test_a_consent_that_its_window_takes_back_is_refused_at_once(world):
+    terms = TERMS | {"end": world.clock.now_seconds() + 3_600, "uses": 5}
+    body = post(world, "consents", terms, TAX).json()
+    back = post(world, f"consents/{body['digest']}/revoke", {}, TAX).json()
+    assert (back["provider"], back["is_effective"], back["trouble"]) == (MARKET, True, None)
+    (line,) = show(world, TAX)
+    now = world.clock.now_seconds()
+    assert (line["revoked"], line["is_effective"], line["known"]) == (now, True, now)
+    assert ask(world, body["consent"]) == ("deny", "consent-revoked")
+
+
+def test_a_provider_that_is_away_is_told_later(world):
+    terms = TERMS | {"end": world.clock.now_seconds() + 3_600, "uses": 5}
+    body = post(world, "consents", terms, TAX).json()
+    world.post.away = {MARKET}
+    back = post(world, f"consents/{body['digest']}/revoke", {}, TAX).json()
+    assert (back["is_effective"], back["trouble"]) == (False, "peer-away")
+    (line,) = show(world, TAX)
+    assert (line["is_effective"], line["known"], line["trouble"]) == (False, None, "peer-away")
+    world.post.away = set()
+    world.clock.advance(seconds=60)
+    world.exchanges[TAX].tend()
+    (line,) = show(world, TAX)
+    assert (line["is_effective"], line["known"]) == (True, world.clock.now_seconds())
+
+
+def test_the_route_takes_nothing_but_a_sealed_revocation_of_a_member(world):
+    app = serve(world, MARKET)
+    for content, code in (
+        (b"{}", "json-member-missing"),
+        (b" " * (MAX_REVOCATION_ENVELOPE_BYTES + 1), "envelope-size"),
+    ):
+        answer = call(app, "/exchange/v1/revocation", content=content)
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert world.kinds(MARKET) == []
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ DRAFTS = {
     "consent": EventDraft(
         kind="consent", peer=TAX, subject=SUBJECT, officer=OFFICER, purpose="loan", consent=DIGEST
     ),
-    "revoke": EventDraft(kind="revoke", officer=OFFICER, consent=DIGEST),
+    "revoke": EventDraft(kind="revoke", peer=TAX, consent=DIGEST, rule="window"),
     "erase": EventDraft(kind="erase", **LOCAL),
     "audit": EventDraft(kind="audit", officer=Officer("zhao"), purpose="audit"),
     "sealed": EventDraft(kind="sealed", box=bytes(32), open_by=1_900_000_000, warrant=bytes(32), **ASKED),
@@ -64,7 +64,8 @@ MUST = [
     ("read", "officer"),
     ("export", "released"),
     ("consent", "consent"),
-    ("revoke", "officer"),
+    ("revoke", "consent"),
+    ("revoke", "peer"),
     ("erase", "purpose"),
     ("audit", "officer"),
     ("sealed", "purpose"),

@@ -127,11 +127,19 @@ def test_a_consent_of_another_window_is_good_and_taken_back_at_the_provider(worl
     assert outcome(world, given.token) == ("ok", None)
     _, provider = world.exchanges[TAX].window.take_back(given.digest, WHY)
     assert provider == MARKET
-    # The tax office cannot take it back at the regulator; who carries the consent there can.
+    # Before the regulator was told; who carries the consent there need not wait.
     assert outcome(world, given.token) == ("ok", None)
     third = give(world, at=TAX)
     world.exchanges[MARKET].window.take_back_token(third.token, WHY)
     assert outcome(world, third.token) == ("deny", "consent-revoked")
+
+
+def test_the_own_window_asks_nothing_on_what_it_took_back(world):
+    """Its node knows at once, whether the provider was told or not."""
+    given = give(world, at=COURT)
+    world.exchanges[COURT].window.take_back(given.digest, WHY)
+    assert outcome(world, given.token) == ("refused", "consent-revoked")
+    assert world.post.sent == []
 
 
 @pytest.mark.parametrize(
