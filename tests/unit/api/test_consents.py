@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import pytest
 
+from node.access.box import parse_envelope
 from node.access.consent import parse_consent
 from node.access.receipt import parse_receipt
-from node.access.revocation import MAX_REVOCATION_ENVELOPE_BYTES
+from node.access.revocation import MAX_REVOCATION_ENVELOPE_BYTES, MAX_REVOKED_BYTES
+from node.client.peers import PeerPost
+from node.ports.peers import PeerAddress
 from tests.support.exchange_world import COURT, MARKET, TAX, ExchangeWorld
+from tests.support.http_server import listening
 from tests.support.rows import PERSON, RESIDENT_ID
 from tests.unit.api.test_exchange import OFFICER, call, serve
 
@@ -121,6 +125,22 @@ def test_the_route_takes_nothing_but_a_sealed_revocation_of_a_member(world):
         answer = call(app, "/exchange/v1/revocation", content=content)
         assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert world.kinds(MARKET) == []
+
+
+def test_a_peer_carries_a_revocation_to_the_route(world):
+    terms = TERMS | {"end": world.clock.now_seconds() + 3_600}
+    body = post(world, "consents", terms, TAX).json()
+    assert post(world, f"consents/{body['digest']}/revoke", {}, TAX).json()["is_effective"]
+    size = world.nodes[MARKET].access.size()
+    with listening(serve(world, MARKET)) as port:
+        peers = PeerPost(allow_plain=True)
+        try:
+            address = PeerAddress(MARKET, f"http://127.0.0.1:{port}", None)
+            given = peers.revoke(address, world.post.revocations[0][0]).result(timeout=10)
+        finally:
+            peers.close()
+    assert parse_envelope(given, max_plaintext_bytes=MAX_REVOKED_BYTES).to == TAX
+    assert world.nodes[MARKET].access.size() == size
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ from node.service.exchange.revoking import (
 )
 from node.service.limiting import KEPT_SECONDS, TOLD_IN_HOUR, ToldCharge, find_told, told_counter
 from tests.attacks.test_members_that_may_not_act import suspend
-from tests.support.exchange_world import COURT, MARKET, TAX
+from tests.support.audit_world import codes_of
+from tests.support.exchange_audit import audit, held_by, settle
+from tests.support.exchange_world import COURT, MARKET, TAX, ExchangeWorld
 from tests.support.node_world import WHY
 from tests.support.rows import PERSON
 from tests.unit.service.exchange.test_consents import SUBJECT, by_hand, give, outcome
@@ -425,3 +427,40 @@ def test_a_subject_finds_it_at_the_window(world):
     assert tell(world, given)
     shown = world.nodes[TAX].services.subjects.show(SUBJECT, "resident-id", WHY)
     assert [look.parts[0].kind for look in shown.looks] == ["revoke", "consent"]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_auditor_finds_nothing_amiss(world, is_lost):
+    """Also while an answer is lost: the number of the receipt that is not here yet is no gap."""
+    world.ask(by=TAX, providers=(MARKET,))
+    given = give(world, at=TAX)
+    take_back(world, given)
+    world.post.on_revoked = (lambda _body: b"{}") if is_lost else world.post.on_revoked
+    assert tell(world, given) is not is_lost
+    world.ask(by=TAX, providers=(MARKET,))
+    settle(world)
+    held = [receipt for node in world.nodes.values() for receipt in held_by(node)]
+    report = audit(world, held=held)
+    assert codes_of(report) == set(), [finding.text("en") for finding in report.findings.listed]
+
+
+def test_a_provider_that_drops_what_it_was_told_is_convicted(world):
+    """It says that it knows, and takes the event out of its log again."""
+    given = give(world, at=TAX)
+    take_back(world, given)
+    desk = world.exchanges[MARKET].revocations
+    show = desk._take_once
+
+    def promise(revocation):
+        """The receipt of an event that the log does not hold: signed before, and put back."""
+        with ExchangeWorld() as other:
+            other.clock.advance(seconds=world.clock.now_seconds() - other.clock.now_seconds())
+            return other.exchanges[MARKET].revocations._take_once(revocation)
+
+    desk._take_once = promise
+    assert tell(world, given)
+    desk._take_once = show
+    settle(world)
+    report = audit(world, held=held_by(world.nodes[TAX]))
+    assert {finding.member for finding in report.findings.listed} == {MARKET}
+    assert "receipt-broken" in codes_of(report)
