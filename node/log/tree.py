@@ -4,7 +4,8 @@
 A tile of level L holds up to 256 hashes, each the root of 256**L entries (C2SP tlog-tiles); tile n of a level
 holds hashes 256n to 256n+255. Tiles only ever grow at their end, so a stored tile may hold more hashes than an
 older size of the log needs, and a prefix of it is what it was at that size. Only hashes of complete subtrees are
-stored; whatever ends at the right edge is folded from them.
+stored; whatever ends at the right edge is folded from them. Beside a full tile its 16 inner nodes are stored, so
+that a proof need not hash the whole tile (``node.log.nodes``).
 
 Sizes passed to this module are trusted: they are sizes that the store has committed. A tile that such a size
 needs and that is not there means that our own state is damaged, which is Fatal.
@@ -12,25 +13,23 @@ needs and that is not there means that our own state is damaged, which is Fatal.
 
 from __future__ import annotations
 
-import struct
-import threading
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 from node.core.types import RootHash
 from node.errors import Fatal, InvalidInput
 from node.log.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
+from node.log.nodes import INNER_BYTES, INNER_HEIGHT, INNER_WIDTH, TileNodes, inner_of
+from node.log.recent import Recent
 
-K = TypeVar("K")
-V = TypeVar("V")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
 TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 _LOW: Final = TILE_WIDTH - 1
-_PAIR: Final = struct.Struct(f"{2 * HASH_BYTES}s")
-_PAIR_BYTES: Final = _PAIR.size
 
 
 class TileReader(Protocol):
@@ -43,11 +42,19 @@ class TileReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TileWrite:
-    """The final content of one tile that an extension touched: 1 to 256 hashes of 32 bytes."""
+    """The final content of one tile that an extension touched.
+
+    Attributes:
+        level: Level of the tile.
+        index: Its place in the level.
+        data: 1 to 256 hashes of 32 bytes.
+        inner: Of a full tile its 16 inner nodes, to be stored beside it; of another tile nothing.
+    """
 
     level: int
     index: int
     data: bytes
+    inner: bytes = b""
 
 
 class _EdgeTile:
@@ -56,35 +63,56 @@ class _EdgeTile:
     Attributes:
         index: Its place in the level, which is the number of full tiles before it.
         hashes: What it holds so far, fewer than 256 hashes.
+        inner: The roots of its complete groups of 16 hashes.
         peaks: Roots of its complete binary subtrees, widest first: the sums that the next hashes fold into.
     """
 
-    __slots__ = ("hashes", "index", "peaks")
+    __slots__ = ("hashes", "index", "inner", "peaks")
 
-    def __init__(self, index: int = 0) -> None:
+    def __init__(
+        self,
+        index: int = 0,
+        hashes: bytes | bytearray = b"",
+        inner: bytes | bytearray = b"",
+        peaks: Sequence[bytes] = (),
+    ) -> None:
         self.index = index
-        self.hashes = bytearray()
-        self.peaks: list[bytes] = []
+        self.hashes = bytearray(hashes)
+        self.inner = bytearray(inner)
+        self.peaks = list(peaks)
 
     def copy(self) -> _EdgeTile:
-        twin = _EdgeTile(self.index)
-        twin.hashes = bytearray(self.hashes)
-        twin.peaks = list(self.peaks)
-        return twin
+        return _EdgeTile(self.index, self.hashes, self.inner, self.peaks)
 
     def push(self, data: bytes) -> None:
-        """Append hashes for which there is room."""
-        peaks = self.peaks
+        """Append hashes for which there is room: one by one to the end of a group, then whole groups, then the rest."""
         width = len(self.hashes) // HASH_BYTES
         self.hashes += data
+        lead = min(len(data), -width % INNER_WIDTH * HASH_BYTES)
+        whole = lead + (len(data) - lead) // INNER_BYTES * INNER_BYTES
+        if lead:
+            self._fold(data[:lead], 0, width)
+        if lead < whole:
+            groups = inner_of(data[lead:whole])
+            self.inner += groups
+            self._fold(groups, INNER_HEIGHT, (width + lead // HASH_BYTES) // INNER_WIDTH)
+        if whole < len(data):
+            self._fold(data[whole:], 0, width + whole // HASH_BYTES)
+
+    def _fold(self, data: bytes, height: int, count: int) -> None:
+        """Fold the roots of complete subtrees of one height into the peaks, ``count`` of that height before them."""
+        peaks = self.peaks
         for start in range(0, len(data), HASH_BYTES):
             node = data[start : start + HASH_BYTES]
-            carry = width
+            carry, reached = count, height
             while carry & 1:
                 node = sha256(b"\x01" + peaks.pop() + node).digest()
                 carry >>= 1
+                reached += 1
+                if reached == INNER_HEIGHT:
+                    self.inner += node
             peaks.append(node)
-            width += 1
+            count += 1
 
     def extend(self, level: int, data: bytes, writes: list[TileWrite]) -> bytes:
         """Append hashes, note each tile touched, and return the roots of the tiles that became full."""
@@ -94,17 +122,19 @@ class _EdgeTile:
             place = min(len(data), TILE_BYTES - len(self.hashes))
             self.push(data[:place])
             if len(self.hashes) == TILE_BYTES:
-                writes.append(TileWrite(level, self.index, bytes(self.hashes)))
+                writes.append(TileWrite(level, self.index, bytes(self.hashes), bytes(self.inner)))
                 roots.append(self.peaks[0])
-                self.hashes, self.peaks = bytearray(), []
+                self.hashes, self.inner, self.peaks = bytearray(), bytearray(), []
                 self.index += 1
         while len(data) - place >= TILE_BYTES:
             tile = data[place : place + TILE_BYTES]
-            writes.append(TileWrite(level, self.index, tile))
-            roots.append(_tile_root(tile))
+            inner = inner_of(tile)
+            writes.append(TileWrite(level, self.index, tile, inner))
+            roots.append(inner_of(inner))
             self.index += 1
             place += TILE_BYTES
-        self.push(data[place:])
+        if place < len(data):
+            self.push(data[place:])
         if self.hashes:
             writes.append(TileWrite(level, self.index, bytes(self.hashes)))
         return b"".join(roots)
@@ -198,27 +228,8 @@ class TreeWriter:
         return self._root
 
 
-class _Recent(Generic[K, V]):
-    """The most recently used values, up to a bound; safe for several threads."""
-
-    def __init__(self, bound: int) -> None:
-        self._bound = bound
-        self._values: dict[K, V] = {}
-        self._lock = threading.Lock()
-
-    def find(self, key: K) -> V | None:
-        with self._lock:
-            value = self._values.pop(key, None)
-            if value is not None:
-                self._values[key] = value
-            return value
-
-    def put(self, key: K, value: V) -> None:
-        with self._lock:
-            self._values.pop(key, None)
-            self._values[key] = value
-            if len(self._values) > self._bound:
-                del self._values[next(iter(self._values))]
+def _no_inner(_level: int, _index: int) -> bytes:
+    return b""
 
 
 class TileCache:
@@ -229,24 +240,34 @@ class TileCache:
 
     Args:
         reader: The stored tiles.
-        upper_tiles: How many tiles of level 1 and above to keep (16 kB each with their inner nodes); one such
+        read_inner: Reads the 16 inner nodes stored beside a full tile (level, index); nothing where there are none,
+            as with tiles of another node or of a store that an older release wrote. Then they are computed.
+        upper_tiles: How many tiles of level 1 and above to keep (at most 17 kB each with their inner nodes); one such
             tile serves 65,536 entries.
-        leaf_tiles: How many tiles of level 0 to keep (16 kB each). They have a bound of their own, so that
+        leaf_tiles: How many tiles of level 0 to keep (as large). They have a bound of their own, so that
             proofs for entries all over a large log do not push the upper tiles out.
     """
 
-    def __init__(self, reader: TileReader, *, upper_tiles: int = 2_048, leaf_tiles: int = 256) -> None:
+    def __init__(
+        self,
+        reader: TileReader,
+        read_inner: Callable[[int, int], bytes] = _no_inner,
+        *,
+        upper_tiles: int = 2_048,
+        leaf_tiles: int = 256,
+    ) -> None:
+        self.read_inner = read_inner
         self._reader = reader
-        self._upper: _Recent[tuple[int, int], list[bytes]] = _Recent(upper_tiles)
-        self._leaves: _Recent[tuple[int, int], list[bytes]] = _Recent(leaf_tiles)
-        self._folds: _Recent[int, dict[int, bytes]] = _Recent(64)
+        self._upper: Recent[tuple[int, int], TileNodes] = Recent(upper_tiles)
+        self._leaves: Recent[tuple[int, int], TileNodes] = Recent(leaf_tiles)
+        self._folds: Recent[int, dict[int, bytes]] = Recent(64)
 
     def read_tile(self, level: int, index: int) -> bytes:
         """Read a tile as stored, past the cache: its end may have grown since."""
         return self._reader.read_tile(level, index)
 
-    def rows(self, level: int, index: int, width: int) -> list[bytes]:
-        """Give the rows of a tile, hashes first, each row the parents of the complete pairs below it.
+    def nodes(self, level: int, index: int, width: int) -> TileNodes:
+        """Give the nodes of a tile.
 
         Args:
             level: Level of the tile.
@@ -254,22 +275,33 @@ class TileCache:
             width: How many hashes of it are needed, 1 to 256.
 
         Raises:
-            Fatal: ``log-tile-missing`` when fewer are stored.
+            Fatal: ``log-tile-missing`` when fewer are stored; ``log-tile-corrupt`` when the inner nodes stored beside
+                it do not give the root that the tile above holds.
         """
         recent = self._upper if level else self._leaves
-        rows = recent.find((level, index))
-        if rows is None or len(rows[0]) < width * HASH_BYTES:
-            rows = _build_rows(_read_hashes(self._reader, level, index, width))
-            recent.put((level, index), rows)
-        return rows
+        nodes = recent.find((level, index))
+        if nodes is None or len(nodes.data) < width * HASH_BYTES:
+            nodes = self._load(level, index, _read_hashes(self._reader, level, index, width), nodes)
+            recent.put((level, index), nodes)
+        return nodes
+
+    def _load(self, level: int, index: int, data: bytes, narrower: TileNodes | None) -> TileNodes:
+        inner = self.read_inner(level, index) if len(data) == TILE_BYTES else b""
+        if inner:
+            above = self.node(TILE_HEIGHT * (level + 1), index)
+            nodes = TileNodes(level, index, data, inner)
+            if len(inner) != INNER_BYTES or nodes.node(TILE_HEIGHT, 0) != above:
+                raise _wrong_inner(level, index)
+            return nodes
+        known = narrower.inner if narrower is not None and data.startswith(narrower.data) else b""
+        return TileNodes(level, index, data, known + inner_of(data[len(known) * INNER_WIDTH :]))
 
     def node(self, height: int, place: int) -> bytes:
         """Give the root of the complete subtree of entries ``place << height`` to ``(place + 1 << height) - 1``."""
         level, low = divmod(height, TILE_HEIGHT)
         first = place << low
         offset = (first & _LOW) >> low
-        row = self.rows(level, first >> TILE_HEIGHT, (offset + 1) << low)[low]
-        return row[offset * HASH_BYTES : (offset + 1) * HASH_BYTES]
+        return self.nodes(level, first >> TILE_HEIGHT, (offset + 1) << low).node(low, offset)
 
     def folds(self, size: int) -> dict[int, bytes]:
         """Give, for each complete subtree on the edge of the tree of ``size``, the root from its start to the end."""
@@ -308,11 +340,7 @@ def build_inclusion_path(reader: TileReader, index: int, size: int) -> list[byte
     for level in range(-(-height // TILE_HEIGHT)):
         rise = min(TILE_HEIGHT, height - level * TILE_HEIGHT)
         tile, offset = divmod(index >> level * TILE_HEIGHT, TILE_WIDTH)
-        rows = cache.rows(level, tile, ((offset >> rise) + 1) << rise)
-        for row in rows[:rise]:
-            sibling = (offset ^ 1) * HASH_BYTES
-            path.append(row[sibling : sibling + HASH_BYTES])
-            offset >>= 1
+        path += cache.nodes(level, tile, ((offset >> rise) + 1) << rise).siblings(offset, rise)
     if size & ((1 << height) - 1):
         path.append(cache.folds(size)[size >> height << height])
     path.extend(
@@ -381,8 +409,8 @@ def recompute_root(
         Root of the tree of ``size``, which the caller compares with the root it is about to sign.
 
     Raises:
-        Fatal: ``log-tile-corrupt`` naming the tile (level, index) that disagrees with the tiles below it, or the
-            size whose root is another; ``log-tile-missing`` when a tile is absent or too short.
+        Fatal: ``log-tile-corrupt`` naming the tile (level, index) that disagrees with the tiles below it or with the
+            inner nodes stored beside it, or the size whose root is another; ``log-tile-missing`` when a tile is absent or too short.
     """
     if not 0 <= verified_size <= size:
         raise InvalidInput("log-size", f"cannot derive size {size} from size {verified_size}")
@@ -390,17 +418,21 @@ def recompute_root(
         raise Fatal(
             "log-tile-corrupt", f"stored tiles lead to another root at size {verified_size} than was signed"
         )
+    cache = _cached(reader)
     level, first, count = 0, verified_size, size
     derived = b""
     while first < count:
         roots = []
         for index in range(first >> TILE_HEIGHT, ((count - 1) >> TILE_HEIGHT) + 1):
             width = min(TILE_WIDTH, count - (index << TILE_HEIGHT))
-            data = _read_hashes(reader, level, index, width)
+            data = _read_hashes(cache, level, index, width)
             if level:
                 _check_derived(level, index, data, first, derived)
             if width == TILE_WIDTH:
-                roots.append(_tile_root(data))
+                inner = inner_of(data)
+                if cache.read_inner(level, index) not in {b"", inner}:
+                    raise _wrong_inner(level, index)
+                roots.append(inner_of(inner))
         derived = b"".join(roots)
         level, first, count = level + 1, first >> TILE_HEIGHT, count >> TILE_HEIGHT
     return TreeWriter.load(reader, size).root()
@@ -444,22 +476,7 @@ def _read_hashes(reader: TileReader, level: int, index: int, width: int) -> byte
     return data
 
 
-def _build_rows(data: bytes) -> list[bytes]:
-    rows = [data]
-    while len(data) >= _PAIR_BYTES:
-        data = _parents(data)
-        rows.append(data)
-    return rows
-
-
-def _tile_root(data: bytes) -> bytes:
-    while len(data) > HASH_BYTES:
-        data = _parents(data)
-    return data
-
-
-def _parents(data: bytes) -> bytes:
-    """Hash complete pairs; the hot loop of the tree, so all names in it are local."""
-    digest, prefix = sha256, b"\x01"
-    whole = data[: len(data) // _PAIR_BYTES * _PAIR_BYTES]
-    return b"".join([digest(prefix + pair).digest() for (pair,) in _PAIR.iter_unpack(whole)])
+def _wrong_inner(level: int, index: int) -> Fatal:
+    return Fatal(
+        "log-tile-corrupt", f"tile ({level}, {index}) has other inner nodes stored beside it than its own"
+    )

@@ -7,6 +7,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
 
     key                                value
     L: t L level(1) tile(8)            hashes of one tile, 32 bytes each
+       N L level(1) tile(8)            the 16 inner nodes of a full tile, 32 bytes each; a store may lack them
        e L first index(8)              rows of consecutive entries, ROW_BYTES each
        y L [n(2)]                      vkeys of the log's checkpoints, one a line; n is left out where it is 0
        z L [n(2)]                      size(8): entries in the log (sequenced and integrated)
@@ -40,7 +41,7 @@ follow each other by succession: eight bytes that count within a log hold the lo
             F log id(32)               msgpack of the proof that it forked
     exchanges: E and a letter          node.service.exchange.ledger, node.service.exchange.approvals
     sealed looks: S and a letter       node.service.sealing, node.service.boxes
-    rates, consents: T, C and a letter node.service.limiting, node.service.consents
+    rates, consents: T, C and a letter node.service.limiting, node.service.consents, node.service.exchange.revoking
     looks: Y and a letter      node.service.subject_index
     documents: Wd digest(32)           a shared document
                Wv kind 0 name 0 n(4)   msgpack of its n-th version, as the chain had it last
@@ -160,6 +161,11 @@ def parse_u64(data: bytes) -> int:
 def tile_key(log: LogKind, level: int, index: int, number: int = 0) -> bytes:
     """Key of a tile."""
     return b"t" + log.value + bytes((level,)) + _U64.pack(number << NUMBER_SHIFT | index)
+
+
+def inner_key(log: LogKind, level: int, index: int, number: int = 0) -> bytes:
+    """Key of the inner nodes of a full tile."""
+    return b"N" + log.value + bytes((level,)) + _U64.pack(number << NUMBER_SHIFT | index)
 
 
 def rows_key(log: LogKind, first_index: int, number: int = 0) -> bytes:

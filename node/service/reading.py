@@ -16,7 +16,7 @@ from node.errors import NotFound
 from node.log.anchor import Anchor
 from node.log.merkle import leaf_hash
 from node.log.proof import TlogProof, encode_tlog_proof
-from node.log.tree import TileCache, build_consistency_proof, build_inclusion_path
+from node.log.tree import build_consistency_proof, build_inclusion_path
 from node.service import layout
 from node.service.layout import LogKind
 from node.service.tiles import StoredTiles
@@ -69,7 +69,7 @@ class LogReader:
         self.kind = kind
         self.number = number
         self.origin = origin
-        self.tiles = TileCache(StoredTiles(reads, kind, number))
+        self.tiles = StoredTiles(reads, kind, number).cached()
 
     def place(self, index: int) -> int:
         """Name an entry among those of all logs of this kind."""

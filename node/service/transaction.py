@@ -20,6 +20,7 @@ from node.log.tiles import MAX_ENTRY
 from node.ports import Batch
 from node.service import layout
 from node.service.layout import NO_LIST, ROW, LogKind
+from node.service.tiles import put_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -251,8 +252,7 @@ class Transaction:
     def _grow(self, batch: Batch, log: LogKind, growth: _Growth) -> LogTail:
         old = self._tails[log]
         tree = old.tree.copy()
-        for write in tree.extend(_join(growth.leaves)):
-            batch.put(layout.tile_key(log, write.level, write.index, old.number), write.data)
+        put_tiles(batch, log, old.number, tree.extend(_join(growth.leaves)))
         batch.put(layout.rows_key(log, old.size, old.number), _join(growth.rows))
         batch.put(layout.size_key(log, old.number), layout.u64(tree.size))
         batch.append(layout.entries_stream(log, old.number), _join(growth.entries))

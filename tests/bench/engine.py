@@ -18,6 +18,7 @@ from node.service.assembly import LOG_NUMBERS, open_readers
 from node.service.layout import LogKind
 from node.service.sequencer import Sequencer
 from node.service.startup import create_heads
+from node.service.tiles import put_tiles
 from node.storage.heads import DiskHeadFiles
 from node.storage.opening import open_store
 from tests.bench.homes import MEMBER
@@ -142,8 +143,7 @@ def _grow(store, size):
     tree, start = TreeWriter(), time.perf_counter()
     while tree.size < size:
         batch = Batch()
-        for write in tree.extend(os.urandom(32 * min(LEAVES_A_COMMIT, size - tree.size))):
-            batch.put(layout.tile_key(LOG, write.level, write.index), write.data)
+        put_tiles(batch, LOG, 0, tree.extend(os.urandom(32 * min(LEAVES_A_COMMIT, size - tree.size))))
         batch.put(layout.size_key(LOG), layout.u64(tree.size))
         store.commit(batch)
     return time.perf_counter() - start

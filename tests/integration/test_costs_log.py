@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the log engine costs, counted instead of timed: keys a commit writes, hashes and calls an entry takes, tiles a
-proof reads, reads that a start needs, however long the log is.
+proof reads and nodes it hashes, reads that a start needs, however long the log is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pytest
 from node.log.checkpoint import build_origin
 from node.log.head import Head
 from node.log.merkle import verify_consistency, verify_inclusion
+from node.log.nodes import INNER_HEIGHT, INNER_WIDTH
 from node.log.tree import TILE_HEIGHT, TILE_WIDTH, TileCache, build_consistency_proof, build_inclusion_path
 from node.service import layout
 from node.service.assembly import LOG_NUMBERS
@@ -29,6 +30,7 @@ ENTRIES = 1_000
 TILES = ENTRIES // TILE_WIDTH + 1
 SIZES = (300, 70_000, 10**7 + 12_345, 10**9 - 1)
 TILE_KEY_HEAD = layout.tile_key(LogKind.RECORDS, 0, 0)[:2]
+INNER_KEY_HEAD = layout.inner_key(LogKind.RECORDS, 0, 0)[:2]
 
 
 class HugeStore(FaultyStore):
@@ -49,6 +51,10 @@ class HugeStore(FaultyStore):
             whole = self.size >> TILE_HEIGHT * level
             width = max(0, min(TILE_WIDTH, whole - index * TILE_WIDTH))
             return uniform_root(1 << TILE_HEIGHT * level) * width
+        if key.startswith(INNER_KEY_HEAD):
+            self.reads["inner"] += 1
+            level = key[2]
+            return uniform_root(1 << TILE_HEIGHT * level + INNER_HEIGHT) * INNER_WIDTH
         return super().get(key)
 
     def scan(self, *arguments, **options):
@@ -70,20 +76,59 @@ def test_tiles_that_a_proof_reads(size):
     tiles = StoredTiles(store, LogKind.RECORDS)
     for place in (0, size // 3, size - 1):
         store.reads.clear()
-        path = build_inclusion_path(TileCache(tiles), place, size)
+        path = build_inclusion_path(tiles.cached(), place, size)
         verify_inclusion(place, size, LEAF, path, uniform_root(size))
         # One tile of each level on the way up, one of each on the right edge.
         assert store.reads["tile"] <= 2 * levels_of(size)
+        assert store.reads["inner"] <= levels_of(size)
         store.reads.clear()
-        proof = build_consistency_proof(TileCache(tiles), place + 1, size)
+        proof = build_consistency_proof(tiles.cached(), place + 1, size)
         verify_consistency(place + 1, size, uniform_root(place + 1), uniform_root(size), proof)
         assert store.reads["tile"] <= 2 * levels_of(size)
+        assert store.reads["inner"] <= levels_of(size)
+
+
+def test_nodes_that_a_proof_hashes():
+    """Of a tile that nobody read before: what is above its stored inner nodes, and one group of its leaves."""
+    size = 10**7 + 12_345
+    cache = StoredTiles(HugeStore(size), LogKind.RECORDS).cached()
+    build_inclusion_path(cache, 5, size)
+    build_consistency_proof(cache, 6, size)
+    group = INNER_WIDTH - 1
+    for number in range(1, 40):
+        place = number * TILE_WIDTH + 3
+        # Each sixteenth tile is the first of its group in the tile above.
+        hashes = 2 * group if number % INNER_WIDTH else 3 * group
+        assert hashes_of(lambda at=place: build_inclusion_path(cache, at, size)) == hashes
+        # Another group of the same tile.
+        assert hashes_of(lambda at=place: build_consistency_proof(cache, at + 100, size)) == group
+    # As many as before where an older release stored the tile, and one group's twice.
+    cache = TileCache(StoredTiles(HugeStore(size), LogKind.RECORDS))
+    build_inclusion_path(cache, 5, size)
+    assert hashes_of(lambda: build_inclusion_path(cache, TILE_WIDTH + 5, size)) == TILE_WIDTH - 1 + group
+
+
+def hashes_of(call):
+    """Count calls of SHA-256."""
+    counts = Counter()
+
+    def note(_frame, event, function):
+        if event == "c_call":
+            counts[function.__name__] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return counts["openssl_sha256"]
 
 
 def test_a_second_proof_reads_its_own_leaves_at_most():
     size = 10**7
     store = HugeStore(size)
-    cache = TileCache(StoredTiles(store, LogKind.RECORDS))
+    cache = StoredTiles(store, LogKind.RECORDS).cached()
     build_inclusion_path(cache, 5, size)
     store.reads.clear()
     build_inclusion_path(cache, 6, size)
@@ -140,8 +185,11 @@ def grown():
 
 def test_keys_that_a_commit_of_entries_writes(grown):
     batch, _ = grown
-    # Tiles of the leaves, the tile above them, one block of rows, the size.
-    assert len(batch.changes) == TILES + 1 + 2
+    # Tiles of the leaves, inner nodes beside all of them but the last, the tile above them, one block of rows, the size.
+    assert len(batch.changes) == TILES + TILES - 1 + 1 + 2
+    inner = [value for key, value in batch.changes if key[:1] == INNER_KEY_HEAD[:1]]
+    # Two bytes an entry.
+    assert sum(map(len, inner)) == 2 * TILE_WIDTH * len(inner)
     assert not batch.secret_changes
     # No values were given, so their stream is not touched and not synced.
     assert list(batch.appends) == ["access.0/entries"]

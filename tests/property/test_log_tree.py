@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,9 @@ from tests.support.trees import MemoryTiles, grow, naive_consistency, naive_path
 MOST = 1_200
 LEAVES = [numbered_leaf(number) for number in range(MOST)]
 _, STORED = grow(MOST)
-CACHE = TileCache(STORED, upper_tiles=1, leaf_tiles=1)
+CACHE = TileCache(STORED, STORED.read_inner, upper_tiles=1, leaf_tiles=1)
+COMPUTED = TileCache(STORED, upper_tiles=1, leaf_tiles=1)
+"""The same tree without its stored inner nodes."""
 
 sizes = st.integers(1, MOST)
 pairs = st.tuples(sizes, sizes).map(sorted)
@@ -39,14 +43,16 @@ def test_any_batches_give_the_tree_of_the_recursion(batches):
         old_size, old_root, size = size, root_at(tiles, size), size + count
         root = naive_root([numbered_leaf(number) for number in range(size)])
         assert writer.root() == root_at(tiles, size) == TreeWriter.load(tiles, size).root() == root
-        assert recompute_root(tiles, old_size, size, verified_root=old_root) == root
+        cache = TileCache(tiles, tiles.read_inner)
+        assert root_at(cache, size) == root
+        assert recompute_root(cache, old_size, size, verified_root=old_root) == root
 
 
 @given(pairs)
 def test_inclusion_paths_of_any_older_size(pair):
     index, size = pair[0] - 1, pair[1]
     path = build_inclusion_path(CACHE, index, size)
-    assert path == naive_path(index, LEAVES[:size])
+    assert path == build_inclusion_path(COMPUTED, index, size) == naive_path(index, LEAVES[:size])
     verify_inclusion(index, size, LEAVES[index], path, naive_root(LEAVES[:size]))
 
 
@@ -54,6 +60,7 @@ def test_inclusion_paths_of_any_older_size(pair):
 def test_consistency_proofs_between_any_two_sizes(pair):
     old_size, new_size = pair
     proof = build_consistency_proof(CACHE, old_size, new_size)
+    assert proof == build_consistency_proof(COMPUTED, old_size, new_size)
     assert proof == naive_consistency(old_size, LEAVES[:new_size])
     verify_consistency(
         old_size, new_size, naive_root(LEAVES[:old_size]), naive_root(LEAVES[:new_size]), proof
@@ -95,8 +102,7 @@ def test_a_path_holds_for_one_index_of_its_tree_only(pair, other):
 
 @given(st.integers(0, MOST // 256 - 1), st.integers(0, 255), st.integers(0, MOST))
 def test_one_flipped_bit_in_a_full_tile_is_found(tile, place, verified_size):
-    tiles = MemoryTiles()
-    tiles.tiles = dict(STORED.tiles)
+    tiles = STORED.copy()
     tiles.corrupt(0, tile, place)
     touched = verified_size < (tile + 1) * 256
     try:
@@ -104,3 +110,29 @@ def test_one_flipped_bit_in_a_full_tile_is_found(tile, place, verified_size):
     except Fatal as error:
         found = error.code == "log-tile-corrupt"
     assert found is touched
+
+
+@given(pairs, st.integers(0, MOST // 256 - 1), st.integers(0, 255), st.booleans())
+def test_a_flipped_bit_in_a_full_tile_or_its_inner_nodes_gives_no_wrong_proof(pair, tile, place, inner):
+    tiles = STORED.copy()
+    if inner:
+        tiles.corrupt_inner(0, tile, place % 16)
+    else:
+        tiles.corrupt(0, tile, place)
+    low, high = pair
+    for build, naive in (
+        (
+            lambda cache: build_inclusion_path(cache, low - 1, high),
+            lambda: naive_path(low - 1, LEAVES[:high]),
+        ),
+        (
+            lambda cache: build_consistency_proof(cache, low, high),
+            lambda: naive_consistency(low, LEAVES[:high]),
+        ),
+        (lambda cache: root_at(cache, low), lambda: naive_root(LEAVES[:low])),
+    ):
+        with suppress(Fatal):
+            assert build(TileCache(tiles, tiles.read_inner)) == naive()
+    if inner:
+        with pytest.raises(Fatal):
+            recompute_root(TileCache(tiles, tiles.read_inner), 0, MOST)

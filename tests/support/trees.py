@@ -9,25 +9,44 @@ from node.log.tree import TreeWriter
 
 
 class MemoryTiles:
-    """Keeps tiles in a dict, as a TileReader, and counts how many were read."""
+    """Keeps tiles in a dict, as a TileReader, and the inner nodes beside them; counts how many tiles were read."""
 
     def __init__(self):
         self.tiles = {}
+        self.inner = {}
         self.reads = 0
 
     def read_tile(self, level, index):
         self.reads += 1
         return self.tiles.get((level, index), b"")
 
+    def read_inner(self, level, index):
+        return self.inner.get((level, index), b"")
+
     def apply(self, writes):
         for write in writes:
             self.tiles[write.level, write.index] = write.data
+            if write.inner:
+                self.inner[write.level, write.index] = write.inner
+
+    def copy(self):
+        twin = MemoryTiles()
+        twin.tiles, twin.inner = dict(self.tiles), dict(self.inner)
+        return twin
 
     def corrupt(self, level, index, place):
         """Flip one bit of one stored hash."""
-        data = bytearray(self.tiles[level, index])
-        data[place * 32] ^= 1
-        self.tiles[level, index] = bytes(data)
+        self.tiles[level, index] = _flip(self.tiles[level, index], place)
+
+    def corrupt_inner(self, level, index, place):
+        """Flip one bit of one inner node stored beside a tile."""
+        self.inner[level, index] = _flip(self.inner[level, index], place)
+
+
+def _flip(hashes, place):
+    data = bytearray(hashes)
+    data[place * 32] ^= 1
+    return bytes(data)
 
 
 def numbered_leaf(number):

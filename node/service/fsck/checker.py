@@ -25,8 +25,9 @@ from node.core.types import EntryIndex
 from node.crypto.note import parse_vkey
 from node.log.checkpoint import verify_checkpoint
 from node.log.head import check_continues
+from node.log.nodes import INNER_BYTES
 from node.log.tiles import tile_width
-from node.log.tree import recompute_root, root_at
+from node.log.tree import TILE_BYTES, recompute_root, root_at
 from node.service import layout
 from node.service.fsck.boxes import BoxCheck
 from node.service.fsck.entries import EntryCheck
@@ -177,19 +178,22 @@ class Checker:
     # ---- tiles, checkpoints, anchors, head file
 
     def _check_tree(self, log: LogKind, reader: LogReader, size: int) -> Iterator[Finding]:
-        prefix = b"t" + log.value
-        for key, data in self._reads.scan(prefix, layout.stop_of(prefix)):
-            level = key[2]
-            number, index = layout.split_place(layout.parse_u64(key[3:]))
-            if number != reader.number:
-                continue
-            want = tile_width(level, index, size) * HASH_BYTES
-            if len(data) != want or not data:
-                yield Finding(
-                    "fsck-tile",
-                    f"{name_of(reader)} tile {level}/{index}",
-                    f"has {len(data)} bytes, want {want}",
-                )
+        for letter, what in ((b"t", "tile"), (b"N", "inner nodes of tile")):
+            prefix = letter + log.value
+            for key, data in self._reads.scan(prefix, layout.stop_of(prefix)):
+                level = key[2]
+                number, index = layout.split_place(layout.parse_u64(key[3:]))
+                if number != reader.number:
+                    continue
+                want = tile_width(level, index, size) * HASH_BYTES
+                if letter == b"N":
+                    want = INNER_BYTES if want == TILE_BYTES else 0
+                if len(data) != want or not data:
+                    yield Finding(
+                        "fsck-tile",
+                        f"{name_of(reader)} {what} {level}/{index}",
+                        f"has {len(data)} bytes, want {want}",
+                    )
         if size:
             recompute_root(reader.tiles, 0, size)
 

@@ -48,6 +48,10 @@ def test_each_touched_tile_is_written_once_with_its_final_content():
         (1, 0, 2),
     ]
     assert writes[0].data == _leaves(0, 256)
+    assert [len(write.inner) for write in writes] == [512, 512, 0, 0]
+    for write in writes[:2]:
+        groups = [range(start, start + 16) for start in range(256 * write.index, 256 * write.index + 256, 16)]
+        assert write.inner == b"".join(naive_root([numbered_leaf(n) for n in group]) for group in groups)
     assert writes[3].data == b"".join(
         naive_root([numbered_leaf(number) for number in range(start, start + 256)]) for start in (0, 256)
     )
@@ -65,6 +69,8 @@ def test_batches_do_not_change_the_tree(deep):
     alone, alone_tiles = grow(DEEP)
     assert alone.root() == writer.root()
     assert alone_tiles.tiles == tiles.tiles
+    assert alone_tiles.inner == tiles.inner
+    assert set(tiles.inner) == {key for key, data in tiles.tiles.items() if len(data) == 256 * 32}
     assert sorted(level for level, _ in tiles.tiles if level) == [1, 1, 2]
 
 
@@ -102,9 +108,10 @@ def test_leaf_hashes_of_another_length_change_nothing():
 
 
 @pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 65_535, 65_536, 65_537, DEEP])
-def test_proofs_at_tile_borders_verify(deep, size):
+@pytest.mark.parametrize("stored", [True, False])
+def test_proofs_at_tile_borders_verify(deep, size, stored):
     _, tiles = deep
-    cache = TileCache(tiles)
+    cache = TileCache(tiles, tiles.read_inner) if stored else TileCache(tiles)
     root = root_at(cache, size)
     for index in {0, size // 2, size - 1, min(255, size - 1), min(256, size - 1)}:
         verify_inclusion(index, size, numbered_leaf(index), build_inclusion_path(cache, index, size), root)
@@ -148,9 +155,59 @@ def test_a_cache_sees_the_log_grow():
     assert cache.read_tile(0, 0) == _leaves(0, 256)
 
 
+def test_a_cache_keeps_what_it_knows_of_a_tile_that_grows():
+    writer, tiles = grow(40)
+    cache = TileCache(tiles, tiles.read_inner)
+    assert root_at(cache, 40) == writer.root()
+    tiles.corrupt(0, 0, 3)
+    tiles.apply(writer.extend(_leaves(40, 100)))
+    assert root_at(cache, 100) == writer.root() == grow(100)[0].root()
+    # What no longer holds what it held is not mixed with what is known of it.
+    tiles.corrupt(0, 0, 3)
+    tiles.tiles[0, 0] += _leaves(100, 101)
+    damaged = TileCache(tiles)
+    assert root_at(cache, 101) == root_at(damaged, 101) != grow(101)[0].root()
+
+
+def test_inner_nodes_are_taken_for_what_the_tile_above_says(deep):
+    _, tiles = deep
+    tiles = tiles.copy()
+    tiles.corrupt_inner(0, 7, 3)
+    for index in (7 * 256, 7 * 256 + 255):
+        with pytest.raises(Fatal, match=r"tile \(0, 7\) .* inner nodes") as caught:
+            build_inclusion_path(TileCache(tiles, tiles.read_inner), index, DEEP)
+        assert caught.value.code == "log-tile-corrupt"
+    tiles.inner[0, 7] = tiles.inner[0, 7][:-32]
+    with pytest.raises(Fatal, match=r"tile \(0, 7\)"):
+        root_at(TileCache(tiles, tiles.read_inner), 7 * 256 + 3)
+
+
+def test_a_tile_of_before_without_inner_nodes_is_computed(deep):
+    writer, tiles = deep
+    tiles = tiles.copy()
+    del tiles.inner[0, 7], tiles.inner[1, 0]
+    cache = TileCache(tiles, tiles.read_inner)
+    path = build_inclusion_path(cache, 7 * 256 + 9, DEEP)
+    verify_inclusion(7 * 256 + 9, DEEP, numbered_leaf(7 * 256 + 9), path, writer.root())
+    assert recompute_root(cache, 0, DEEP) == writer.root()
+
+
+@pytest.mark.parametrize("tile", [(0, 0), (0, 256), (1, 0)])
+def test_recomputing_finds_other_inner_nodes(deep, tile):
+    writer, tiles = deep
+    tiles = tiles.copy()
+    tiles.corrupt_inner(*tile, 15)
+    with pytest.raises(Fatal, match="inner nodes") as caught:
+        recompute_root(TileCache(tiles, tiles.read_inner), 0, DEEP)
+    assert caught.value.code == "log-tile-corrupt"
+    assert str(tile) in caught.value.message
+    # A reader that has none is asked for none.
+    assert recompute_root(tiles, 0, DEEP) == writer.root()
+
+
 def test_a_cache_keeps_within_its_bounds(deep):
     writer, tiles = deep
-    cache = TileCache(tiles, upper_tiles=1, leaf_tiles=2)
+    cache = TileCache(tiles, tiles.read_inner, upper_tiles=1, leaf_tiles=2)
     for index in range(0, DEEP, 997):
         verify_inclusion(
             index, DEEP, numbered_leaf(index), build_inclusion_path(cache, index, DEEP), writer.root()
@@ -161,7 +218,7 @@ def test_a_cache_keeps_within_its_bounds(deep):
 
 def test_a_cache_serves_several_threads(deep):
     writer, tiles = deep
-    cache = TileCache(tiles, upper_tiles=1, leaf_tiles=2)
+    cache = TileCache(tiles, tiles.read_inner, upper_tiles=1, leaf_tiles=2)
     failures = []
 
     def prove(first):

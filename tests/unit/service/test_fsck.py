@@ -83,6 +83,38 @@ def test_a_store_of_several_tiles_has_no_findings():
         assert world.check() == []
 
 
+@pytest.fixture(scope="module")
+def full_tile():
+    with NodeWorld() as world:
+        world.join()
+        world.import_penalties(range(260))
+        world.anchor()
+        yield Sample(world)
+
+
+INNER = layout.inner_key(RECORDS, 0, 0)
+
+
+def test_inner_nodes_that_their_tile_does_not_give(full_tile):
+    stored = full_tile.store.get(INNER)
+    for place in (0, 255, 511):
+        damaged = bytearray(stored)
+        damaged[place] ^= 0x20
+        found = full_tile.damaged(INNER, bytes(damaged))
+        assert ("log-tile-corrupt", "records tree") in {(f.code, f.place) for f in found}
+
+
+@pytest.mark.parametrize("key", [INNER, layout.inner_key(RECORDS, 0, 1), layout.inner_key(RECORDS, 1, 0)])
+def test_inner_nodes_of_another_length_or_beside_a_tile_that_is_not_full(full_tile, key):
+    found = full_tile.damaged(key, full_tile.store.get(INNER)[:-32] if key == INNER else bytes(512))
+    level, index = key[2], layout.parse_u64(key[3:])
+    assert ("fsck-tile", f"records inner nodes of tile {level}/{index}") in {(f.code, f.place) for f in found}
+
+
+def test_a_store_of_a_release_without_inner_nodes_has_no_findings(full_tile):
+    assert full_tile.damaged(INNER, None) == []
+
+
 def test_what_was_looked_at_is_counted(sample):
     store = sample.copy()
     seen = []

@@ -7,6 +7,7 @@ from node.access.event import Heartbeat, Pad, ParsedEvent, parse_entry
 from node.crypto.note import parse_vkey
 from node.errors import Conflict, Fatal, NotFound, Unavailable
 from node.log.checkpoint import verify_checkpoint
+from node.log.merkle import verify_inclusion
 from node.log.tree import root_at
 from node.records.status import verify_status_head
 from node.service import layout
@@ -195,6 +196,36 @@ def keep_damage(world, key, offset):
                 batch.changes[n] = (changed, bytes(data))
 
     world.store.on_commit = damage
+
+
+def test_inner_nodes_that_their_tile_does_not_give_are_never_signed_over(world):
+    world.import_penalties(range(200))
+    publish(world)
+    signed = world.records.find_checkpoint()
+    world.import_penalties(range(200, 300))
+    key = layout.inner_key(RECORDS, 0, 0)
+    damaged = bytearray(world.store.get(key))
+    damaged[100] ^= 1
+    world.store.damage(key, bytes(damaged))
+    with raises_code(Fatal, "log-tile-corrupt"):
+        publish(world)
+    assert world.records.find_checkpoint() == signed
+
+
+def test_a_log_without_inner_nodes_goes_on(world):
+    """As a release that stored none left it."""
+    world.import_penalties(range(300))
+    world.store.damage(layout.inner_key(RECORDS, 0, 0), None)
+    publish(world)
+    world.import_penalties(range(300, 600))
+    publish(world)
+    size = world.records.size()
+    assert world.store.get(layout.inner_key(RECORDS, 0, 0)) is None
+    assert world.store.get(layout.inner_key(RECORDS, 0, 1)) is not None
+    for index in (7, 300):
+        path = world.records.inclusion_path(index, size)
+        verify_inclusion(index, size, world.records.leaf(index), path, root_at(world.records.tiles, size))
+    assert world.check() == []
 
 
 def test_a_missing_tile_is_never_signed_over(world):
