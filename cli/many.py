@@ -288,7 +288,12 @@ def _print_answer(answer: dict[str, Any]) -> None:
                 + "--csv, --json"
             )
     if not answer["complete"]:
-        print_line(say("有单位未应答：结果不完整。", "Not every department answered: this is not complete."))
+        print_line(
+            say(
+                "有单位未应答：结果不完整。可用 --to 单独再问这些单位；超过上限的须重新批准。",
+                "Not every department answered: this is not complete. Ask those again with --to; above the cap that is approved anew.",
+            )
+        )
 
 
 def _write_csv(path: Path, outcomes: list[dict[str, Any]]) -> None:

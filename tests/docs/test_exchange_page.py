@@ -20,6 +20,7 @@ MODULES = (
     "question",
     "bulk_request",
     "bulk_answer",
+    "revocation",
 )
 NAMED = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", PAGE))
 FAMILIES = set(re.findall(r"`([a-z0-9]+-?)…`", PAGE))

@@ -36,6 +36,8 @@ WAIT_SECONDS: Final = 86_400
 """How long a question waits to be approved and asked."""
 MOST_WAITING: Final = 100
 """Most questions that wait at once."""
+MOST_OF_ONE: Final = 10
+"""Most of them that one officer asks, so that nobody keeps the others from asking."""
 ID_BYTES: Final = 16
 _APPROVAL: Final = b"Eo"
 _LABEL: Final = b"approval\x00"
@@ -155,7 +157,7 @@ class Approvals:
         """Note durably that a question waits; one that waits already goes on as it is.
 
         Raises:
-            Conflict: ``approvals-full``.
+            Conflict: ``approvals-full``; ``approvals-officer``: this officer has too many that wait.
         """
         found = self.find(id_)
         if found is not None:
@@ -164,7 +166,13 @@ class Approvals:
         filed = Approval(
             id_, order.officer.id, order.purpose, len(question.subjects), now, now + WAIT_SECONDS
         )
-        if len(self.list_waiting()) >= MOST_WAITING:
+        waiting = self.list_waiting()
+        if sum(one.officer == filed.officer for one in waiting) >= MOST_OF_ONE:
+            raise Conflict(
+                "approvals-officer",
+                f"{MOST_OF_ONE} questions of this officer wait to be approved or asked: want fewer first",
+            )
+        if len(waiting) >= MOST_WAITING:
             raise Conflict("approvals-full", f"{MOST_WAITING} questions wait for a second approver already")
         self._sequencer.run(partial(_put, filed), entries=0)
         return filed

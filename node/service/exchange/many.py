@@ -48,7 +48,7 @@ class ManyAsker:
 
         Raises:
             InvalidInput: The question is none: ``bulk-lines``, ``bulk-subjects``, and as ``Asker.ask``.
-            Conflict: ``approvals-full``.
+            Conflict: ``approvals-full``, ``approvals-officer``.
             Unavailable: As ``Asker.ask``.
         """
         side = self._side

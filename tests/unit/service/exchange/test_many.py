@@ -11,7 +11,8 @@ from node.access.answer import released_of
 from node.access.bulk import hash_lines, parse_line, released_set
 from node.access.event import parse_event
 from node.errors import Conflict, InvalidInput, NotFound
-from node.service.exchange.approvals import MOST_WAITING, WAIT_SECONDS
+from node.service.drafting import Officer
+from node.service.exchange.approvals import MOST_OF_ONE, MOST_WAITING, WAIT_SECONDS
 from node.service.exchange.ledger import list_open
 from node.service.looking import _MINT, Look
 from tests.support.audit_world import codes_of
@@ -224,10 +225,25 @@ def test_one_approval_is_for_all_departments_of_the_order(world):
 def test_only_so_many_wait_at_once(world):
     approvals = world.exchanges[COURT].many.approvals
     for number in range(MOST_WAITING):
-        ask_many(world, companies(CAP + 1), case=f"2026-招-{number}")
+        officer = Officer(f"officer {number // MOST_OF_ONE}")
+        ask_many(world, companies(CAP + 1), case=f"2026-招-{number}", officer=officer)
     assert len(approvals.list_waiting()) == MOST_WAITING
     with raises_code(Conflict, "approvals-full"):
+        ask_many(world, companies(CAP + 1), case="2026-招-100", officer=Officer("one more"))
+
+
+def test_one_officer_keeps_no_other_from_asking(world):
+    asked = [{"case": f"2026-招-{number}"} for number in range(MOST_OF_ONE)]
+    first, *_ = [ask_many(world, companies(CAP + 1), **one).waiting for one in asked]
+    with raises_code(Conflict, "approvals-officer"):
         ask_many(world, companies(CAP + 1), case="2026-招-100")
+    # The same question again is no new one, and another officer's goes through.
+    assert ask_many(world, companies(CAP + 1), **asked[0]).waiting.id == first.id
+    assert ask_many(world, companies(CAP + 1), officer=Officer("somebody else")).waiting is not None
+    # What was asked makes room.
+    approve(world, first, companies(CAP + 1), **asked[0])
+    ask_many(world, companies(CAP + 1), **asked[0])
+    assert ask_many(world, companies(CAP + 1), case="2026-招-100").waiting is not None
 
 
 def test_a_used_approval_stops_a_second_question_in_the_commit_of_its_event(world):
