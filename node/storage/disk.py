@@ -103,6 +103,7 @@ class DiskStore(ViewReads):
         self._writer = threading.Lock()
         self._poisoned = False
         self._drop_copy = drop_copy
+        self._copy_gone = False
         self._slots_taken = 0
         self._views: WeakSet[View] = WeakSet()
         self._publish(state, ())
@@ -127,8 +128,8 @@ class DiskStore(ViewReads):
             self._check_space(sum(map(len, appends.values())))
             with self._poisoned_unless_done():
                 self._write(batch, appends)
-            if appends:
-                self._remove_copy()
+            if appends and not self._copy_gone:
+                self._copy_gone = self._remove_copy()
 
     def _remove_copy(self) -> bool:
         """Remove the copy of before an upgrade, which cannot be put back any more; say whether none is left.
