@@ -145,11 +145,11 @@ class _Client:
         self._socket.sendall(self._request)
         data = bytearray()
         while (end := data.find(b"\r\n\r\n")) < 0:
-            data += self._socket.recv(65_536)
+            data += self._receive()
         head = bytes(data[:end]).lower()
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
         while len(data) < end + 4 + length:
-            data += self._socket.recv(65_536)
+            data += self._receive()
         took = (time.perf_counter() - start) * 1e3
         outcomes = json.loads(data[end + 4 :])["outcomes"]
         assert [one["result"] for one in outcomes] == ["ok"], outcomes
@@ -157,6 +157,11 @@ class _Client:
 
     def close(self):
         self._socket.close()
+
+    def _receive(self):
+        data = self._socket.recv(65_536)
+        assert data, "the node ended the connection"
+        return data
 
 
 def _ask_in_turn(client, questions):
