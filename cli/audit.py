@@ -58,6 +58,15 @@ def audit(
         list[Path] | None,
         typer.Option(help=say("回执文件，每行一份，可多次", "file of receipts, one a line; may be repeated")),
     ] = None,
+    opened: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help=say(
+                "监管成员的启封说明文件（sealed open --save），可多次",
+                "what a regulator opened (sealed open --save); may be repeated",
+            )
+        ),
+    ] = None,
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(
@@ -137,6 +146,7 @@ def audit(
             nodes=list(zip(nodes, tokens, strict=True)),
             rpc=rpc,
             receipts=receipts or [],
+            opened=opened or [],
             checkpoints=checkpoint or [],
             rules=Rules(period, anchor_limit),
             keep=keep,

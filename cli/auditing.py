@@ -39,6 +39,7 @@ class Wanted(NamedTuple):
         nodes: Address and token file of each.
         rpc: Chain node; None for the policy's.
         receipts: Files of receipts.
+        opened: Files of what regulators signed that boxes held.
         checkpoints: Files with one checkpoint each.
         rules: Of the network; the time is taken from the chain.
         keep: Folder for entries that were read, or None.
@@ -49,6 +50,7 @@ class Wanted(NamedTuple):
     nodes: list[tuple[str, Path]]
     rpc: str | None
     receipts: list[Path]
+    opened: list[Path]
     checkpoints: list[Path]
     rules: Rules
     keep: Path | None
@@ -85,6 +87,7 @@ def run_audit(wanted: Wanted) -> tuple[Report, list[dict[str, str]]]:
                 for path in wanted.checkpoints
             ],
             complete=not away and _access_logs(wanted.policy) <= audited,
+            opened=read_lines(wanted.opened),
             held=chained.from_iterable(map(fetch_receipts, clients)) if wanted.openings else (),
         )
         rules = replace(wanted.rules, now_seconds=chain.now_seconds())

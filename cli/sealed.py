@@ -11,11 +11,13 @@ import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
-from cli.output import print_json, print_line, print_table, reported, require_writable
+from cli.output import print_json, print_line, print_table, reported, require_file, require_writable
 from cli.why import BasisOption, CaseOption, PurposeOption
 from cli.words import end_of_day, value_text, word
+from node.errors import InvalidInput
 
 SAVED_MODE: Final = 0o600
+FINDING_SUFFIX: Final = ".finding.json"
 warrants = typer.Typer(
     no_args_is_help=True,
     help=say(
@@ -245,6 +247,15 @@ def open_box(
     purpose: PurposeOption,
     basis: BasisOption = None,
     case: CaseOption = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help=say(
+                "把启封说明（已签名）写入此文件，供 sealed verify 与 audit --opened 核对",
+                "file for the signed statement of what it held, for sealed verify and audit --opened",
+            )
+        ),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     token_file: TokenOption = None,
     *,
@@ -252,16 +263,98 @@ def open_box(
 ) -> None:
     """Show what a sealed event says."""
     with reported(as_json=as_json), open_client(home, token_file) as client:
+        if save is not None:
+            require_writable(save)
         body = {"purpose": purpose, "basis": basis, "case": case}
         opened = client.post(f"/api/v1/sealed/{box}/open", body)
+        if save is not None:
+            save.touch(mode=SAVED_MODE)
+            save.write_text(opened["statement"] + "\n", encoding="ascii")
     if as_json:
         print_json(opened)
         return
     held = opened["held"]
     print_line(f"{word(held['part'])}  {_time(held['taken'])}  {held['member']} → {held['peer']}")
-    values = [(name, value_text(value)) for name, value in opened["values"].items() if value is not None]
-    print_table((say("名称", "name"), say("值", "value")), values)
+    _print_values(opened["values"])
     print_line(say("本次查阅的回执：", "receipt of this look: ") + opened["receipt"])
+    if save is not None:
+        print_line(say(f"启封说明已写入 {save}", f"what it held is in {save}, signed"))
+
+
+@app.command(
+    help=say(
+        "离线核对：启封的内容是否即日志中封存事件的内容（不需要节点）",
+        "check offline that what was opened is what the sealed event in the log says; needs no node",
+    )
+)
+def verify(
+    statement: Annotated[
+        Path,
+        typer.Argument(help=say("启封说明（sealed open --save）", "the statement, of sealed open --save")),
+    ],
+    event: Annotated[
+        Path,
+        typer.Option(
+            help=say(
+                "封存事件的文件：*.look.json 或 *.finding.json",
+                "file of the sealed event: a *.look.json or *.finding.json",
+            )
+        ),
+    ],
+    policy: Annotated[Path, typer.Option(help=say("你自己的信任策略文件", "your own policy file"))],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that a box held what its event says."""
+    from node.access.unsealed import MAX_OPENED_BYTES
+    from node.evidence.policy import MAX_POLICY_BYTES, parse_policy
+    from node.evidence.unsealed import verify_unsealed
+
+    with reported(as_json=as_json):
+        trusted = parse_policy(require_file(policy, max_bytes=MAX_POLICY_BYTES))
+        token = require_file(statement, max_bytes=MAX_OPENED_BYTES).decode("ascii", "replace").strip()
+        entry, inclusion = _load_event(event, token)
+        opened, log, values = verify_unsealed(token, entry, inclusion, trusted)
+    if as_json:
+        found = {"regulator": opened.iss, "member": opened.member, "log": log, "box": opened.box.hex()}
+        print_json(found | {"values": values})
+        return
+    print_line(
+        say(
+            f"一致：{opened.iss} 启封的内容即 {log} 中封存事件的内容。",
+            f"it agrees: what {opened.iss} opened is what the sealed event in {log} says.",
+        )
+    )
+    _print_values(values)
+
+
+def _load_event(path: Path, token: str) -> tuple[bytes, str]:
+    """Read the event that a statement is about, and the proof of its place, from either kind of file.
+
+    Raises:
+        InvalidInput: The file is neither; ``sealed-event`` when it holds no event with that box.
+    """
+    from node.access.event import parse_event
+    from node.access.unsealed import parse_opened
+    from node.cage.proof import MAX_FINDING_BYTES, parse_finding
+    from node.evidence.lookfile import parse_look_file
+
+    data = require_file(path, max_bytes=MAX_FINDING_BYTES)
+    if path.name.endswith(FINDING_SUFFIX):
+        shown = [(one.entry, one.inclusion) for one in parse_finding(data).entries]
+    else:
+        look = parse_look_file(data)
+        shown = [(look.event.encode(), look.inclusion)]
+    box = parse_opened(token).box
+    for entry, inclusion in shown:
+        if parse_event(entry).box == box:
+            return entry, inclusion
+    raise InvalidInput("sealed-event", f"{path} holds no event that was sealed into this box")
+
+
+def _print_values(found: dict[str, Any]) -> None:
+    values = [(name, value_text(value)) for name, value in found.items() if value is not None]
+    print_table((say("名称", "name"), say("值", "value")), values)
 
 
 @app.command(

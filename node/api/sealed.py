@@ -114,6 +114,7 @@ class OpenedView(BaseModel):
     values: dict[str, Any] = Field(description="The ten values of the event; null where absent.")
     openings: list[str] = Field(description="Their disclosures, which the event's digests prove.")
     receipt: str = Field(description="Receipt of this look.")
+    statement: str = Field(description="What this regulator says that the box held, JWT.")
 
 
 class CountView(BaseModel):
@@ -206,6 +207,7 @@ def open_box(request: Request, box: LeafText, body: WhyBody, caller: Auditor) ->
         values=dict(opened.values),
         openings=list(opened.openings),
         receipt=opened.receipt,
+        statement=opened.statement,
     )
 
 

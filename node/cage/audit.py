@@ -21,8 +21,9 @@ from node.cage.pairing import Pairing
 from node.cage.promises import BlockTimes, Receipts
 from node.cage.proof import FILE_SUFFIX, FindingFile, ShownEntry, encode_finding
 from node.cage.rows import BUCKETS, Buckets
-from node.cage.walk import AuditedLog, Promise, Rules, Tiles, Walk
+from node.cage.walk import AuditedLog, Promise, Rules, Statement, Tiles, Walk
 from node.errors import InvalidInput, NodeError, NotFound, Unavailable, Verification
+from node.evidence.unsealed import authenticate_under
 from node.log import fork
 from node.log.checkpoint import parse_origin, verify_checkpoint
 from node.log.merkle import leaf_hash
@@ -92,12 +93,14 @@ class Given:
         notes: Signed checkpoints that others hold.
         complete: Whether ``sources`` are the logs of every member there is.
         held: Receipts as the nodes themselves show what they hold, which may be some of them.
+        opened: What regulators signed that boxes held, JWT.
     """
 
     receipts: Iterable[str] = ()
     notes: Sequence[str] = ()
     complete: bool = False
     held: Iterable[str] = ()
+    opened: Iterable[str] = ()
 
 
 @dataclass(slots=True)
@@ -192,6 +195,7 @@ class Audit:
         self._tell = tell
         self._vkeys = [key for log in policy.logs for key in (log.ed25519, log.ml_dsa_44)]
         self._findings = Findings()
+        self._opened: dict[bytes, Statement] = {}
         self._buckets = Buckets(scratch)
         self._receipts = Receipts(scratch, policy)
         members = dict.fromkeys(parse_origin(source.origin).member for source in sources)
@@ -208,8 +212,11 @@ class Audit:
 
         Raises:
             Unavailable: The chain gives no answer; without it nothing is proven.
-            InvalidInput: A receipt or checkpoint that the auditor brought is malformed.
+            InvalidInput, Verification: A receipt, checkpoint or statement that the auditor brought is malformed, or not signed.
         """
+        for token in self._given.opened:
+            opened = authenticate_under(token, self._policy)
+            self._opened[opened.box] = Statement(opened, token)
         self._receipts.load(self._given.receipts)
         self._receipts.load_held(self._given.held)
         for note in self._given.notes:
@@ -259,7 +266,9 @@ class Audit:
             log.partial = error.code
         signed = [checkpoint for checkpoint, _ in reading.notes]
         promises = self._receipts.promises(log.origin)
-        walk = Walk(log, signed, promises, self._members, self._rules, self._buckets, self._findings)
+        walk = Walk(
+            log, signed, promises, self._members, self._rules, self._buckets, self._findings, self._opened
+        )
         try:
             self._walk(reading, walk, reading.signed.size if reading.signed else 0)
         except NodeError as error:
@@ -392,6 +401,7 @@ class _Proofs:
             tuple(wanted),
             finding.receipts,
             tuple(notes),
+            finding.opened,
         )
 
     def _show(self, place: Place) -> ShownEntry | None:

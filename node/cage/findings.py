@@ -41,6 +41,7 @@ class Finding:
         values: What its text names: numbers, sizes, names of fields, never what they hold.
         receipts: Receipts that show it, compact JWS.
         notes: Signed checkpoints that show it.
+        opened: What regulators signed that boxes held, JWT.
         proof: The file that proves it, once it is built.
         file: Its name.
     """
@@ -52,6 +53,7 @@ class Finding:
     values: dict[str, int | str] = field(default_factory=dict)
     receipts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
     proof: bytes | None = None
     file: str | None = None
 
@@ -88,6 +90,7 @@ class Findings:
         *,
         receipts: Sequence[str] = (),
         notes: Sequence[str] = (),
+        opened: Sequence[str] = (),
         values: Mapping[str, int | str] | None = None,
     ) -> None:
         """Note a finding; beyond ``MAX_LISTED`` of a code and log it is only counted."""
@@ -95,7 +98,14 @@ class Findings:
         if self.counts[code, origin] <= MAX_LISTED:
             self.listed.append(
                 Finding(
-                    code, member, origin, tuple(entries), dict(values or {}), tuple(receipts), tuple(notes)
+                    code,
+                    member,
+                    origin,
+                    tuple(entries),
+                    dict(values or {}),
+                    tuple(receipts),
+                    tuple(notes),
+                    tuple(opened),
                 )
             )
 

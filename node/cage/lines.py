@@ -49,6 +49,8 @@ class Line(NamedTuple):
         req: 43 base64url characters; empty for kinds that have none.
         open_by: Second by which a sealed event must be opened, None for all others.
         set_root: Root over the lines of a bulk event, 43 base64url characters; empty for all others.
+        box: SHA-256 of what a sealed event was sealed into, 32 bytes; None for all others.
+        warrant: SHA-256 of the warrant of a sealed event, 32 bytes; None for all others.
     """
 
     kind: str
@@ -59,6 +61,8 @@ class Line(NamedTuple):
     req: bytes = b""
     open_by: int | None = None
     set_root: bytes = b""
+    box: bytes | None = None
+    warrant: bytes | None = None
 
 
 def parse_line(entry: bytes) -> Line | Heartbeat | Pad:
@@ -95,4 +99,6 @@ def to_line(event: ParsedEvent) -> Line:
         encode_b64u(event.req).encode() if event.req is not None else b"",
         event.open_by,
         encode_b64u(event.set_root).encode() if event.set_root is not None else b"",
+        event.box,
+        event.warrant,
     )

@@ -4,8 +4,9 @@
     {"v":1,"finding":"terms-differ","member":"<USCC>"|null,"log":"<origin>",
      "entries":[{"log","index","entry":"<base64>","inclusion":"<tlog-proof>","open":["<disclosure>"],
                  "anchor":{…},"anchor_path":["<base64>"]}],
-     "anchors":[{…}],"receipts":["<JWS>"],"notes":["<signed checkpoint>"]}
+     "anchors":[{…}],"receipts":["<JWS>"],"notes":["<signed checkpoint>"],"opened":["<JWT>"]}
 
+``opened`` is absent where no regulator said what a box held (node.access.unsealed).
 ``anchor`` is the first over the entry, ``anchors`` are those that the finding is about; both are what the chain has, and
 whoever wants to be sure asks it. That something is *not* in a log cannot be shown by a file: for such a finding the file
 holds what there is, with the receipts that promise the rest, and the checkpoint up to which the log was read.
@@ -22,12 +23,13 @@ from node.cage.findings import Findings, finding_codes
 from node.cage.pairing import Pairing
 from node.cage.promises import verify_signature
 from node.cage.rows import BUCKETS, Buckets
-from node.cage.walk import AuditedLog, Rules, Tiles, Walk
+from node.cage.walk import AuditedLog, Rules, Statement, Tiles, Walk
 from node.core.canonical import check_members, encode_json, parse_json
 from node.core.encoding import encode_b64, encode_hex, parse_b64, parse_hex
 from node.core.members import check_integer, check_list, check_text
 from node.core.types import LeafHash, RootHash
 from node.errors import InvalidInput, Verification
+from node.evidence.unsealed import authenticate_under
 from node.log.anchor import Anchor
 from node.log.checkpoint import verify_checkpoint
 from node.log.interval import interval_of
@@ -80,22 +82,24 @@ class FindingFile:
     anchors: tuple[Anchor, ...] = ()
     receipts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
 
 
 def encode_finding(file: FindingFile) -> bytes:
     """Encode as canonical JSON."""
-    return encode_json(
-        {
-            "v": 1,
-            "finding": file.code,
-            "member": file.member,
-            "log": file.log,
-            "entries": [_encode_entry(entry) for entry in file.entries],
-            "anchors": [_encode_anchor(anchor) for anchor in file.anchors],
-            "receipts": list(file.receipts),
-            "notes": list(file.notes),
-        }
-    )
+    members: dict[str, Any] = {
+        "v": 1,
+        "finding": file.code,
+        "member": file.member,
+        "log": file.log,
+        "entries": [_encode_entry(entry) for entry in file.entries],
+        "anchors": [_encode_anchor(anchor) for anchor in file.anchors],
+        "receipts": list(file.receipts),
+        "notes": list(file.notes),
+    }
+    if file.opened:
+        members["opened"] = list(file.opened)
+    return encode_json(members)
 
 
 def parse_finding(data: bytes) -> FindingFile:
@@ -108,6 +112,7 @@ def parse_finding(data: bytes) -> FindingFile:
         parse_json(data, max_bytes=MAX_FINDING_BYTES, max_depth=6, what="finding"),
         "finding",
         required=("v", "finding", "member", "log", "entries", "anchors", "receipts", "notes"),
+        optional=("opened",),
     )
     if members["v"] != 1 or type(members["v"]) is not int:
         raise InvalidInput("finding-form", "finding has a version that is not known here: want 1")
@@ -123,6 +128,9 @@ def parse_finding(data: bytes) -> FindingFile:
         tuple(_parse_anchor(item) for item in _list(members, "anchors")),
         tuple(check_text(item, "receipt") for item in _list(members, "receipts")),
         tuple(check_text(item, "note") for item in _list(members, "notes")),
+        tuple(check_text(item, "opened", max_chars=_MAX_TEXT) for item in _list(members, "opened"))
+        if "opened" in members
+        else (),
     )
 
 
@@ -155,7 +163,8 @@ def verify_finding(file: FindingFile, policy: Policy) -> bool:
         verify_signature(token, parse_receipt(token), policy)
     for note in file.notes:
         verify_checkpoint(note, vkeys)
-    return _follows(file)
+    statements = [Statement(authenticate_under(token, policy), token) for token in file.opened]
+    return _follows(file, statements)
 
 
 def _verify_anchor_path(shown: ShownEntry, leaf: LeafHash) -> None:
@@ -180,23 +189,30 @@ _ALONE: Final = frozenset(
         "time-outside",
         "entry-malformed",
         "opening-differs",
+        "sealed-differs",
     }
 )
 """Findings that entries of the file show by themselves."""
 
 
-def _follows(file: FindingFile) -> bool:
+def _follows(file: FindingFile, statements: Sequence[Statement]) -> bool:
     """Judge the entries of the file as an audit would, as if they were all there is."""
     if file.code not in _ALONE:
         return False
-    findings = judge_alone(file.entries)
+    findings = judge_alone(file.entries, statements)
     if file.code not in {code for code, _ in findings.counts}:
         raise Verification("finding-differs", "the entries of the file do not show what it says")
     return True
 
 
-def judge_alone(entries: Sequence[ShownEntry]) -> Findings:
-    """Judge a few entries as if their logs held nothing else."""
+def judge_alone(entries: Sequence[ShownEntry], statements: Sequence[Statement] = ()) -> Findings:
+    """Judge a few entries as if their logs held nothing else.
+
+    Args:
+        entries: The entries.
+        statements: What regulators signed that boxes held, verified.
+    """
+    opened = {statement.opened.box: statement for statement in statements}
     origins = list(dict.fromkeys(shown.log for shown in entries))
     members: dict[str, int] = {}
     for origin in origins:
@@ -209,7 +225,7 @@ def judge_alone(entries: Sequence[ShownEntry]) -> Findings:
     ]
     for shown in entries:
         log = logs[origins.index(shown.log)]
-        walk = Walk(log, (), iter(()), members, Rules(), buckets, findings)
+        walk = Walk(log, (), iter(()), members, Rules(), buckets, findings, opened)
         log.size = shown.index
         walk.take_alone(
             shown.index,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from node.access.event import REVOKE, Heartbeat
 from node.cage.findings import Place
@@ -34,6 +34,7 @@ from node.log.tree import TILE_BYTES, TreeWriter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from node.access.unsealed import OpenedBox
     from node.cage.findings import Findings
     from node.cage.opened import Opened
     from node.cage.rows import Buckets, Scratch
@@ -63,6 +64,13 @@ class Rules:
     period_seconds: int = 300
     anchor_limit_seconds: int = 4 * 3600
     now_seconds: int = 0
+
+
+class Statement(NamedTuple):
+    """What a regulator signed that a box held, verified; and its text."""
+
+    opened: OpenedBox
+    token: str
 
 
 @dataclass(slots=True)
@@ -167,6 +175,7 @@ class Walk:
         rules: Of the network.
         buckets: Where events go to be paired.
         findings: Where findings go.
+        opened: What regulators signed that boxes held, by their SHA-256.
     """
 
     def __init__(
@@ -178,7 +187,9 @@ class Walk:
         rules: Rules,
         buckets: Buckets,
         findings: Findings,
+        opened: Mapping[bytes, Statement] | None = None,
     ) -> None:
+        self._opened = opened or {}
         self._log = log
         self._members = members
         self._rules = rules
@@ -338,8 +349,8 @@ class Walk:
             self._add("logged-past-limit", index, kind=kind)
         if opened.attested is False:
             self._findings.remark("not-attested", log.origin)
-        if line.open_by is not None and line.n and not opened.complete:
-            self._judge_sealed(index, line.open_by, asked=texts is not None)
+        if line.open_by is not None:
+            self._take_sealed(index, line, line.open_by, is_open=opened.complete, asked=texts is not None)
         if kind == REVOKE and (opened.peer or not texts):
             log.told += 1
         # What a regulator holds of an event is no part of a look itself.
@@ -347,6 +358,39 @@ class Walk:
             if not texts and line.open_by is None:
                 self._findings.remark("not-opened", log.origin)
             self._buckets.add(line.rid, self._pack(index, line, opened))
+
+    def _take_sealed(self, index: int, line: Line, open_by: int, *, is_open: bool, asked: bool) -> None:
+        self._judge_box(index, line)
+        # What a regulator holds of an event is no part of a look itself.
+        if line.n and not is_open:
+            self._judge_sealed(index, open_by, asked=asked)
+
+    def _judge_box(self, index: int, line: Line) -> None:
+        """Hold what its regulator says that a box held against the sealed event; the regulator's own of the box says nothing.
+
+        What is said under another warrant than that of the event is of somebody who is not its regulator.
+        """
+        statement = None if line.box is None else self._opened.get(line.box)
+        if statement is None or statement.opened.iss == self._log.member:
+            return
+        if statement.opened.warrant.digest != line.warrant:
+            self._findings.remark("opened-elsewhere", self._log.origin)
+            return
+        try:
+            if statement.opened.member != self._log.member:
+                raise Verification("sealed-box", "another member deposited the box of the event")
+            read_openings(line.digests, statement.opened.openings)
+        except (InvalidInput, Verification) as error:
+            self._findings.add(
+                "sealed-differs",
+                self._log.member,
+                self._log.origin,
+                [Place(self._log.number, index)],
+                opened=[statement.token],
+                values={"regulator": str(statement.opened.iss), "error": error.code},
+            )
+        else:
+            self._findings.remark("sealed-agrees", self._log.origin)
 
     def _judge_sealed(self, index: int, open_by: int, *, asked: bool) -> None:
         """Name a sealed event that its node does not open though its day is over, of the openings that were asked for."""

@@ -33,6 +33,7 @@ from node.access.opening import parse_opening
 from node.access.receipt import MAX_AGE_SECONDS, MAX_SKEW_SECONDS
 from node.access.request import SEALED
 from node.access.sealed import open_sealed
+from node.access.unsealed import build_opened
 from node.access.warrant import JTI_BYTES, build_warrant, parse_warrant
 from node.core.encoding import encode_b64u
 from node.crypto.token import token_digest
@@ -123,12 +124,14 @@ class Opened:
         openings: The ten disclosures in it.
         values: What they say, by name.
         receipt: Receipt of this regulator's ``audit`` event.
+        statement: What this regulator says that the box held, JWT (node.access.unsealed).
     """
 
     held: Held
     openings: tuple[str, ...]
     values: Mapping[str, Any]
     receipt: str
+    statement: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +423,16 @@ class Depository:
         openings = self._unseal(data, held.owner)
         place = side.access_reader.place(logged.index)
         side.sequencer.run(partial(_note_opened, box, place), entries=0)
-        return Opened(held, openings, dict(map(parse_opening, openings)), logged.receipt)
+        statement = build_opened(
+            signer=side.node_key,
+            iss=side.member,
+            iat=side.clock.now_seconds(),
+            member=row.owner,
+            box=box,
+            openings=openings,
+            warrant=self._find_issued(row.warrant).token,
+        )
+        return Opened(held, openings, dict(map(parse_opening, openings)), logged.receipt, statement)
 
     def _to_held(self, row: HeldRow) -> Held:
         return Held(

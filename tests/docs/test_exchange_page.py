@@ -21,6 +21,7 @@ MODULES = (
     "bulk_request",
     "bulk_answer",
     "revocation",
+    "unsealed",
 )
 NAMED = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", PAGE))
 FAMILIES = set(re.findall(r"`([a-z0-9]+-?)…`", PAGE))

@@ -18,6 +18,9 @@ from node.access.deposit import (
     parse_deposited,
     verify_deposited,
 )
+from node.access.event import SALTED_NAMES
+from node.access.unsealed import TYP as OPENED_TYP
+from node.access.unsealed import authenticate_opened, build_opened, parse_opened
 from node.access.warrant import parse_warrant
 from node.core.canonical import parse_json
 from node.core.encoding import parse_b64u
@@ -79,6 +82,34 @@ def _answer_claims(data):
     assert build_deposited(signer=_NODE[world.REGULATOR], **_fields(given)) == token
 
 
+def _opened(data):
+    """Only what the regulator of a warrant signed says what a box held."""
+    authenticate_opened(as_text(data), lambda _member, _kid: _NODE[world.REGULATOR].public)
+    assert data == _statement()
+
+
+def _opened_claims(data):
+    token = _sign(data, OPENED_TYP, world.REGULATOR)
+    opened = parse_opened(token)
+    assert opened.warrant.iss == opened.iss
+    assert len(opened.openings) == len(SALTED_NAMES)
+    fields = _fields(opened, "warrant", "token")
+    assert build_opened(signer=_NODE[world.REGULATOR], warrant=opened.token, **fields) == token
+
+
+@cache
+def _statement():
+    return build_opened(
+        signer=_NODE[world.REGULATOR],
+        iss=world.REGULATOR,
+        iat=world.NOW,
+        member=world.ASKER,
+        box=deposits.BOX,
+        openings=world.sealed_openings(),
+        warrant=world.warrant(),
+    ).encode()
+
+
 @cache
 def _deposits():
     return deposits.deposit().encode(), deposits.last_deposit().encode()
@@ -135,6 +166,23 @@ TARGETS = (
         "node.access.deposit.parse_deposited, signed",
         _answer_claims,
         lambda: _claims(_answers()),
+        _RE_ENCODED,
+        words=_WORDS,
+        largest=_SIZE,
+    ),
+    Target(
+        "opened-box",
+        "node.access.unsealed.authenticate_opened",
+        _opened,
+        lambda: [_statement()],
+        ONE,
+        largest=_SIZE,
+    ),
+    Target(
+        "opened-box-claims",
+        "node.access.unsealed.parse_opened, signed",
+        _opened_claims,
+        lambda: _claims([_statement()]),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,
