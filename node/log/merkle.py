@@ -27,13 +27,14 @@ MAX_SIZE: Final = 2**53 - 1
 """Greatest number of entries of a log: the greatest integer of the protocol."""
 
 EMPTY_ROOT: Final = RootHash(hashlib.sha256(b"").digest())
-_LEAF_PREFIX: Final = b"\x00"
+LEAF_PREFIX: Final = b"\x00"
+"""Stands in front of an entry when its leaf hash is computed."""
 _NODE_PREFIX: Final = b"\x01"
 
 
 def leaf_hash(entry: bytes) -> LeafHash:
     """Hash the bytes of a log entry (RFC 6962 section 2.1)."""
-    return LeafHash(hashlib.sha256(_LEAF_PREFIX + entry).digest())
+    return LeafHash(hashlib.sha256(LEAF_PREFIX + entry).digest())
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:

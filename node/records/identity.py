@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hmac
 import re
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgpack
 
 from node.core.docnumber import normalise_document_number
+from node.crypto.sha256 import sha256_all
 from node.records.sealed import pack_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from node.records.catalogue import CatalogueItem
 
@@ -134,9 +134,9 @@ def fold_numbers(numbers: Sequence[str | None]) -> list[str | None]:
 
 
 class KeyedDigests:
-    """The 16-byte keyed digests of one kind, for many messages: what the key and the kind give is hashed once.
+    """The 16-byte keyed digests of one kind, for many messages.
 
-    The digest is HMAC-SHA256(key, kind ‖ 0x00 ‖ message), cut off; ``hmac.digest`` takes more than twice the time.
+    The digest is HMAC-SHA256(key, kind ‖ 0x00 ‖ message), cut off; ``hmac.digest`` takes several times as long.
 
     Args:
         index_key: Exactly 32 bytes, secret, of this node.
@@ -146,18 +146,14 @@ class KeyedDigests:
     def __init__(self, index_key: bytes, kind: str) -> None:
         assert len(index_key) == INDEX_KEY_BYTES, "index key is 32 bytes"
         padded = index_key.ljust(_BLOCK_BYTES, b"\x00")
-        self._inner = sha256(padded.translate(_INNER_PAD) + kind.encode("ascii") + b"\x00")
-        self._outer = sha256(padded.translate(_OUTER_PAD))
+        self._inner = padded.translate(_INNER_PAD) + kind.encode("ascii") + b"\x00"
+        self._outer = padded.translate(_OUTER_PAD)
 
-    def digest_all(self, messages: Iterable[bytes]) -> bytes:
+    def digest_all(self, messages: Sequence[bytes]) -> bytes:
         """Compute the digests of messages, back to back."""
-        digests = []
-        for message in messages:
-            inner, outer = self._inner.copy(), self._outer.copy()
-            inner.update(message)
-            outer.update(inner.digest())
-            digests.append(outer.digest()[:DIGEST_BYTES])
-        return b"".join(digests)
+        count = len(messages)
+        inner = sha256_all([self._inner] * count, messages)
+        return b"".join(digest[:DIGEST_BYTES] for digest in sha256_all([self._outer] * count, inner))
 
 
 def identity_digest(index_key: bytes, identity: bytes) -> bytes:

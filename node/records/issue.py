@@ -15,9 +15,7 @@ is put together from two texts:
 from __future__ import annotations
 
 from binascii import b2a_base64
-from hashlib import sha256
-from itertools import compress, repeat
-from operator import add
+from itertools import chain, compress, islice, repeat
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,6 +27,7 @@ from node.core.encoding import MAX_SAFE_INTEGER, encode_b64u
 from node.core.ids import check_uuid7
 from node.core.uscc import parse_uscc
 from node.crypto.jws import ALGORITHM
+from node.crypto.sha256 import sha256_all
 from node.errors import InvalidInput
 from node.records.conditions import build_picker
 from node.records.names import SUBJECT, Vct, check_field_code, encode_vct, parse_status_uri
@@ -38,7 +37,7 @@ from node.records.secret import DIGEST_BYTES, DIGEST_CHARACTERS, SALT_CHARACTERS
 from node.records.status import LIST_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from node.crypto.ed25519 import Ed25519Signer
 
@@ -51,9 +50,8 @@ _URL_SAFE: Final = b"-_"
 _BETWEEN: Final = b",\n  "
 _NO_TAIL: Final = b""
 """Stands for the tail of an empty field."""
-# Digests are base64-encoded together with a zero byte behind each, so that each begins a new group of four.
-_TEXTS: Final = {
-    count: Struct(f"{DIGEST_CHARACTERS}sx" * count).unpack
+_SPLIT_TEXTS: Final = {
+    count: Struct(f"{DIGEST_CHARACTERS}sx" * count).unpack_from
     for count in range(DIGEST_STEP, MAX_DISCLOSURES + 1, DIGEST_STEP)
 }
 
@@ -167,15 +165,20 @@ class Issuer:
             return []
         columns = self._encode_columns(drafts)
         claims = self._encode_claims(iat, drafts)
+        shapes = self._find_shapes(columns)
+        tails = chain.from_iterable(
+            shape.pick(row) for shape, row in zip(shapes, zip(*columns, strict=True), strict=True)
+        )
+        heads = chain.from_iterable(map(self._encode_heads, drafts.secrets, shapes))
+        digests = iter(sha256_all(list(heads), list(tails)))
+        spelled = _encode_digests(
+            [
+                [*islice(digests, shape.shown), *raw_decoys(secret, shape.decoys)]
+                for shape, secret in zip(shapes, drafts.secrets, strict=True)
+            ]
+        )
         issued = []
-        for shape, tails, secret, open_claims in zip(
-            self._find_shapes(columns), zip(*columns, strict=True), drafts.secrets, claims, strict=True
-        ):
-            disclosures = map(add, self._encode_heads(secret, shape), shape.pick(tails))
-            digests = [sha256(disclosure).digest() for disclosure in disclosures]
-            digests += raw_decoys(secret, shape.decoys)
-            digests.append(b"")
-            texts = shape.split_texts(_encode_b64u(b"\x00".join(digests)))
+        for shape, texts, open_claims in zip(shapes, spelled, claims, strict=True):
             order = sorted(range(len(texts)), key=texts.__getitem__)
             ordered = b'","'.join(map(texts.__getitem__, order))
             payload = b'{"_sd":["%b"],"_sd_alg":"sha-256",%b' % (ordered, open_claims)
@@ -297,16 +300,16 @@ class _Shape(NamedTuple):
     Attributes:
         pick: Picks what belongs to these from what belongs to all possible ones.
         split_heads: Splits the base64 of their heads.
+        shown: Number of these.
         decoys: Number of decoy digests.
-        split_texts: Splits the digests' base64.
         numbers: One byte per possible disclosure: the number of its digest, decoys behind; ABSENT where it has none.
         places: Numbers of all digests, ascending.
     """
 
     pick: Callable[[Sequence[bytes]], tuple[bytes, ...]]
     split_heads: Callable[[bytes], tuple[bytes, ...]]
+    shown: int
     decoys: int
-    split_texts: Callable[[bytes], tuple[bytes, ...]]
     numbers: bytes
     places: bytes
 
@@ -318,8 +321,8 @@ def _build_shape(present: Sequence[bool]) -> _Shape:
     return _Shape(
         build_picker(shown),
         Struct(f"{_HEAD_CHARACTERS}s" * len(shown)).unpack,
+        len(shown),
         decoys,
-        _TEXTS[len(shown) + decoys],
         bytes(next(numbers) if here else ABSENT for here in present),
         bytes(range(len(shown) + decoys)),
     )
@@ -359,6 +362,16 @@ def _encode_tails(name: str, array: bytes) -> list[bytes]:
     # Each is encoded with a line end behind it, which parts them again after one pass over all.
     lines = b"".join(map(b2a_base64, rows))
     return lines.replace(b"+", b"-").replace(b"/", b"_").replace(b"=", b"").split()
+
+
+def _encode_digests(records: Sequence[Sequence[bytes]]) -> Iterator[tuple[bytes, ...]]:
+    """Encode the digests of many records in one pass."""
+    # With a zero byte behind it, each begins a new group of four characters.
+    text = _encode_b64u(b"\x00".join([*chain.from_iterable(records), b""]))
+    at = 0
+    for digests in records:
+        yield _SPLIT_TEXTS[len(digests)](text, at)
+        at += (DIGEST_CHARACTERS + 1) * len(digests)
 
 
 def _encode_b64u(data: bytes) -> bytes:

@@ -15,8 +15,9 @@ import msgpack
 
 from node.core.ids import build_uuid7_many
 from node.crypto.ed25519 import Ed25519Signer
+from node.crypto.sha256 import sha256_all
 from node.errors import InvalidInput
-from node.log.merkle import leaf_hash
+from node.log.merkle import LEAF_PREFIX
 from node.records.chunks import parse_chunk as parse_row_chunk
 from node.records.headers import map_headers
 from node.records.identity import KeyedDigests
@@ -230,13 +231,15 @@ class ChunkIssuer:
             valid,
             [
                 entries,
-                list(map(leaf_hash, entries)),
+                sha256_all([LEAF_PREFIX] * len(entries), entries),
                 self._seal_all(issued, drafts, rows),
                 self._wrap_all(drafts.secrets, drafts.jtis),
                 bytes.fromhex("".join(drafts.jtis).replace("-", "")),
-                self._identities.digest_all(row.identity for row in rows),
-                self._contents.digest_all(row.content for row in rows),
-                self._subjects.digest_all(f"{row.subject_type}\x00{row.subject_id}".encode() for row in rows),
+                self._identities.digest_all([row.identity for row in rows]),
+                self._contents.digest_all([row.content for row in rows]),
+                self._subjects.digest_all(
+                    [f"{row.subject_type}\x00{row.subject_id}".encode() for row in rows]
+                ),
                 bytes(DISCLOSURES.index(row.disclosure) for row in rows),
             ],
             unfit,

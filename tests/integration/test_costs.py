@@ -36,8 +36,6 @@ from tests.support.rows import ISSUER, PENALTY
 
 ROWS = 200
 GUARD_SECONDS = 120
-FILLED = sum(1 for cell in penalty(1) if cell)
-"""Fields of a row that are not empty; with the subject they are its disclosures."""
 KEYS = 3
 """Found by leaf, by identity and by subject."""
 
@@ -102,25 +100,25 @@ def worker_calls():
 
 def test_hashes_and_signatures_of_a_record(worker_calls):
     assert worker_calls["crypto_sign"] == ROWS
-    # One for each disclosure, one for the leaf.
-    assert worker_calls["openssl_sha256"] == (FILLED + 2) * ROWS
     # Salts, decoys, the key of the stored values.
     assert worker_calls["openssl_shake_256"] == 3 * ROWS
-    # Identity, content, subject: an inner and an outer hash each, of which the key's part is done.
-    assert worker_calls["copy"] == 2 * 3 * ROWS
+    # For a chunk at once: disclosures; leaves; identity, content and subject with an inner and an outer hash each.
+    batches = 1 + 1 + 2 * 3
     # All of these, and nothing else.
-    assert worker_calls["digest"] == (FILLED + 2 + 2 * 3 + 3) * ROWS
+    assert worker_calls["digest"] == 3 * ROWS + batches
+    assert worker_calls["openssl_sha256"] == 0
     # The stored values and the wrapped secret.
     assert worker_calls["encrypt"] == 2 * ROWS
 
 
 def test_calls_in_a_worker(worker_calls):
     """No function of ours is called for each field; base64 and JSON are made for a record, or a column, at once."""
-    assert worker_calls["python"] <= 36 * ROWS
-    assert worker_calls["b64encode"] == 5 * ROWS  # salts, heads, digests, payload, signature
+    assert worker_calls["python"] <= 33 * ROWS
+    # Salts, heads, payload, signature; once for the digests of a chunk.
+    assert worker_calls["b64encode"] == 4 * ROWS + 1
     assert worker_calls["b2a_base64"] <= 6 * ROWS
     assert worker_calls["dumps"] <= (1 + len(PENALTY.fields))
-    assert worker_calls.total() <= 165 * ROWS
+    assert worker_calls.total() <= 100 * ROWS
 
 
 def test_calls_of_reading_separated_text(tmp_path):
