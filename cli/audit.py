@@ -58,6 +58,15 @@ def audit(
         list[Path] | None,
         typer.Option(help=say("回执文件，每行一份，可多次", "file of receipts, one a line; may be repeated")),
     ] = None,
+    purposes: Annotated[
+        Path | None,
+        typer.Option(
+            help=say(
+                "当时有效的目的文件，用于核对批量查询的第二名经办人",
+                "file of the purposes in force, for the second officer of questions about many",
+            )
+        ),
+    ] = None,
     opened: Annotated[
         list[Path] | None,
         typer.Option(
@@ -148,7 +157,7 @@ def audit(
             receipts=receipts or [],
             opened=opened or [],
             checkpoints=checkpoint or [],
-            rules=Rules(period, anchor_limit),
+            rules=Rules(period, anchor_limit, caps=_load_caps(purposes)),
             keep=keep,
             openings=openings,
         )
@@ -162,6 +171,17 @@ def audit(
         raise SystemExit(REFUSED)
     if report.partial or away:
         raise SystemExit(UNAVAILABLE)
+
+
+def _load_caps(path: Path | None) -> dict[bytes, int]:
+    """Read how many subjects one officer may ask about by himself, by the mark of the purpose."""
+    from node.access.purposes import MAX_PURPOSES_BYTES, parse_purposes
+    from node.cage.opened import mark_text
+
+    if path is None:
+        return {}
+    rules = parse_purposes(require_file(path, max_bytes=MAX_PURPOSES_BYTES))
+    return {mark_text(code): purpose.bulk_lines for code, purpose in rules.purposes.items()}
 
 
 def _check(file: Path, policy: Policy, *, as_json: bool) -> None:
@@ -208,7 +228,10 @@ def _print_report(report: Report, away: list[dict[str, str]], folder: Path) -> N
     print_table(columns, rows, fold=False)
     for each in away:
         print_line(
-            say(f"未审计：{each['node']} [{each['code']}]", f"not audited: {each['node']} [{each['code']}]")
+            say(
+                f"未审计或未读完：{each['node']} [{each['code']}]",
+                f"not audited, or not to the end: {each['node']} [{each['code']}]",
+            )
         )
     print_line()
     _print_findings(report)

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import chain as chained
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,11 +19,13 @@ from cli.progress import LiveLine
 from node.cage.audit import Audit, Given
 from node.chain.auditing import RpcAuditChain
 from node.client.api import NodeClient
-from node.client.logs import AccessLogReader, fetch_access_logs, fetch_receipts
+from node.client.logs import HELD, AccessLogReader, Budget, fetch_access_logs, fetch_receipts
 from node.errors import InvalidInput, Unavailable
 from node.log.checkpoint import MAX_CHECKPOINT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from node.cage.audit import Report
     from node.cage.walk import Rules
     from node.evidence.policy import Policy
@@ -88,7 +90,7 @@ def run_audit(wanted: Wanted) -> tuple[Report, list[dict[str, str]]]:
             ],
             complete=not away and _access_logs(wanted.policy) <= audited,
             opened=read_lines(wanted.opened),
-            held=chained.from_iterable(map(fetch_receipts, clients)) if wanted.openings else (),
+            held=fetch_held(clients, away) if wanted.openings else (),
         )
         rules = replace(wanted.rules, now_seconds=chain.now_seconds())
         audit = Audit(readers, chain, wanted.policy, rules, scratch, given, _Teller(line).tell)
@@ -108,11 +110,22 @@ class _Teller:
             self._line.tell(say(f"已读 {what} {done}/{total} 条", f"{what}: {done} of {total} entries read"))
 
 
+def fetch_held(
+    clients: list[tuple[str, NodeClient]], away: list[dict[str, str]], budget: Budget = HELD
+) -> Iterator[str]:
+    """Fetch what the nodes hold, one after the other; one that does not come to an end is named, and holds up no other."""
+    for url, client in clients:
+        try:
+            yield from fetch_receipts(client, time.monotonic, budget)
+        except Unavailable as error:
+            away.append({"node": url, "code": error.code})
+
+
 def _connect(
     wanted: Wanted, stack: ExitStack
-) -> tuple[list[AccessLogReader], list[dict[str, str]], list[NodeClient]]:
+) -> tuple[list[AccessLogReader], list[dict[str, str]], list[tuple[str, NodeClient]]]:
     readers: list[AccessLogReader] = []
-    clients: list[NodeClient] = []
+    clients: list[tuple[str, NodeClient]] = []
     away: list[dict[str, str]] = []
     known = _access_logs(wanted.policy)
     for url, token_file in wanted.nodes:
@@ -141,7 +154,7 @@ def _connect(
             reader = AccessLogReader(client, origin, keep=wanted.keep, openings=wanted.openings)
             stack.callback(reader.close)
             readers.append(reader)
-        clients.append(client)
+        clients.append((url, client))
     if len({reader.origin for reader in readers}) != len(readers):
         raise InvalidInput("audit-nodes", "two of the addresses are of one node: want each node once")
     if not readers:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pybase64
 
 from node.access.event import SALTED_NAMES
+from node.core.canonical import encode_json
 from node.errors import InvalidInput, Verification
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _NULLS: Final = {b',"%b",null]' % name.encode(): name for name in SALTED_NAMES}
 _HEADS: Final = {name: b',"%b",' % name.encode() for name in SALTED_NAMES}
 _NAMES: Final = {head: name for name, head in _HEADS.items()}
 _UNATTESTED: Final = b'{"auth":null,'
+_SECOND: Final = b',"second":{'
+"""Within a text a quotation mark would be escaped, so this is the member and nothing that somebody is called."""
 _PADDING: Final = (b"", b"===", b"==", b"=")
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
@@ -47,6 +50,7 @@ class Opened(NamedTuple):
         released: The same of ``released``.
         attested: False for an officer whose sign-in nobody else attests; None where no officer is named.
         complete: Whether all ten names were opened.
+        seconded: Whether a second officer is named beside the first.
     """
 
     peer: str = ""
@@ -54,6 +58,7 @@ class Opened(NamedTuple):
     released: bytes = NO_MARK
     attested: bool | None = None
     complete: bool = False
+    seconded: bool = False
 
 
 NOTHING: Final = Opened()
@@ -104,6 +109,7 @@ def read_openings(digests: Sequence[bytes], texts: Sequence[str]) -> Opened:
         _mark(tails.get("released", b"")),
         not officer.startswith(_UNATTESTED) if officer else None,
         len(tails) == len(SALTED_NAMES),
+        _SECOND in officer,
     )
 
 
@@ -114,6 +120,11 @@ def mark_set(root: bytes) -> bytes:
         root: ``set`` of a provider's bulk event, 43 base64url characters.
     """
     return _mark(b'[["%b",[]]]' % root)
+
+
+def mark_text(text: str) -> bytes:
+    """Give the mark that a text has as the value of a name."""
+    return _mark(encode_json(text))
 
 
 def _mark(value: bytes) -> bytes:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from node.access.event import REVOKE, Heartbeat
 from node.cage.findings import Place
 from node.cage.lines import EXCHANGED, Line, parse_line
-from node.cage.opened import NOTHING, mark_set, read_openings
+from node.cage.opened import AGREED, NOTHING, mark_set, read_openings
 from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, pack_row
 from node.cage.unwraps import UnwrapCount
 from node.core.types import LeafHash
@@ -47,6 +47,7 @@ STEP: Final = 16
 
 _RELEASES: Final = frozenset({"grant", "read", "export"})
 _KIND: Final = {kind: number for number, kind in enumerate(KINDS)}
+_RARE: Final = frozenset({"sealed", "bulk"})
 _MS: Final = 1_000
 _FAR: Final = 1 << 60
 
@@ -59,11 +60,14 @@ class Rules:
         period_seconds: Between two anchors.
         anchor_limit_seconds: Age of the last anchor past which nothing is released.
         now_seconds: Time of the chain's newest block.
+        caps: Most lines of a question under a purpose that one officer may ask by himself, by the purpose's mark
+            (node.cage.opened.mark_text); empty where the auditor brought no purposes.
     """
 
     period_seconds: int = 300
     anchor_limit_seconds: int = 4 * 3600
     now_seconds: int = 0
+    caps: Mapping[bytes, int] = field(default_factory=dict)
 
 
 class Statement(NamedTuple):
@@ -349,8 +353,8 @@ class Walk:
             self._add("logged-past-limit", index, kind=kind)
         if opened.attested is False:
             self._findings.remark("not-attested", log.origin)
-        if line.open_by is not None:
-            self._take_sealed(index, line, line.open_by, is_open=opened.complete, asked=texts is not None)
+        if kind in _RARE:
+            self._take_rare(index, line, opened, asked=texts is not None)
         if kind == REVOKE and (opened.peer or not texts):
             log.told += 1
         # What a regulator holds of an event is no part of a look itself.
@@ -359,11 +363,22 @@ class Walk:
                 self._findings.remark("not-opened", log.origin)
             self._buckets.add(line.rid, self._pack(index, line, opened))
 
-    def _take_sealed(self, index: int, line: Line, open_by: int, *, is_open: bool, asked: bool) -> None:
+    def _judge_lines(self, index: int, lines: int, opened: Opened) -> None:
+        """Name a question about more subjects than its officer may ask about without a second, who is named nowhere."""
+        cap = self._rules.caps.get(opened.marks[AGREED.index("purpose")])
+        if cap is not None and lines > cap and not opened.seconded:
+            self._add("second-missing", index, lines=lines, cap=cap)
+
+    def _take_rare(self, index: int, line: Line, opened: Opened, *, asked: bool) -> None:
+        """Take an event of a kind that has rules of its own."""
+        if line.open_by is None:
+            if not line.req:
+                self._judge_lines(index, line.n, opened)
+            return
         self._judge_box(index, line)
         # What a regulator holds of an event is no part of a look itself.
-        if line.n and not is_open:
-            self._judge_sealed(index, open_by, asked=asked)
+        if line.n and not opened.complete:
+            self._judge_sealed(index, line.open_by, asked=asked)
 
     def _judge_box(self, index: int, line: Line) -> None:
         """Hold what its regulator says that a box held against the sealed event; the regulator's own of the box says nothing.

@@ -9,7 +9,7 @@ believed: it is held against the chain like what comes from the node.
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from node.errors import AccessDenied, InvalidInput, NodeError, NotFound, Unavailable
 from node.log.checkpoint import parse_origin, parse_signed_checkpoint
@@ -17,13 +17,30 @@ from node.log.tiles import entries_path, parse_bundle
 from node.log.tree import TILE_WIDTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from node.client.api import NodeClient
 
 AHEAD: Final = 4
 """Bundles that are asked for before they are needed."""
+
+
+class Budget(NamedTuple):
+    """How much of the receipts that a node holds is read: a hostile one would go on for ever.
+
+    Attributes:
+        pages: Most pages; an honest node of ten million looks has ten thousand.
+        characters: Most of all receipts together.
+        seconds: Longest that reading them may take.
+    """
+
+    pages: int = 50_000
+    characters: int = 16 << 30
+    seconds: float = 3_600.0
+
+
+HELD: Final = Budget()
 
 
 def fetch_access_logs(client: NodeClient) -> tuple[str, list[str]]:
@@ -47,10 +64,27 @@ def fetch_access_logs(client: NodeClient) -> tuple[str, list[str]]:
     return member, [origin for _, origin in numbered]
 
 
-def fetch_receipts(client: NodeClient) -> Iterator[str]:
-    """Fetch the receipts that a node holds from other members, as far as it shows them; nothing of them is verified here."""
+def fetch_receipts(client: NodeClient, now: Callable[[], float], budget: Budget = HELD) -> Iterator[str]:
+    """Fetch the receipts that a node holds from other members, as far as it shows them; nothing of them is verified here.
+
+    Args:
+        client: The node, with an auditor's token.
+        now: A clock that is never put back, seconds.
+        budget: How much is read at most.
+
+    Raises:
+        Unavailable: ``receipts-endless``: there is no end of them; those before it were given.
+    """
     after: int | None = None
+    pages, characters, end = 0, 0, now() + budget.seconds
     while True:
+        pages += 1
+        if pages > budget.pages or characters > budget.characters or now() > end:
+            raise Unavailable(
+                "receipts-endless",
+                f"node shows receipts without end: want at most {budget.pages} pages, {budget.characters} characters, "
+                f"{budget.seconds:g} seconds",
+            )
         try:
             page = client.post("/api/v1/access/receipts", {"after": after})
             receipts, following = page["receipts"], page["next"]
@@ -59,7 +93,9 @@ def fetch_receipts(client: NodeClient) -> Iterator[str]:
             return
         if not isinstance(receipts, list):
             return
-        yield from (receipt for receipt in receipts if isinstance(receipt, str))
+        texts = [receipt for receipt in receipts if isinstance(receipt, str)]
+        characters += sum(map(len, texts))
+        yield from texts
         if type(following) is not int or following <= (-1 if after is None else after):
             return
         after = following
