@@ -6,9 +6,11 @@
     the receive alone                the ask stands, and the provider's grant. Where the court logs nothing more it is named; where
                                      it logs that no answer came, that is what a lost message looks like: the audit remarks it, and
                                      convicts nobody
+    the receive that was told        the next question to the same department carried the receipt of the receive: what that department
+                                     holds, and shows the auditor, convicts the court of the receive alone, by a file
 
-In the last case the court hides that it read the answer, never that it asked for it, why, and what was given. The next message to the same
-department would have carried the receipt of the receive; who never writes again has promised nothing.
+In the third case the court hides that it read the answer, never that it asked for it, why, and what was given. The next message to the same
+department would have carried the receipt of the receive, as the last case shows; who never writes again has promised nothing.
 """
 
 from __future__ import annotations
@@ -79,3 +81,24 @@ def test_a_receive_of_nothing_in_its_place_is_remarked(world):
     (grant,) = world.events(MARKET, "grant")
     assert world.values(COURT, ask[0])["case"] == world.values(MARKET, grant[0])["case"] == "2026-执-17"
     assert world.values(MARKET, grant[0])["released"]
+
+
+def test_the_receive_that_was_told(world, tmp_path):
+    copy = ask_and_keep(world)
+    ((index, receive),) = world.events(COURT, "receive")
+    world.post.on_request = lambda body: body
+    # The next question tells market regulation how the first one ended; its node keeps the receipt.
+    assert world.ask_one().result == "ok"
+    told = [parse_receipt(text) for text in held_by(world.nodes[MARKET])]
+    assert (index, receive.rid) in {(one.idx, one.rid) for one in told if one.iss == COURT}
+    live_on(world, COURT, copy)
+    assert world.kinds(COURT) == ["ask"]
+    settle(world)
+    broken = [one for one in audit_both(world).findings.listed if one.code == "receipt-not-honoured"]
+    assert {one.member for one in broken} == {COURT}
+    (finding,) = [one for one in broken if one.values["index"] == index]
+    (receipt,) = finding.receipts
+    assert (parse_receipt(receipt).rid, parse_receipt(receipt).aud) == (receive.rid, MARKET)
+    assert parse_fork(finding.proof).form is Form.RECEIPT
+    code, printed = verify_offline(world, tmp_path, finding.file, finding.proof)
+    assert (code, COURT in printed) == (0, True), printed

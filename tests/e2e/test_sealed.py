@@ -11,6 +11,7 @@ import pytest
 
 from node.access.catalogue import ListedItem, encode_catalogue
 from node.access.purposes import load_sample_purposes
+from node.access.unsealed import parse_opened
 from tests.e2e.test_exchange import ITEM, admin, as_admin, events
 from tests.support.penalty_files import store_penalties
 from tests.support.real_node import DOMAIN, free_port, real_nodes, wait_until
@@ -118,9 +119,15 @@ def test_a_sealed_look_from_the_warrant_to_the_inspector(nodes):
         (market.code, "grant"),
         (commission.code, "receive"),
     ]
-    opened = inspector.run("sealed", "open", boxes[1]["box"], *WHY, "--token-file", str(admin(inspector)))
+    statement = inspector.home / "grant.opened.jwt"
+    saved = ("--save", str(statement), "--token-file", str(admin(inspector)))
+    opened = inspector.run("sealed", "open", boxes[1]["box"], *WHY, *saved)
     assert opened.code == 0, opened
     assert COMPANY in opened.out
+    assert f"what it held is in {statement}, signed" in opened.out
+    assert statement.stat().st_mode & 0o777 == 0o600
+    said = parse_opened(statement.read_text().strip())
+    assert (said.iss, said.member, said.box.hex()) == (inspector.code, market.code, boxes[1]["box"])
     assert as_chief(inspector, "sealed", "list", "--overdue") == []
     (listed,) = as_chief(inspector, "warrant", "list")
     assert (listed["used"], listed["looks"]) == (1, 1)
