@@ -97,8 +97,10 @@ def looks(
     if save is not None:
         print_line(
             say(
-                f"已存入 {save}；任何人可离线核验：ironcage evidence verify {save} --policy POLICY",
-                f"kept in {save}; anybody verifies it offline: ironcage evidence verify {save} --policy POLICY",
+                f"已存入 {save}；任何人可离线核验：ironcage evidence verify {save}/*.look.json --policy POLICY；"
+                f"本次告知的回执：{shown['receipt_name']}（用 ironcage receipt check 核对）",
+                f"kept in {save}; anybody verifies it offline: ironcage evidence verify {save}/*.look.json --policy POLICY; "
+                f"the receipt of this list is {shown['receipt_name']}, for ironcage receipt check",
             )
         )
 
@@ -135,7 +137,7 @@ def _describe(subject: str, shown: dict[str, Any]) -> list[str]:
     lines = [
         say(
             f"{_name(shown['member'], names)}：关于 {subject} 的查询 {count} 次，最近的在前",
-            f"{_name(shown['member'], names)}: {count} looks at {subject}, the newest first",
+            f"{_name(shown['member'], names)}: {count} {'look' if count == 1 else 'looks'} at {subject}, the newest first",
         )
     ]
     for number, look in enumerate(shown["looks"], start=1):
@@ -146,6 +148,12 @@ def _describe(subject: str, shown: dict[str, Any]) -> list[str]:
             f"  {word(part['kind'])}  {word(part['stage'])}"
             for part in look["parts"]
         ]
+    if len(names) > 1:
+        note = say(
+            "单位名称取自全网共同文件；证据只记其代码。",
+            "Names are those of the network's shared document; what is proven names codes.",
+        )
+        lines += ["", note]
     lines += [
         "",
         say("本次告知也已留痕，回执：", "this list is a look itself; its receipt: ") + shown["receipt"],
@@ -169,7 +177,14 @@ def _sentence(look: dict[str, Any], names: dict[str, str]) -> str:
         )
     given = look["outcome"] == "given"
     outcome = _OUTCOMES.get(look["outcome"], look["outcome"])
-    records = say(f" {look['records']} 条记录", f" {look['records']} records") if given else ""
+    records = (
+        say(
+            f" {look['records']} 条记录",
+            f" {look['records']} {'record' if look['records'] == 1 else 'records'}",
+        )
+        if given
+        else ""
+    )
     code = f" [{look['rule']}]" if look["outcome"] == "refused" and look["rule"] else ""
     return say(f"{by} 向 {of} 查询：{outcome}{records}{code}", f"{by} asked {of}: {outcome}{records}{code}")
 
@@ -233,6 +248,7 @@ def _prepare(directory: Path) -> None:
 def _save(directory: Path, shown: dict[str, Any], lines: list[str]) -> None:
     """Write what the subject takes home; files are named by what says nothing about it."""
     files = {part["name"]: part["file"] for look in shown["looks"] for part in look["parts"] if part["file"]}
+    files[shown["receipt_name"]] = shown["receipt_file"]
     files[REPORT_NAME] = "\n".join(lines) + "\n"
     for name, text in files.items():
         path = directory / name

@@ -88,7 +88,7 @@ class LooksView(BaseModel):
 
     member: str
     names: dict[str, NameView] = Field(
-        description="Names of departments by USCC, where this node knows them."
+        description="Names of departments by USCC: its own, others' as the network's shared document has them."
     )
     looks: list[LookView]
     next_before: int | None
@@ -109,10 +109,14 @@ def show_looks(request: Request, body: LooksBody, caller: Officer) -> LooksView:
     subject = fold_subject(body.subject.type, body.subject.id)
     shown = services.subjects.show(subject, body.document, why, limit=body.limit, before=body.before)
     own = services.identity
+    looks = [_view(services.subjects, look, own.member) for look in shown.looks]
+    others = {code for look in looks for code in (look.by, look.of)} - {own.member}
+    names = services.subjects.name_members(sorted(others))
     return LooksView(
         member=own.member,
-        names={own.member: NameView(zh=own.name_zh, en=own.name_en)},
-        looks=[_view(services.subjects, look, own.member) for look in shown.looks],
+        names={own.member: NameView(zh=own.name_zh, en=own.name_en)}
+        | {code: NameView(zh=name.zh, en=name.en) for code, name in names.items()},
+        looks=looks,
         next_before=shown.next_before,
         is_complete=services.backfill.is_complete(),
         receipt=shown.view.receipt,

@@ -248,7 +248,8 @@ def _wire(
     anchorer = Anchorer(ports.chain, sender, publisher, sequencer, readers, log_ids, ports.heads)
     item_names = {number: name for name, number in kinds.items()}
     documents = Documents(store, sequencer, ports.chain, anchorer.transact, identity.member)
-    find_rules = RuleBook(documents, identity.domain).find
+    rule_book = RuleBook(documents, identity.domain)
+    find_rules = rule_book.find
     gossip = exchange = None
     if ports.exchanges is not None and keys.exchange:
         gossip = Gossip(store, sequencer, identity.member, ports.exchanges.sources, ports.exchanges.forks)
@@ -295,6 +296,7 @@ def _wire(
             chain_id=identity.chain_id,
             contract=identity.contract,
             find_rules=find_rules,
+            find_names=rule_book.find_names,
         ),
         importer=importer,
         records=Records(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgpack
 
 from node.access.catalogue import parse_catalogue
+from node.access.names import parse_member_names
 from node.access.purposes import parse_purposes
 from node.core.canonical import encode_json, parse_json
 from node.errors import Conflict, InvalidInput, NodeError, NotFound, Unavailable
@@ -45,6 +46,8 @@ PURPOSES: Final = ("purposes", "exchange")
 """Kind and name of the purposes for which members ask each other."""
 CATALOGUE: Final = ("catalogue", "exchange")
 """Kind and name of the catalogue of what they ask for."""
+MEMBERS: Final = ("members", "exchange")
+"""What members are called, for lists that a person reads."""
 ITEM: Final = "item"
 """Kind of a catalogue item's file; its name is the item's, ``penalty:2018``."""
 
@@ -401,6 +404,8 @@ def check_document(kind: str, name: str, data: bytes) -> None:
         parse_purposes(data)
     elif kind == CATALOGUE[0]:
         parse_catalogue(data)
+    elif kind == MEMBERS[0]:
+        parse_member_names(data)
 
 
 def spell_document(kind: str, data: bytes) -> bytes:
@@ -409,7 +414,7 @@ def spell_document(kind: str, data: bytes) -> bytes:
     Raises:
         InvalidInput: ``json-…``.
     """
-    if kind in {PURPOSES[0], CATALOGUE[0]}:
+    if kind in {PURPOSES[0], CATALOGUE[0], MEMBERS[0]}:
         return encode_json(parse_json(data, max_bytes=MAX_DOCUMENT_BYTES, what=f"{kind} document"))
     return data
 

@@ -10,7 +10,7 @@ What says nothing about the subject (a refusal, a question without answer) needs
 the other side and the rule alone.
 
     key                              value
-    S h place(8)                     msgpack [regulator, event, receipt]: what the regulator gave for the box of an event
+    S h place(8)                     msgpack [regulator, part, event, receipt]: what the regulator gave for the box of an event
     S c month(4) part(1)             u64: looks that this node asked (0) or answered (1) under seal in a month
 """
 
@@ -202,7 +202,7 @@ class Sealed:
         def whole(transaction: Transaction, index: EntryIndex) -> None:
             also(transaction, index)
             place = side.access_reader.place(index)
-            held = msgpack.packb([self.regulator, self.event, self.receipt])
+            held = msgpack.packb([self.regulator, self.part, self.event, self.receipt])
             transaction.put(DEPOSITED + layout.u64(place), held)
             note_newest(transaction, self.regulator, self.receipt)
             if self.part in _SIDES:
@@ -356,8 +356,15 @@ def find_deposited(reads: Reads, place: int) -> tuple[str, bytes, str] | None:
     data = reads.get(DEPOSITED + layout.u64(place))
     if data is None:
         return None
-    member, event, receipt = msgpack.unpackb(data)
+    member, _, event, receipt = msgpack.unpackb(data)
     return member, event, receipt
+
+
+def find_part(reads: Reads, place: int) -> str | None:
+    """Find which part of a look a sealed event of this node is: ``ask``, ``grant`` or ``receive``; None of any other event."""
+    data = reads.get(DEPOSITED + layout.u64(place))
+    part: str | None = None if data is None else msgpack.unpackb(data)[1]
+    return part
 
 
 def _count(transaction: Transaction, now_seconds: int, part: str) -> None:

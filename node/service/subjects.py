@@ -18,24 +18,26 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from node.access.bulk import hash_lines, parse_line
+from node.access.deposit import GRANT
 from node.access.event import REVOKE, parse_event, verify_openings
 from node.access.logged import CONCEALED, select_openings
 from node.access.question import encode_subject
 from node.access.request import SEALED
-from node.core.types import EntryIndex
-from node.errors import InvalidInput, NotFound
+from node.core.types import EntryIndex, MemberCode
+from node.errors import InvalidInput, NodeError, NotFound
 from node.evidence.build import build_reference
 from node.evidence.lookfile import LinePart, LookFile, encode_look_file, name_look_file
 from node.evidence.promises import ReceiptFile, encode_receipt_file
 from node.log.merkle import leaf_hash
 from node.records.names import SUBJECT
 from node.service.drafting import TWO_SIDED, EventDraft, Officer
-from node.service.sealing import is_still_sealed
+from node.service.sealing import find_part, is_still_sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from node.access.event import ParsedEvent
+    from node.access.names import Name
     from node.access.question import AskedSubject
     from node.core.clock import Clock
     from node.ports import Reads
@@ -191,6 +193,7 @@ class SubjectView:
         chain_id: Chain of the anchors.
         contract: AnchorLog, 0x….
         find_rules: Gives purposes and catalogue in force, None where there are none.
+        find_names: Gives the names of members in force.
     """
 
     def __init__(
@@ -205,6 +208,7 @@ class SubjectView:
         chain_id: int,
         contract: str,
         find_rules: Callable[[], Rules | None],
+        find_names: Callable[[], Mapping[MemberCode, Name]],
     ) -> None:
         self._reads = reads
         self._events = events
@@ -215,10 +219,22 @@ class SubjectView:
         self._chain_id = chain_id
         self._contract = contract
         self._find_rules = find_rules
+        self._find_names = find_names
+
+    def name_members(self, codes: Iterable[str]) -> dict[str, Name]:
+        """Name members as the shared document does; those that it does not name are left out."""
+        try:
+            names = self._find_names()
+        except NodeError:  # a list that was logged is shown without names rather than not at all
+            return {}
+        return {code: found for code in codes if (found := names.get(MemberCode(code))) is not None}
 
     def name_purpose(self, code: str | None) -> tuple[str, str] | None:
         """Name a purpose in Chinese and English as the shared document does; None where it does not."""
-        rules = self._find_rules()
+        try:
+            rules = self._find_rules()
+        except NodeError:  # as for members
+            return None
         found = None if rules is None or code is None else rules.purposes.purposes.get(code)
         return None if found is None else (found.zh, found.en)
 
@@ -299,9 +315,16 @@ class SubjectView:
             rid = found[place].rid
             if rid not in looks:
                 parts = [self._load(each, found[each]) for each in by_rid[rid]]
-                looks[rid] = _split([part for part in parts if not is_still_sealed(part.event, now)])
+                shown = [part for part in parts if not is_still_sealed(part.event, now)]
+                looks[rid] = _split(shown, self._is_answer)
             if place in looks[rid]:
                 yield looks[rid][place]
+
+    def _is_answer(self, part: _Part) -> bool:
+        """Tell whether an event is what this node answered to another member, rather than its own question or the end of it."""
+        if part.event.kind == SEALED:
+            return find_part(self._reads, part.place) == GRANT
+        return part.event.req is not None and part.event.kind != RECEIVE
 
     def _load(self, place: int, found: FoundEvent) -> _Part:
         reader, index = self._events.locate(place)
@@ -362,15 +385,14 @@ class SubjectView:
         return encode_look_file(replace(file, inclusion=reader.tlog_proof(index, size), anchor=anchor))
 
 
-def _split(parts: Sequence[_Part]) -> dict[int, list[_Part]]:
+def _split(parts: Sequence[_Part], is_answer: Callable[[_Part], bool]) -> dict[int, list[_Part]]:
     """Tell looks apart that share an id, by the place of their first event: others choose the ids of what they ask.
 
     Whoever asks could otherwise put his look behind another one: behind one that is sealed, or one of this department.
     """
     looks: defaultdict[tuple[bool, int], list[_Part]] = defaultdict(list)
     for part in parts:
-        answers = part.event.req is not None and part.event.kind != RECEIVE
-        looks[part.event.kind == SEALED, part.place if answers else _OWN].append(part)
+        looks[part.event.kind == SEALED, part.place if is_answer(part) else _OWN].append(part)
     return {look[0].place: look for look in looks.values()}
 
 

@@ -5,6 +5,7 @@ The subject view puts the events of one request together by their id, and an id 
 that was asked knows the id of that question; two departments that work together share one. If the view went by the id
 alone, a question back under the same id would be listed as part of the one before, a second request under a used id
 would make what was given look refused, and an open question under the id of a sealed one would be hidden with it.
+The same holds of looks under warrants, when their seals are over.
 Each answered or refused question of another department is a look of its own in the view, whatever its id.
 """
 
@@ -15,6 +16,7 @@ from node.service.drafting import EventDraft, Purpose
 from node.service.subjects import summarise
 from tests.support.exchange_world import COURT, MARKET, TAX, VCT
 from tests.support.rows import COMPANY
+from tests.support.sealed_world import DAY, INSPECTOR, ROLES, SealedWorld
 
 FIRM = AskedSubject("uscc", COMPANY)
 CLERK = Purpose("wang", "")
@@ -70,6 +72,32 @@ def test_nothing_is_hidden_with_what_is_sealed(world):
     assert world.ask_by_hand(rid=RID).result == "ok"
     node.services.access.log(sealed)
     assert looks(world, MARKET) == [(COURT, MARKET, "given", 3)]
+
+
+def test_two_sealed_looks_of_one_id_are_two_when_their_seal_is_over():
+    """Two departments look in secret under warrants of their own, and draw the same id: the second is not behind the first."""
+    roles = ROLES | {TAX: ROLES[COURT]}
+    with SealedWorld((COURT, MARKET, INSPECTOR, TAX), roles) as world:
+        world.nodes[MARKET].import_penalties(range(2))
+        world.anchor()
+        for code in (COURT, TAX):
+            draw_rid(world, code)
+            assert world.ask_one(by=code, warrant=world.issue(asker=code)).result == "ok"
+        assert looks(world, MARKET) == []
+        world.clock.advance(seconds=21 * DAY)
+        world.anchor()
+        assert looks(world, MARKET) == [(TAX, MARKET, "given", 2), (COURT, MARKET, "given", 2)]
+        # The asker's two events of its own look are still one.
+        assert looks(world, COURT) == [(COURT, MARKET, "given", 2)]
+        for code in (COURT, MARKET):
+            assert world.nodes[code].check() == []
+
+
+def draw_rid(world, code):
+    """Have a department draw the id that it likes."""
+    asker = world.exchanges[code].asker
+    side, random = asker._side, asker._side.random
+    object.__setattr__(side, "random", lambda count: RID if count == len(RID) else random(count))
 
 
 def test_pages_hold_each_look_of_one_id_once(world):

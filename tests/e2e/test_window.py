@@ -54,6 +54,8 @@ def test_what_is_taken_home_is_verified_by_a_stranger(asked, real_chain, tmp_pat
     looks = sorted(home.glob("*.look.json"))
     assert len(looks) == 3
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in home.iterdir())
+    (receipt,) = home.glob("*.receipt.json")
+    assert receipt.name in saved.out
     assert COMPANY in (home / "looks.txt").read_text(encoding="utf-8")
     done = ironcage("evidence", "verify", *map(str, looks), "--policy", str(policy))
     assert done.code == 0, done
@@ -95,3 +97,21 @@ def test_a_consent_from_the_window_to_its_end(asked, tmp_path):
     shown = market.run("subject", "looks", SUBJECT, *IDENTIFIED)
     assert "the subject gave a consent" in shown.out
     assert "the subject took a consent back" in shown.out
+
+
+def test_a_consent_that_another_window_takes_back_is_over_at_its_provider(asked, tmp_path):
+    """The court's node tells the market regulator's, over its connection between nodes."""
+    court, market = asked
+    token = tmp_path / "consent.jwt"
+    until = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%d")
+    issued = court.run(
+        *("consent", "issue", SUBJECT, "--provider", market.code, "--asker", court.code),
+        *("--purpose", "tender-check", "--item", f"{ITEM}:CF_WSH,CF_CFLB", "--uses", "9"),
+        *("--until", until, "--out", str(token)),
+    )
+    assert issued.code == 0, issued
+    digest = issued.out.partition("take it back by: ")[2].split()[0]
+    taken = court.run("consent", "revoke", digest)
+    assert "from now on" in taken.out, taken
+    # It has the regulator's receipt for that.
+    assert "taken back, known to the provider" in court.run("consent", "list", SUBJECT).out

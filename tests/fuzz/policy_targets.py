@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from node.access.catalogue import ListedItem, encode_catalogue, parse_catalogue
 from node.access.limits import DAY, HOUR, Tally, encode_tally, parse_tally
+from node.access.names import Name, encode_member_names, parse_member_names
 from node.access.purposes import canonical_purposes, load_sample_purposes, parse_purposes
 from node.core.canonical import encode_json, parse_json
 from tests.fuzz.case import ONE, Target
@@ -33,6 +34,10 @@ def _catalogue(data):
     assert written == data
 
 
+def _member_names(data):
+    assert encode_member_names(parse_member_names(data)) == data
+
+
 def _tally(data):
     tally = parse_tally(data)
     assert parse_tally(encode_tally(tally)) == tally
@@ -56,6 +61,11 @@ def _catalogue_seeds():
     ]
 
 
+def _member_names_seeds():
+    names = {_OWNER: Name("市监局", "market regulation"), "91350100M000100Y43": Name("法院", "court")}
+    return [encode_member_names(names), encode_member_names({})]
+
+
 TARGETS = (
     Target(
         "purposes",
@@ -66,6 +76,7 @@ TARGETS = (
         words=(b'"members":null', b'"sealed":true', b'"needs":["consent"]', b'"without_consent":[]'),
     ),
     Target("exchange-catalogue", "node.access.catalogue.parse_catalogue", _catalogue, _catalogue_seeds, ONE),
+    Target("member-names", "node.access.names.parse_member_names", _member_names, _member_names_seeds, ONE),
     Target(
         "tally",
         "node.access.limits.parse_tally",

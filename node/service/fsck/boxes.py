@@ -42,7 +42,7 @@ from node.service.boxes import (
 )
 from node.service.fsck.findings import Finding, guarded
 from node.service.limiting import read_used
-from node.service.sealing import COUNT, DEPOSITED, find_deposited, month_at
+from node.service.sealing import COUNT, DEPOSITED, find_deposited, find_part, month_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,8 +192,8 @@ class BoxCheck:
         found = find_deposited(self._reads, place)
         assert found is not None, "just read"
         regulator, theirs, token = found
-        if place not in self._sealed:
-            return "the event here is not sealed"
+        if place not in self._sealed or find_part(self._reads, place) not in PARTS:
+            return "the event here is not sealed, or of no part of a look"
         own, event, receipt = self._event(place), parse_event(theirs), parse_receipt(token)
         if (receipt.iss, receipt.aud, receipt.rid) != (regulator, self._member, own.rid):
             return "the receipt is of another member, or for one"

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 
 import pytest
 
 from node.access.event import SALTED_NAMES, parse_event
 from node.access.logged import CONCEALED
+from node.access.names import Name, encode_member_names
 from node.access.opening import parse_opening
 from node.access.question import AskedSubject, ItemQuery
 from node.access.receipt import parse_receipt
@@ -17,6 +19,7 @@ from node.evidence.looks import verify_look_file
 from node.evidence.promises import parse_receipt_file
 from node.log.merkle import leaf_hash
 from node.service.consents import Terms
+from node.service.documents import MEMBERS
 from node.service.drafting import EventDraft, Officer, Purpose
 from node.service.issuing import subject_digest
 from node.service.subject_index import BEGUN_KEY, PREFIX
@@ -372,3 +375,31 @@ def test_a_line_of_a_bulk_question_is_shown_to_its_subject_alone(world):
         assert not any(other in part.file.decode() for other in ids[1:])
         ruling = verify(many, MARKET, part.file)
         assert (ruling.finding.name, ruling.about["subject"]) == ("proven", f"uscc {ids[0]}")
+
+
+def test_members_are_named_as_the_shared_document_has_them(world):
+    subjects = world.nodes[MARKET].services.subjects
+    assert subjects.name_members([COURT, TAX]) == {}
+    data = encode_member_names({COURT: Name("市法院", "city court")})
+    for node in world.nodes.values():
+        node.services.documents.add(data)
+    first, *others = world.nodes.values()
+    proposal = first.services.documents.propose(*MEMBERS, sha256(data).digest(), sleep=first.sleep)
+    for node in others:
+        if not node.services.documents.find_proposal(proposal.id).executed:
+            node.services.documents.vote(proposal.id, sleep=node.sleep)
+    for node in world.nodes.values():
+        node.services.documents.refresh()
+    assert subjects.name_members([COURT, TAX]) == {COURT: ("市法院", "city court")}
+
+
+def test_a_list_is_shown_without_names_rather_than_not_at_all(world):
+    """The chain names a document that this node has not got yet; the view is logged by then."""
+    subjects = world.nodes[MARKET].services.subjects
+
+    def missing():
+        raise Unavailable("document-nowhere", "not got yet")
+
+    subjects._find_rules = subjects._find_names = missing
+    assert subjects.name_members([COURT]) == {}
+    assert subjects.name_purpose("pre-listing") is None
