@@ -27,9 +27,9 @@ from node.core.canonical import check_members
 from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64, encode_b64u, parse_b64, parse_b64u
 from node.core.members import check_integer, check_list, check_text
-from node.core.uscc import parse_uscc
-from node.crypto.jws import sign_jws, verify_jws
-from node.crypto.token import parse_token, token_digest
+from node.core.uscc import parse_member
+from node.crypto.jws import verify_jws
+from node.crypto.token import build_token, parse_token, token_digest
 from node.errors import InvalidInput, Verification
 from node.log.checkpoint import MAX_CHECKPOINT
 from node.log.merkle import HASH_BYTES
@@ -109,6 +109,7 @@ class Answer:
         withheld: How many of them are not given.
         as_of: Signed checkpoint of the provider's records log that was searched.
         records: Presentations, SD-JWT.
+        released: What they disclose, as ``released_of`` names it.
         status: One for each status list of the records.
         grant: The provider's own event; a ``deny`` event when denied.
         checkpoint: The provider's newest signed access-log checkpoint.
@@ -125,6 +126,7 @@ class Answer:
     withheld: int
     as_of: str
     records: tuple[str, ...]
+    released: tuple[list[Any], ...]
     status: tuple[StatusProof, ...]
     grant: LoggedEvent
     checkpoint: str
@@ -208,8 +210,8 @@ def build_answer(
         "grant": encode_logged(grant),
         "checkpoint": checkpoint,
     }
-    token = sign_jws(TYP, payload, signer)
-    parse_answer(token)
+    token, jws = build_token(TYP, payload, signer, max_bytes=MAX_ANSWER_BYTES)
+    parse_answer(token, jws)
     return token
 
 
@@ -246,9 +248,10 @@ def parse_claims(claims: Mapping[str, Any], token: str) -> dict[str, Any]:
     Raises:
         InvalidInput: The codes of the members.
     """
+    records, released = _parse_records(claims["records"])
     return {
-        "iss": parse_uscc(check_text(claims["iss"], "iss")),
-        "aud": parse_uscc(check_text(claims["aud"], "aud")),
+        "iss": parse_member(check_text(claims["iss"], "iss")),
+        "aud": parse_member(check_text(claims["aud"], "aud")),
         "iat": check_integer(claims["iat"], "iat", most=MAX_TIME),
         "req": parse_b64u(check_text(claims["req"], "req"), length=HASH_BYTES),
         "result": check_text(claims["result"], "result"),
@@ -256,7 +259,8 @@ def parse_claims(claims: Mapping[str, Any], token: str) -> dict[str, Any]:
         "found": check_integer(claims["found"], "found"),
         "withheld": check_integer(claims["withheld"], "withheld"),
         "as_of": check_text(claims["as_of"], "as_of", max_chars=MAX_CHECKPOINT),
-        "records": _parse_records(claims["records"]),
+        "records": records,
+        "released": released,
         "status": _parse_status(claims["status"]),
         "grant": parse_logged(claims["grant"], GRANT),
         "checkpoint": check_text(claims["checkpoint"], "checkpoint", max_chars=MAX_CHECKPOINT),
@@ -447,7 +451,7 @@ def _is_silent(answer: Answer, values: Mapping[str, Any]) -> bool:
 
 def _check_released(answer: Answer, n: int, released: list[list[Any]]) -> None:
     # A look counts once even where nothing was found.
-    if n != max(1, len(answer.records)) or sorted(released_of(answer.records)) != sorted(
+    if n != max(1, len(answer.records)) or sorted(answer.released) != sorted(
         [digest, sorted(digests)] for digest, digests in released
     ):
         raise Verification(
@@ -471,14 +475,15 @@ def _check_result(answer: Answer) -> None:
         )
 
 
-def _parse_records(value: Any) -> tuple[str, ...]:
+def _parse_records(value: Any) -> tuple[tuple[str, ...], tuple[list[Any], ...]]:
     records = tuple(
         check_text(text, "record", max_chars=MAX_ANSWER_BYTES)
         for text in check_list(value, "records", max_items=MAX_RECORDS)
     )
-    if len({digest for digest, _ in released_of(records)}) < len(records):
+    released = tuple(released_of(records))
+    if len({digest for digest, _ in released}) < len(records):
         raise InvalidInput("answer-record", "one record stands twice in an answer")
-    return records
+    return records, released
 
 
 def _parse_status(value: Any) -> tuple[StatusProof, ...]:

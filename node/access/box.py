@@ -14,10 +14,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from node.core.canonical import check_members, encode_json, parse_json
+from node.core.canonical import check_members, encode_json, read_json
 from node.core.encoding import encode_b64u, parse_b64u
 from node.core.members import check_text
-from node.core.uscc import parse_uscc
+from node.core.uscc import parse_member
 from node.crypto.ed25519 import key_id16
 from node.crypto.hpke import OVERHEAD_BYTES, seal
 from node.errors import InvalidInput, Verification
@@ -92,9 +92,11 @@ def parse_envelope(data: bytes, *, max_plaintext_bytes: int) -> Envelope:
         InvalidInput: ``envelope-canonical``, ``envelope-version``, ``envelope-kid``, ``envelope-box`` for a box that
             no plaintext of full blocks gives, and ``json-…``, ``base64…`` and ``uscc-…`` codes.
     """
-    value = parse_json(data, max_bytes=max_envelope_bytes(max_plaintext_bytes), max_depth=1, what="envelope")
+    value, is_canonical = read_json(
+        data, max_bytes=max_envelope_bytes(max_plaintext_bytes), max_depth=1, what="envelope"
+    )
     members = check_members(value, "envelope", required=_NAMES)
-    if encode_json(members) != data:
+    if not is_canonical and encode_json(members) != data:
         raise InvalidInput("envelope-canonical", "envelope is not canonical JSON")
     if type(members["v"]) is not int or members["v"] != 1:
         raise InvalidInput("envelope-version", "envelope has a version that is not known here: want 1")
@@ -109,8 +111,8 @@ def parse_envelope(data: bytes, *, max_plaintext_bytes: int) -> Envelope:
             f"box holds {plaintext_bytes} bytes, want a multiple of {PAD_BYTES} up to {max_plaintext_bytes}",
         )
     return Envelope(
-        from_=parse_uscc(check_text(members["from"], "from")),
-        to=parse_uscc(check_text(members["to"], "to")),
+        from_=parse_member(check_text(members["from"], "from")),
+        to=parse_member(check_text(members["to"], "to")),
         kid=kid,
         box=box,
     )

@@ -19,7 +19,6 @@ from node.access.answer import (
     encode_status,
     parse_claims,
     parse_code,
-    released_of,
     verify_shown,
 )
 from node.access.box import MAX_ANSWER_BYTES
@@ -31,8 +30,7 @@ from node.access.opening import MAX_OPENING_BYTES
 from node.core.canonical import check_members
 from node.core.encoding import encode_b64u
 from node.core.members import check_integer, check_list, check_text
-from node.crypto.jws import sign_jws
-from node.crypto.token import parse_token
+from node.crypto.token import build_token, parse_token
 from node.errors import InvalidInput, Verification
 
 if TYPE_CHECKING:
@@ -135,8 +133,8 @@ def build_bulk_answer(
         "grant": encode_logged(grant),
         "checkpoint": checkpoint,
     }
-    token = sign_jws(TYP, payload, signer)
-    parse_bulk_answer(token)
+    token, jws = build_token(TYP, payload, signer, max_bytes=MAX_ANSWER_BYTES)
+    parse_bulk_answer(token, jws)
     return token
 
 
@@ -218,7 +216,7 @@ def _check_lines(answer: BulkAnswer, request: BulkRequest) -> None:
     if [one.line.subject for one in answer.lines] != [line.subject for line in request.lines]:
         raise Verification("answer-subjects", "lines of an answer are about other subjects than the request")
     named = [pair for one in answer.lines for pair in one.line.released or ()]
-    if named != released_of(answer.records):
+    if named != list(answer.released):
         raise Verification(
             "answer-released", "records disclose something else than the event says was released"
         )

@@ -21,8 +21,7 @@ from node.access.request import AnyRequest, check_common, parse_common
 from node.core.canonical import check_members
 from node.core.encoding import encode_b64u
 from node.core.members import check_list, check_text
-from node.crypto.jws import sign_jws
-from node.crypto.token import parse_token
+from node.crypto.token import build_token, parse_token
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -104,8 +103,8 @@ def build_bulk_request(
     ask: LoggedEvent,
     checkpoint: str,
     received: Sequence[LoggedEvent] = (),
-) -> str:
-    """Build a request about many subjects. The caller logged its event: receipt and lines are at hand.
+) -> tuple[str, BulkRequest]:
+    """Build a request about many subjects, and give it as it reads. The caller logged its event: receipt and lines are at hand.
 
     Args:
         signer: The asker's node key.
@@ -145,9 +144,8 @@ def build_bulk_request(
         "received": list(map(encode_logged, received)),
         "checkpoint": checkpoint,
     }
-    token = sign_jws(TYP, payload, signer)
-    parse_bulk_request(token)
-    return token
+    token, jws = build_token(TYP, payload, signer, max_bytes=MAX_REQUEST_BYTES)
+    return token, parse_bulk_request(token, jws)
 
 
 def parse_bulk_request(token: str, jws: Jws | None = None) -> BulkRequest:

@@ -9,15 +9,15 @@ some of them with RFC 9901 disclosures, which the node re-makes from the event's
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256, shake_256
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from node.access.opening import check_opened, parse_opening
 from node.core.canonical import check_members, encode_json, read_json
-from node.core.encoding import check_digest, encode_b64u, parse_b64u
+from node.core.encoding import are_digests, check_digest, encode_b64u, parse_b64u
 from node.core.members import check_integer, check_list, check_text
+from node.core.recent import Recent
 from node.errors import InvalidInput, Verification
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ MAX_ENTRY_BYTES: Final = 65_535
 RID_BYTES: Final = 16
 SECRET_BYTES: Final = 32
 SALT_BYTES: Final = 18
+SALT_CHARS: Final = 24
 
+_NAMES: Final = frozenset(SALTED_NAMES)
 _SALTS_LABEL: Final = b"ironcage/v1/salts\x00"
 _DIGEST_BYTES: Final = 32
 _MAX_DEPTH: Final = 4
@@ -120,6 +122,10 @@ class Pad:
     x: bytes
 
 
+_RECENT: Final[Recent[ParsedEvent | Heartbeat | Pad]] = Recent(128)
+"""An entry of a message is read as it is made or taken in, against its receipt, and for its openings."""
+
+
 def event_salts(secret: bytes) -> list[str]:
     """Derive the salts of an event from its secret, one for each of ``SALTED_NAMES``.
 
@@ -134,7 +140,9 @@ def event_salts(secret: bytes) -> list[str]:
     if len(secret) != SECRET_BYTES:
         raise InvalidInput("event-secret", f"event secret has {len(secret)} bytes, want {SECRET_BYTES}")
     raw = shake_256(_SALTS_LABEL + secret).digest(SALT_BYTES * len(SALTED_NAMES))
-    return [encode_b64u(raw[at : at + SALT_BYTES]) for at in range(0, len(raw), SALT_BYTES)]
+    # 18 bytes are 24 characters, with nothing left over.
+    text = encode_b64u(raw)
+    return [text[at : at + SALT_CHARS] for at in range(0, len(text), SALT_CHARS)]
 
 
 def build_openings(salted: Mapping[str, Any], salts: Sequence[str]) -> list[str]:
@@ -147,7 +155,7 @@ def build_openings(salted: Mapping[str, Any], salts: Sequence[str]) -> list[str]
     Raises:
         InvalidInput: ``event-names`` unless there are exactly the ten names, or a code of ``check_opened``.
     """
-    if salted.keys() != set(SALTED_NAMES) or len(salts) != len(SALTED_NAMES):
+    if salted.keys() != _NAMES or len(salts) != len(SALTED_NAMES):
         raise InvalidInput("event-names", "event does not have exactly its ten salted names and salts")
     disclosures = []
     for name, salt in zip(SALTED_NAMES, salts, strict=True):
@@ -221,7 +229,7 @@ def build_event(
     disclosures = build_openings(salted, salts)
     members["_sd"] = sorted(digest_of(text) for text in disclosures)
     entry = encode_json(members)
-    parse_event(entry)
+    _RECENT.put(entry, _parse_members(members))
     return Event(entry, disclosures)
 
 
@@ -259,6 +267,10 @@ def parse_entry(entry: bytes) -> ParsedEvent | Heartbeat | Pad:
     )
     if type(members) is not dict or not (is_canonical or encode_json(members) == entry):
         raise InvalidInput("event-canonical", "access entry is not a canonical JSON object")
+    return _parse_members(members)
+
+
+def _parse_members(members: dict[str, Any]) -> ParsedEvent | Heartbeat | Pad:
     if members.get("v") != 1 or type(members["v"]) is not int:
         raise InvalidInput("event-version", "access entry has a version that is not known here: want 1")
     kind = members.get("kind")
@@ -278,16 +290,13 @@ def parse_event(entry: bytes) -> ParsedEvent:
     Raises:
         InvalidInput: As ``parse_entry``; ``event-kind`` for a heartbeat or pad.
     """
-    parsed = _parse_entry_once(entry)
+    parsed = _RECENT.find(entry)
+    if parsed is None:
+        parsed = parse_entry(entry)
+        _RECENT.put(entry, parsed)
     if not isinstance(parsed, ParsedEvent):
         raise InvalidInput("event-kind", "access entry is a heartbeat or padding, want an event")
     return parsed
-
-
-@lru_cache(maxsize=128)
-def _parse_entry_once(entry: bytes) -> ParsedEvent | Heartbeat | Pad:
-    """Parse an entry that came in a message: as it is taken in, against its receipt, and for its openings."""
-    return parse_entry(entry)
 
 
 def verify_openings(event: ParsedEvent, disclosures: Iterable[str]) -> dict[str, Any]:
@@ -355,8 +364,10 @@ def _parse_event(kind: str, members: dict[str, Any]) -> ParsedEvent:
 
 def _parse_digests(value: Any) -> tuple[str, ...]:
     digests = check_list(value, "_sd", max_items=len(SALTED_NAMES))
-    for digest in digests:
-        check_digest(check_text(digest, "_sd"))
+    if not are_digests(digests):
+        # One by one it is found out what is wrong.
+        for digest in digests:
+            check_digest(check_text(digest, "_sd"))
     if len(digests) != len(SALTED_NAMES) or any(a >= b for a, b in pairwise(digests)):
         raise InvalidInput("event-digests", f"_sd is not sorted or not exactly {len(SALTED_NAMES)} digests")
     return tuple(digests)

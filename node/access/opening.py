@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from node.core.canonical import check_members, encode_json, read_json
 from node.core.encoding import check_digest, parse_b64u
 from node.core.members import check_list, check_text
-from node.core.uscc import parse_uscc
+from node.core.uscc import parse_member
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _MAX_RELEASED: Final = 10_000
 _MAX_FIELDS: Final = 1_024
 _MAX_TEXT_CHARS: Final = 1_024
 _SALT_CHARS: Final = 24
+_SALT: Final = re.compile(r"[A-Za-z0-9_-]{24}")
+"""18 bytes: each such text is the one spelling of some."""
 _ITEMS: Final = 3
 _PAIR: Final = 2
 _MAX_DEPTH: Final = 8
@@ -49,7 +52,9 @@ def parse_opening(text: str) -> tuple[str, Any]:
     salt, name, value = array
     if type(salt) is not str or len(salt) != _SALT_CHARS:
         raise InvalidInput("opening-shape", f"salt of an opening is not {_SALT_CHARS} base64url characters")
-    parse_b64u(salt)
+    if not _SALT.fullmatch(salt):
+        # It says what is wrong.
+        parse_b64u(salt)
     if type(name) is not str:
         raise InvalidInput("opening-name", "name of an opening is not text")
     check_opened(name, value)
@@ -70,7 +75,7 @@ def check_opened(name: str, value: Any) -> None:
 
 
 def _check_peer(value: Any) -> None:
-    if parse_uscc(check_text(value, "peer", max_chars=18)) != value:
+    if parse_member(check_text(value, "peer", max_chars=18)) != value:
         raise InvalidInput("opening-value", "peer is not a USCC in its one spelling")
 
 

@@ -9,7 +9,6 @@ honoured is in the protocol; here it is only made, read and checked.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from node.access.event import RID_BYTES, parse_event
@@ -17,9 +16,11 @@ from node.core.canonical import check_members
 from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64u, parse_b64u
 from node.core.members import check_integer, check_text
+from node.core.recent import Recent
 from node.core.types import EntryIndex, LeafHash
-from node.core.uscc import parse_uscc
-from node.crypto.jws import Jws, parse_jws, sign_jws, verify_jws
+from node.core.uscc import parse_member
+from node.crypto.jws import parse_jws, verify_jws
+from node.crypto.token import build_token
 from node.errors import InvalidInput, Verification
 from node.log.checkpoint import parse_origin
 from node.log.merkle import leaf_hash
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from node.access.event import ParsedEvent
     from node.core.types import MemberCode
     from node.crypto.ed25519 import Ed25519Signer
+    from node.crypto.jws import Jws
 
 TYP: Final = "log-receipt+jwt"
 MAX_AGE_SECONDS: Final = 360
@@ -36,6 +38,8 @@ MAX_SKEW_SECONDS: Final = 60
 """How far a clock of another member may be ahead, and a receipt's time be from its event's."""
 MAX_RECEIPT_BYTES: Final = 4 * 1024
 _LEAF_BYTES: Final = 32
+_RECENT: Final[Recent[tuple[Jws, Receipt]]] = Recent(128)
+"""A receipt is read as it is made or comes in, as it is verified, and as it is kept: the same text each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +110,8 @@ def build_receipt(
         "iat": iat,
         "anchor_by": iat + anchor_limit_seconds,
     }
-    token = sign_jws(TYP, payload, signer)
-    parse_receipt(token)
+    token, jws = build_token(TYP, payload, signer, max_bytes=MAX_RECEIPT_BYTES)
+    _RECENT.put(token, (jws, _read_claims(jws)))
     return token
 
 
@@ -215,20 +219,24 @@ def read_receipt(token: str) -> tuple[Jws, Receipt]:
     Raises:
         InvalidInput: As ``parse_receipt``.
     """
-    # What is no text is refused below; it may be nothing that a cache can look for.
-    return _read_once(token) if type(token) is str else _read(token)
+    # What is no text is refused below; it may be nothing that can be looked for.
+    known = _RECENT.find(token) if type(token) is str else None
+    if known is None:
+        jws = parse_jws(token, typ=TYP, max_bytes=MAX_RECEIPT_BYTES)
+        known = jws, _read_claims(jws)
+        _RECENT.put(token, known)
+    return known
 
 
-def _read(token: str) -> tuple[Jws, Receipt]:
-    jws = parse_jws(token, typ=TYP, max_bytes=MAX_RECEIPT_BYTES)
+def _read_claims(jws: Jws) -> Receipt:
     claims = check_members(
         jws.payload,
         "receipt",
         required=("iss", "aud", "log", "idx", "leaf", "rid", "pair", "iat", "anchor_by"),
     )
     receipt = Receipt(
-        iss=parse_uscc(check_text(claims["iss"], "iss")),
-        aud=parse_uscc(check_text(claims["aud"], "aud")),
+        iss=parse_member(check_text(claims["iss"], "iss")),
+        aud=parse_member(check_text(claims["aud"], "aud")),
         log=check_text(claims["log"], "log"),
         idx=EntryIndex(check_integer(claims["idx"], "idx")),
         leaf=LeafHash(parse_b64u(check_text(claims["leaf"], "leaf"), length=_LEAF_BYTES)),
@@ -244,8 +252,4 @@ def _read(token: str) -> tuple[Jws, Receipt]:
         )
     if receipt.anchor_by < receipt.iat:
         raise InvalidInput("receipt-anchor-by", "receipt promises an anchor before it was signed")
-    return jws, receipt
-
-
-_read_once: Final = lru_cache(maxsize=128)(_read)
-"""A receipt is read as it comes in, as it is verified, and as it is kept: the same text each time."""
+    return receipt

@@ -37,10 +37,10 @@ from node.core.canonical import check_members
 from node.core.clock import MAX_TIME
 from node.core.encoding import encode_b64u, parse_b64u
 from node.core.members import check_integer, check_text
-from node.core.uscc import parse_uscc
+from node.core.uscc import parse_member
 from node.crypto.hpke import PUBLIC_BYTES, check_exchange_key
-from node.crypto.jws import sign_jws, verify_jws
-from node.crypto.token import parse_token, token_digest
+from node.crypto.jws import verify_jws
+from node.crypto.token import build_token, parse_token, token_digest
 from node.errors import InvalidInput, Verification
 from node.log.checkpoint import MAX_CHECKPOINT, parse_origin, parse_signed_checkpoint
 
@@ -168,8 +168,8 @@ def build_request(
     received: Sequence[LoggedEvent] = (),
     consent: str | None = None,
     sealed: str | None = None,
-) -> str:
-    """Build a request. The caller logged the ask event: its receipt is at hand.
+) -> tuple[str, Request]:
+    """Build a request, and give it as it reads. The caller logged the ask event: its receipt is at hand.
 
     Args:
         signer: The asker's node key.
@@ -212,9 +212,8 @@ def build_request(
         "received": list(map(encode_logged, received)),
         "checkpoint": checkpoint,
     }
-    token = sign_jws(TYP, payload, signer)
-    parse_request(token)
-    return token
+    token, jws = build_token(TYP, payload, signer, max_bytes=MAX_REQUEST_BYTES)
+    return token, parse_request(token, jws)
 
 
 def authenticate_request(
@@ -270,8 +269,8 @@ def parse_common(claims: Mapping[str, Any], token: str) -> dict[str, Any]:
         InvalidInput: The codes of the members.
     """
     return {
-        "iss": parse_uscc(check_text(claims["iss"], "iss")),
-        "aud": parse_uscc(check_text(claims["aud"], "aud")),
+        "iss": parse_member(check_text(claims["iss"], "iss")),
+        "aud": parse_member(check_text(claims["aud"], "aud")),
         "iat": check_integer(claims["iat"], "iat", most=MAX_TIME),
         "exp": check_integer(claims["exp"], "exp", most=MAX_TIME),
         "rid": parse_b64u(check_text(claims["rid"], "rid"), length=RID_BYTES),

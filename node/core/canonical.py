@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
 
@@ -58,25 +58,26 @@ def _check_profile(value: Any, levels: int) -> None:
             )
         return
     if levels == 0:
-        raise InvalidInput("json-depth", f"value is nested too deep: want at most {_MAX_ENCODE_DEPTH} levels")
-    for item in _items(value, kind):
-        # Most items are text; not calling for them halves the time.
-        if type(item) is not str:
-            _check_profile(item, levels - 1)
-
-
-def _items(value: Any, kind: type) -> Iterable[Any]:
-    if kind is list or kind is tuple:
-        return cast("Iterable[Any]", value)
-    if kind is not dict:
+        raise InvalidInput("json-depth", "value is nested too deep")
+    items: Iterable[Any] = value
+    if kind is dict:
+        _check_names(value)
+        items = value.values()
+    elif kind is not list and kind is not tuple:
         raise InvalidInput(
             "json-value",
             f"value has no canonical form: got {kind.__name__}, want text, integer, boolean, null, array or object",
         )
-    for name in value:
+    for item in items:
+        # Most items are text, or absent; not calling for them halves the time.
+        if type(item) is not str and item is not None:
+            _check_profile(item, levels - 1)
+
+
+def _check_names(names: Iterable[Any]) -> None:
+    for name in names:
         if type(name) is not str or not name.isascii():
             raise InvalidInput("json-name", "member name is not allowed: want ASCII text")
-    return cast("Iterable[Any]", value.values())
 
 
 def parse_json(data: bytes | str, *, max_bytes: int, max_depth: int = 32, what: str = "JSON") -> Any:
@@ -109,15 +110,18 @@ def read_json(
     Raises:
         InvalidInput: As ``parse_json``.
     """
-    text = _decode(data, max_bytes, what)
-    check_depth(text, max_depth, what)
     try:
-        value = orjson.loads(text)
-        if encode_json(value) == text.encode():
-            return value, True
-    except (orjson.JSONDecodeError, InvalidInput, RecursionError):
+        raw = data.encode() if isinstance(data, str) else data
+        if len(raw) <= max_bytes:
+            value = orjson.loads(raw)
+            _check_profile(value, min(max_depth, _MAX_ENCODE_DEPTH))
+            if orjson.dumps(value, option=orjson.OPT_SORT_KEYS) == raw:
+                return value, True
+    except (ValueError, orjson.JSONEncodeError, InvalidInput, RecursionError):
         # The strict grammar says what is wrong with it, if anything is.
         pass
+    text = _decode(data, max_bytes, what)
+    check_depth(text, max_depth, what)
     return _parse_strictly(text, max_depth, what), False
 
 
@@ -226,9 +230,11 @@ def check_members(
     Raises:
         InvalidInput: ``json-object`` when it is no object, ``json-member-missing``, ``json-member-unknown``.
     """
+    needed = frozenset(required)
     if type(value) is not dict:
         raise InvalidInput("json-object", f"{what} is not an object: got {type(value).__name__}")
-    needed = set(required)
+    if value.keys() == needed:
+        return value
     missing = needed - value.keys()
     if missing:
         raise InvalidInput("json-member-missing", f"{what} lacks members: want {', '.join(sorted(missing))}")

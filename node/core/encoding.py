@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from typing import Any
 
 from node.errors import InvalidInput
 
@@ -18,9 +19,15 @@ MAX_SAFE_INTEGER = 2**53 - 1
 """Greatest integer that every JSON reader keeps exactly."""
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_", b"+/")
+# What belongs to the other alphabet, and padding, becomes something that is no base64 at all.
+_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
+_PADDING = (b"", b"", b"==", b"=")
+_LAST = ("", "", "AQgw", "AEIMQUYcgkosw048")
+"""By length modulo 4: what the last character can be, so that the bits behind the last byte are 0."""
 # 43 characters are 258 bits: the last two are 0.
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+_DIGESTS = re.compile(rf"(?:{_DIGEST.pattern},)*+")
+_DIGEST_STEP = 44
 _DECIMAL = re.compile(r"0|[1-9][0-9]*")
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*")
 
@@ -80,17 +87,20 @@ def parse_b64u(text: str, *, length: int | None = None) -> bytes:
         InvalidInput: ``base64url`` for any other spelling, ``base64-length`` for another number of bytes.
     """
     require_text(text, "base64url")
+    rest = len(text) & 3
     try:
-        # What is no base64url is passed over, and does not come out again below.
-        data = binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4))
-    except (ValueError, binascii.Error):
-        data = None
-    if data is None or encode_b64u(data) != text:
+        if rest and text[-1] not in _LAST[rest]:
+            raise ValueError
+        data = binascii.a2b_base64(
+            text.encode("ascii").translate(_FROM_URL) + _PADDING[rest], strict_mode=True
+        )
+    except ValueError:
         raise InvalidInput(
             "base64url",
             f"base64url is not canonical: got {len(text)} characters, want RFC 4648 §5 without padding",
-        )
-    _check_length(data, length)
+        ) from None
+    if length is not None:
+        _check_length(data, length)
     return data
 
 
@@ -103,6 +113,16 @@ def check_digest(text: str) -> None:
     if type(text) is not str or not _DIGEST.fullmatch(text):
         # It says what is wrong.
         parse_b64u(text, length=32)
+
+
+def are_digests(texts: list[Any]) -> bool:
+    """Tell whether some values, at least one, are all base64url of 32 bytes, in much less time than one by one."""
+    try:
+        joined = ",".join(texts) + ","
+    except TypeError:
+        return False
+    # A comma is in no digest, and stands at every 44th place: so it stands nowhere else.
+    return len(joined) == _DIGEST_STEP * len(texts) and _DIGESTS.fullmatch(joined) is not None
 
 
 def _check_length(data: bytes, length: int | None) -> None:

@@ -13,6 +13,7 @@ Parsers fold nothing; :func:`fold_identifier` is for input that people typed. No
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from operator import mul
 from typing import TYPE_CHECKING, cast
 
@@ -83,6 +84,16 @@ def parse_uscc(text: str) -> MemberCode:
             "credit code has a wrong check character at place 17, of the organisation code inside",
         )
     return cast("MemberCode", text)
+
+
+@lru_cache(maxsize=256)
+def parse_member(text: str) -> MemberCode:
+    """Parse the code of a member, which each message of an exchange names many times.
+
+    Raises:
+        InvalidInput: As ``parse_uscc``.
+    """
+    return parse_uscc(text)
 
 
 def parse_organisation_code(text: str) -> str:

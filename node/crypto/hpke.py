@@ -9,7 +9,6 @@ like the node's other 32-byte secrets.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import shake_256
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.hpke import (
     Suite,
 )
 
+from node.core.recent import Recent
 from node.crypto.ed25519 import key_id16
 from node.errors import InvalidInput, Verification
 
@@ -108,8 +108,10 @@ class ExchangeKey:
         x25519 = X25519PrivateKey.from_private_bytes(expanded[_ML_KEM_SEED_BYTES:])
         self._key = MLKEM768X25519PrivateKey(ml_kem, x25519)
         self._seed = seed
-        self.public: bytes = ml_kem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
+        halves = ml_kem.public_key(), x25519.public_key()
+        self.public: bytes = b"".join(half.public_bytes_raw() for half in halves)
         self.kid: str = key_id16(self.public)
+        _LOADED.put(self.public, MLKEM768X25519PublicKey(*halves))
 
     @classmethod
     def generate(cls, random: Callable[[int], bytes]) -> ExchangeKey:
@@ -143,8 +145,19 @@ class ExchangeKey:
             ) from None
 
 
-@lru_cache(maxsize=64)
+_LOADED: Final[Recent[MLKEM768X25519PublicKey]] = Recent(64)
+"""Public keys that were checked, or made here."""
+
+
 def _load_public(public: bytes) -> MLKEM768X25519PublicKey:
+    known = _LOADED.find(public)
+    if known is None:
+        known = _read_public(public)
+        _LOADED.put(public, known)
+    return known
+
+
+def _read_public(public: bytes) -> MLKEM768X25519PublicKey:
     if len(public) != PUBLIC_BYTES:
         raise InvalidInput("exchange-key", f"exchange key has {len(public)} bytes, want {PUBLIC_BYTES}")
     u = int.from_bytes(public[ML_KEM_BYTES:], "little")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from node.core.canonical import check_members, encode_json, read_json
@@ -49,9 +51,29 @@ def sign_jws(typ: str, payload: Mapping[str, Any], signer: Ed25519Signer) -> str
         payload: Claims of the canonical JSON profile.
         signer: Key of the kind that the protocol names for this ``typ``.
     """
-    header = encode_json({"alg": ALGORITHM, "kid": signer.kid, "typ": typ})
-    signing_input = f"{encode_b64u(header)}.{encode_b64u(encode_json(dict(payload)))}"
-    return f"{signing_input}.{encode_b64u(signer.sign(signing_input.encode('ascii')))}"
+    return build_jws(typ, payload, signer)[0]
+
+
+def build_jws(typ: str, payload: Mapping[str, Any], signer: Ed25519Signer) -> tuple[str, Jws]:
+    """Sign claims as ``sign_jws`` does, and give with the token what parsing it would give.
+
+    Args:
+        typ: As for ``sign_jws``.
+        payload: Claims of the canonical JSON profile, lists for arrays; they become the token's own.
+        signer: As for ``sign_jws``.
+    """
+    claims = dict(payload)
+    header, encoded = _write_header(typ, signer.kid)
+    signing_input = f"{encoded}.{encode_b64u(encode_json(claims))}"
+    data = signing_input.encode("ascii")
+    signature = signer.sign(data)
+    return f"{signing_input}.{encode_b64u(signature)}", Jws(header, claims, data, signature, True)
+
+
+@lru_cache(maxsize=64)
+def _write_header(typ: str, kid: str) -> tuple[Mapping[str, str], str]:
+    header = {"alg": ALGORITHM, "kid": kid, "typ": typ}
+    return MappingProxyType(header), encode_b64u(encode_json(header))
 
 
 def parse_jws(token: str | bytes, *, typ: str | frozenset[str] | None, max_bytes: int) -> Jws:
@@ -68,10 +90,7 @@ def parse_jws(token: str | bytes, *, typ: str | frozenset[str] | None, max_bytes
     """
     if not isinstance(token, str | bytes):
         raise InvalidInput("jws-form", f"token is not text: got {type(token).__name__}")
-    if len(token) > max_bytes:
-        raise InvalidInput(
-            "jws-size", f"token is too large: got {len(token)} bytes, want at most {max_bytes}"
-        )
+    check_size(token, max_bytes)
     try:
         text = token if isinstance(token, str) else token.decode("ascii")
         raw = text.encode("ascii")
@@ -80,7 +99,7 @@ def parse_jws(token: str | bytes, *, typ: str | frozenset[str] | None, max_bytes
     parts = text.split(".")
     if len(parts) != 3:  # noqa: PLR2004  the compact serialisation has three parts (RFC 7515 §3.1)
         raise InvalidInput("jws-form", f"token is malformed: got {len(parts)} parts, want 3")
-    header, is_known = _parse_header(parse_b64u(parts[0]), typ)
+    header, is_known = _parse_header(parts[0], typ)
     payload, is_payload_known = read_json(parse_b64u(parts[1]), max_bytes=max_bytes, what="token payload")
     if type(payload) is not dict:
         raise InvalidInput("jws-form", "token payload is not an object")
@@ -88,9 +107,23 @@ def parse_jws(token: str | bytes, *, typ: str | frozenset[str] | None, max_bytes
     return Jws(header, payload, raw[: raw.rindex(b".")], signature, is_known and is_payload_known)
 
 
-def _parse_header(data: bytes, typ: str | frozenset[str] | None) -> tuple[dict[str, str], bool]:
+def check_size(token: str | bytes, max_bytes: int) -> None:
+    """Refuse a token that is too large.
+
+    Raises:
+        InvalidInput: ``jws-size``.
+    """
+    if len(token) > max_bytes:
+        raise InvalidInput(
+            "jws-size", f"token is too large: got {len(token)} bytes, want at most {max_bytes}"
+        )
+
+
+@lru_cache(maxsize=128)
+def _parse_header(text: str, typ: str | frozenset[str] | None) -> tuple[Mapping[str, str], bool]:
+    """Parse a header: all tokens of one kind under one key have the same."""
     what = "token header"
-    value, is_known = read_json(data, max_bytes=_MAX_HEADER_BYTES, what=what)
+    value, is_known = read_json(parse_b64u(text), max_bytes=_MAX_HEADER_BYTES, what=what)
     header = check_members(value, what, required=("alg", "kid", "typ"))
     if header["alg"] != ALGORITHM:
         raise InvalidInput("jws-alg", f"token has another algorithm: want {ALGORITHM}")
@@ -100,7 +133,7 @@ def _parse_header(data: bytes, typ: str | frozenset[str] | None) -> tuple[dict[s
     if type(header["typ"]) is not str or (wanted is not None and header["typ"] not in wanted):
         want = "as text" if wanted is None else " or ".join(sorted(wanted))
         raise InvalidInput("jws-typ", f"token is of another kind: want typ {want}")
-    return header, is_known
+    return MappingProxyType(header), is_known
 
 
 def verify_jws(jws: Jws, public: bytes) -> None:

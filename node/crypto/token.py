@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from node.core.canonical import encode_json
 from node.core.encoding import encode_b64u
-from node.crypto.jws import parse_jws
+from node.crypto.jws import build_jws, check_size, parse_jws
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from node.crypto.ed25519 import Ed25519Signer
     from node.crypto.jws import Jws
 
 
@@ -36,6 +39,25 @@ def parse_token(token: str | bytes, *, typ: str | frozenset[str], max_bytes: int
             "token-not-canonical", "token is not in RFC 8785 form: header or payload differ from it"
         )
     return jws
+
+
+def build_token(
+    typ: str, payload: Mapping[str, Any], signer: Ed25519Signer, *, max_bytes: int
+) -> tuple[str, Jws]:
+    """Sign claims, and give with the token what ``parse_token`` would give.
+
+    Args:
+        typ: Kind of the token.
+        payload: Claims of the canonical JSON profile, lists for arrays.
+        signer: The key.
+        max_bytes: As for ``parse_token``.
+
+    Raises:
+        InvalidInput: ``jws-size``, or a code of ``encode_json``.
+    """
+    token, jws = build_jws(typ, payload, signer)
+    check_size(token, max_bytes)
+    return token, jws
 
 
 def _build_signing_input(jws: Jws) -> bytes:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from node.core.canonical import encode_json, parse_json
+from node.core.canonical import encode_json, read_json
 from node.core.encoding import encode_b64u, parse_b64u
 from node.errors import Verification
 
@@ -37,10 +37,17 @@ _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A payload with its disclosures in place, and the digests that nothing opened (decoys among them)."""
+    """A payload with its disclosures in place.
+
+    Attributes:
+        claims: The payload.
+        withheld: The digests that nothing opened, decoys among them.
+        read: Each disclosure as it reads, and whether that is known to be its canonical form.
+    """
 
     claims: dict[str, Any]
     withheld: tuple[str, ...]
+    read: Mapping[str, tuple[list[Any], bool]]
 
 
 def build_disclosure(salt: str, name: str, value: Any) -> str:
@@ -60,14 +67,23 @@ def parse_disclosure(text: str) -> list[Any]:
         InvalidInput: It is not base64url of JSON.
         Verification: ``disclosure-shape`` for anything but such an array with a text as salt.
     """
-    items = parse_json(
+    return read_disclosure(text)[0]
+
+
+def read_disclosure(text: str) -> tuple[list[Any], bool]:
+    """Read a disclosure, and say whether its JSON is known to be what ``build_disclosure`` writes.
+
+    Raises:
+        InvalidInput, Verification: As ``parse_disclosure``.
+    """
+    items, is_canonical = read_json(
         parse_b64u(text), max_bytes=MAX_DISCLOSURE_BYTES, max_depth=MAX_NESTING, what="disclosure"
     )
     if type(items) is not list or len(items) not in (_PROPERTY_ITEMS, _ELEMENT_ITEMS):
         raise Verification("disclosure-shape", "disclosure is no array of two or three items")
     if type(items[0]) is not str:
         raise Verification("disclosure-shape", "salt of a disclosure is no text")
-    return items
+    return items, is_canonical
 
 
 def check_sd_alg(payload: Mapping[str, Any]) -> None:
@@ -100,7 +116,7 @@ def open_disclosures(payload: Mapping[str, Any], disclosures: Iterable[str]) -> 
         raise Verification(
             "disclosure-unreferenced", f"{len(opening.unused)} disclosures have a digest that stands nowhere"
         )
-    return Opened(claims, tuple(opening.withheld))
+    return Opened(claims, tuple(opening.withheld), opening.read)
 
 
 class _Opening:
@@ -109,6 +125,7 @@ class _Opening:
     def __init__(self, disclosures: Iterable[str]) -> None:
         self.unused: dict[str, str] = {}
         self.withheld: list[str] = []
+        self.read: dict[str, tuple[list[Any], bool]] = {}
         self._met: set[str] = set()
         for text in disclosures:
             digest = digest_of(text)
@@ -179,7 +196,7 @@ class _Opening:
         if text is None:
             self.withheld.append(digest)
             return None
-        found = parse_disclosure(text)
+        found, _ = self.read[text] = read_disclosure(text)
         if len(found) != items:
             raise Verification("disclosure-shape", f"disclosure has {len(found)} items where {items} belong")
         return found

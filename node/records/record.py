@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from node.core.canonical import check_members, encode_json
 from node.core.clock import MAX_TIME
-from node.core.encoding import check_digest, encode_b64u, parse_b64u
+from node.core.encoding import are_digests, check_digest, encode_b64u, parse_b64u
 from node.core.ids import parse_uuid7
 from node.core.members import check_integer, check_list, check_text
 from node.core.uscc import parse_uscc
@@ -36,7 +36,6 @@ from node.records.disclosure import (
     build_disclosure,
     digest_of,
     open_disclosures,
-    parse_disclosure,
 )
 from node.records.names import SUBJECT, StatusUri, Vct, check_field_code, parse_status_uri, parse_vct
 from node.records.profile import ABSENT, DIGEST_STEP, MAX_DISCLOSURES, RECORD_TYP
@@ -214,7 +213,7 @@ def open_presentation(presentation: Presentation) -> VerifiedRecord:
     """
     record = presentation.record
     opened = open_disclosures(presentation.jws.payload, presentation.disclosures)
-    disclosed = dict(_check_disclosure(text) for text in presentation.disclosures)
+    disclosed = dict(_check_disclosure(text, opened.read[text]) for text in presentation.disclosures)
     return VerifiedRecord(record.jwt, leaf_hash(record.jwt), record.claims, disclosed, len(opened.withheld))
 
 
@@ -290,17 +289,20 @@ def _parse_digests(value: Any) -> tuple[str, ...]:
         raise InvalidInput(
             "record-digests", f"record has {len(digests)} digests, want a multiple of {DIGEST_STEP}"
         )
-    for digest in digests:
-        check_digest(check_text(digest, "digest"))
+    if not are_digests(digests):
+        # One by one it is found out what is wrong.
+        for digest in digests:
+            check_digest(check_text(digest, "digest"))
     if any(left >= right for left, right in pairwise(digests)):
         raise InvalidInput("record-digests", "digests of a record are not sorted, or one stands twice")
     return tuple(digests)
 
 
-def _check_disclosure(text: str) -> tuple[str, Any]:
-    """Return name and value of a disclosure whose digest stands in a record."""
-    salt, name, value = parse_disclosure(text)
-    if encode_b64u(encode_json([salt, name, value])) != text:
+def _check_disclosure(text: str, read: tuple[list[Any], bool]) -> tuple[str, Any]:
+    """Return name and value of a disclosure whose digest stands in a record, from what it reads as."""
+    items, is_canonical = read
+    salt, name, value = items
+    if not is_canonical and encode_b64u(encode_json(items)) != text:
         raise InvalidInput("record-disclosure", "disclosure is not in RFC 8785 form")
     if not _SALT.fullmatch(salt):
         raise InvalidInput("record-disclosure", f"salt has {len(salt)} characters, want 24 of base64url")

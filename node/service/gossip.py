@@ -112,6 +112,8 @@ class Gossip:
         self._vkeys: dict[str, Sequence[VKey]] = {}
         self._refused: dict[MemberCode, FoundFork] = {}
         self._filed: set[str] = set()
+        self._met: dict[str, str] = {}
+        """The note by origin that was found among the kept ones last: most messages show the same one."""
         self.reasons: dict[str, NodeError] = {}
         """Why the checkpoints of a log wait, by origin."""
         for fork in self._stored_forks():
@@ -139,8 +141,11 @@ class Gossip:
         member = parse_origin(checkpoint.origin).member
         if member == self._member or member in self._refused:
             return self._refused.get(member)
+        if self._met.get(checkpoint.origin) == note:
+            return None
         if note in _notes_of(self.kept(checkpoint.origin)):
             # Verified when it was kept; of another text with the same tree the signatures may be anything.
+            self._met[checkpoint.origin] = note
             return None
         verify_parsed_checkpoint(checkpoint, parsed, self._find_vkeys(checkpoint.origin))
         with self._lock:

@@ -34,6 +34,7 @@ from node.access.event import (
 from node.access.logged import LoggedEvent, select_openings
 from node.access.receipt import build_receipt
 from node.core.encoding import encode_b64u
+from node.core.recent import Recent
 from node.core.types import EntryIndex
 from node.errors import AccessDenied, Conflict, Unavailable
 from node.log.merkle import leaf_hash
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
 
 _NONCE_BYTES: Final = 12
 _MINT: Final = object()
+_TOLD_LATER: Final = "receive"
+_GIVEN: Final = 1_024
+"""Events of that kind that are kept with their receipts until the other side is told of them; some 2 KiB each."""
 
 Also: TypeAlias = "Callable[[Transaction, EntryIndex], None]"
 """Writes what has to become durable together with an event, which will have that index.
@@ -149,8 +153,8 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    """An event that is built, with what belongs to it."""
+class Prepared:
+    """An event that is built, with what belongs to it; ``AccessLog.prepare`` makes one, to be logged once."""
 
     draft: EventDraft
     rid: bytes
@@ -160,6 +164,11 @@ class _Prepared:
     aud: str
     iat: int
     lines: tuple[str, ...]
+
+    @property
+    def openings(self) -> Sequence[str]:
+        """The disclosures of its ten values, in the order of ``SALTED_NAMES``."""
+        return self.event.disclosures
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +208,7 @@ class AccessLog:
         self._random = random
         self._anchor_limit_seconds = anchor_limit_seconds
         self._subjects = subjects
+        self._given: Recent[tuple[bytes, str]] = Recent(_GIVEN)
 
     def log_look(
         self, kind: str, why: Purpose, releases: Sequence[Release], *, rule: str = OWN_DEPARTMENT
@@ -228,11 +238,11 @@ class AccessLog:
             )
         )
 
-    def log(self, draft: EventDraft, also: Also | None = None) -> Logged:
+    def log(self, draft: EventDraft | Prepared, also: Also | None = None) -> Logged:
         """Log one event and wait until it is durable.
 
         Args:
-            draft: What it says.
+            draft: What it says; or what ``prepare`` made of that.
             also: Writes what has to be durable together with it.
 
         Raises:
@@ -247,7 +257,9 @@ class AccessLog:
             raise logged
         return logged
 
-    def log_all(self, drafts: Collection[tuple[EventDraft, Also | None]]) -> list[Logged | AccessDenied]:
+    def log_all(
+        self, drafts: Collection[tuple[EventDraft | Prepared, Also | None]]
+    ) -> list[Logged | AccessDenied]:
         """Log several events, each by itself, in as few commits as possible, and wait for all of them.
 
         Returns:
@@ -257,8 +269,8 @@ class AccessLog:
             NodeError: As for ``log``; some of them may stand in the log.
         """
         self._require_young_anchor()
-        waiting: list[tuple[_Prepared, Future[_Placed]]] = []
-        for prepared, also in [(self._prepare(draft), also) for draft, also in drafts]:
+        waiting: list[tuple[Prepared, Future[_Placed]]] = []
+        for prepared, also in [(self.prepare(draft), also) for draft, also in drafts]:
             waiting.append((prepared, self._sequencer.submit(self._append(prepared, also))))
         ends = [(prepared, placed, placed.exception()) for prepared, placed in waiting]
         return [
@@ -313,6 +325,9 @@ class AccessLog:
         self._require_young_anchor()
         if reader.origin != self._origin:
             raise Conflict("log-succeeded", f"event {index} is in an earlier access log: want {self._origin}")
+        given = self._given.find(index)
+        if given is not None:
+            return given
         entry = reader.entry(reader.row(index))
         event = parse_event(entry)
         return entry, self._sign_again(reader, index, entry, event.rid, event.t_ms)
@@ -321,7 +336,14 @@ class AccessLog:
         aud, pair = reader.receipt_facts(index)
         return self._sign(aud, index, leaf_hash(entry), rid, pair, t_ms // 1_000)
 
-    def _prepare(self, draft: EventDraft) -> _Prepared:
+    def prepare(self, draft: EventDraft | Prepared) -> Prepared:
+        """Build an event; nothing is logged. For one whose openings its own commit has to write.
+
+        Raises:
+            InvalidInput: ``event-…`` and ``opening-…``: the draft does not say what its kind must.
+        """
+        if isinstance(draft, Prepared):
+            return draft
         now_ms = self._clock.now_ms()
         rid = self._random(RID_BYTES) if draft.rid is None else draft.rid
         secret = self._random(SECRET_BYTES) if draft.secret is None else draft.secret
@@ -346,7 +368,7 @@ class AccessLog:
         )
         rid_text = encode_b64u(rid)
         aud = draft.peer if draft.kind in TWO_SIDED and draft.peer is not None else self._member
-        return _Prepared(
+        return Prepared(
             draft,
             rid,
             event,
@@ -357,7 +379,7 @@ class AccessLog:
             lines,
         )
 
-    def _append(self, prepared: _Prepared, also: Also | None) -> Callable[[Transaction], _Placed]:
+    def _append(self, prepared: Prepared, also: Also | None) -> Callable[[Transaction], _Placed]:
         def append(transaction: Transaction) -> _Placed:
             if also is not None:
                 also(transaction, EntryIndex(transaction.size(LogKind.ACCESS)))
@@ -373,12 +395,14 @@ class AccessLog:
 
         return append
 
-    def _give(self, prepared: _Prepared, placed: _Placed) -> Logged:
+    def _give(self, prepared: Prepared, placed: _Placed) -> Logged:
         """Sign the receipt of an event that is durable, and make what opens the records that it names."""
         receipt = self._sign(prepared.aud, placed.index, placed.leaf, prepared.rid, placed.pair, prepared.iat)
         covered = MappingProxyType({release.index: release for release in prepared.draft.releases})
         look = Look(placed.index, covered, frozenset(prepared.draft.events), _MINT)
         event = prepared.event
+        if prepared.draft.kind == _TOLD_LATER:
+            self._given.put(placed.index, (event.entry, receipt))
         openings = tuple(event.disclosures)
         return Logged(placed.index, prepared.rid, event.entry, openings, receipt, look, prepared.lines)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgpack
 
+from node.core.recent import Recent
 from node.core.types import EntryIndex, LeafHash, TreeSize
 from node.errors import NotFound
 from node.log.anchor import Anchor
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 BUNDLE_ENTRIES: Final = 256
 TILE_BYTES: Final = 8192
+_ROWS: Final = 256
+"""Rows that a reader keeps: a record's is needed when it is found, named, opened, and for its status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class LogReader:
         self.kind = kind
         self.number = number
         self.origin = origin
+        self._rows: Recent[Row] = Recent(_ROWS)
         self.tiles = StoredTiles(reads, kind, number).cached()
 
     def place(self, index: int) -> int:
@@ -89,9 +93,15 @@ class LogReader:
         Raises:
             NotFound: There is no entry with this index.
         """
+        known = self._rows.find(index)
+        if known is not None:
+            return known
         if 0 <= index < self.size():
             for first, block in self._blocks(index):
-                return layout.parse_row(block, index - first, self.number)
+                row = layout.parse_row(block, index - first, self.number)
+                # A row is written with its entry and never again.
+                self._rows.put(index, row)
+                return row
         raise NotFound("entry-unknown", f"the {self.kind.text} log has no entry {index}")
 
     def rows(self, start: int, stop: int) -> Iterator[tuple[EntryIndex, Row]]:

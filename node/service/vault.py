@@ -78,6 +78,7 @@ class Vault:
         self._reader = records
         self._events = events
         self._items = items
+        self._field_codes = {vct: item.field_codes for vct, item in items.items()}
         self._keeper = keeper
 
     def plan_release(self, index: EntryIndex, names: Collection[str] | None) -> Release:
@@ -223,8 +224,8 @@ class Vault:
         claims = parse_record(jwt).claims
         self._codes(claims.vct)
         secret = self._unwrap(look, "record", index, self._reader.wrapped_secret(index), claims.jti)
-        sealed = self._reader.values(row)[1 + len(self._positions(row)) :]
-        subject, values = open_values(secret, claims.jti, sealed)
+        stored = self._reader.values(row)
+        subject, values = open_values(secret, claims.jti, stored[1 + stored[0] :])
         return release, jwt, claims, secret, subject, values
 
     def _unwrap(self, look: Look, what: str, place: int, wrapped: bytes, name: str) -> bytes:
@@ -233,10 +234,10 @@ class Vault:
         return self._keeper.unwrap(wrapped, name)
 
     def _codes(self, vct: str) -> Sequence[str]:
-        item = self._items.get(vct)
-        if item is None:
+        codes = self._field_codes.get(vct)
+        if codes is None:
             raise NotFound("item-unknown", f"this node has no catalogue item {vct}")
-        return item.field_codes
+        return codes
 
     def _positions(self, row: layout.Row) -> bytes:
         stored = self._reader.values(row)

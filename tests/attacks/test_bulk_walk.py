@@ -46,7 +46,7 @@ def ask_by_hand(world, ids, *, approved=False):
     draft = EventDraft(kind="bulk", peer=MARKET, officer=LI, items=items, lines=lines, **why)
     logged = node.services.access.log(draft)
     reply, now = ExchangeKey.generate(node.random), world.clock.now_seconds()
-    token = build_bulk_request(
+    token, _ = build_bulk_request(
         signer=node.keys.node,
         iss=COURT,
         aud=MARKET,

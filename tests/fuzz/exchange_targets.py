@@ -92,7 +92,7 @@ def _request_claims(data):
     token = _sign(data, REQUEST_TYP, world.ASKER)
     request = parse_request(token)
     fields = _fields(request, "digest")
-    assert build_request(signer=_NODE[world.ASKER], **fields) == token
+    assert build_request(signer=_NODE[world.ASKER], **fields)[0] == token
 
 
 def _answer(data):
@@ -112,7 +112,7 @@ def _answer_claims(data):
     token = _sign(data, ANSWER_TYP, world.PROVIDER)
     answer = parse_answer(token)
     assert answer.found == len(answer.records) + answer.withheld
-    fields = _fields(answer, "digest")
+    fields = _fields(answer, "digest", "released")
     assert build_answer(signer=_NODE[world.PROVIDER], **fields) == token
 
 

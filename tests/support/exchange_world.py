@@ -325,7 +325,7 @@ class ExchangeWorld:
             "aud": to,
             "signer": node.keys.node,
         }
-        return build_request(**(request | changes)), reply
+        return build_request(**(request | changes))[0], reply
 
     def seal(self, token, *, by=COURT, to=MARKET):
         """Put a signed request into an envelope."""

@@ -68,7 +68,7 @@ def bulk_request(**changes):
         "ask": ask_many(texts),
         "checkpoint": once()["ask checkpoint"],
     }
-    return build_bulk_request(**{**arguments, **changes})
+    return build_bulk_request(**{**arguments, **changes})[0]
 
 
 def approved_request():

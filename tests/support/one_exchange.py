@@ -309,7 +309,7 @@ def request(**changes):
         "ask": ask(),
         "checkpoint": once()["ask checkpoint"],
     }
-    return build_request(**{**arguments, **changes})
+    return build_request(**{**arguments, **changes})[0]
 
 
 def request_with_consent():

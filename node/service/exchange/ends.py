@@ -19,8 +19,7 @@ from node.errors import InvalidInput, NodeError, Verification
 from node.log.merkle import leaf_hash
 from node.service.exchange.ledger import (
     find_end,
-    find_first_user,
-    find_released_mark,
+    find_first_use,
     list_proofs,
     put_end,
     put_proof,
@@ -138,16 +137,16 @@ class EndChecker:
         held = find_end(side.reads, member, rid)
         if held is not None and held != leaf:
             raise Verification("received-twice", "asker logged two ends of one question")
-        released, req = opened.values.get(RELEASED), find_first_user(side.reads, member, rid)
-        if req is None:
+        released, used = opened.values.get(RELEASED), find_first_use(side.reads, member, rid)
+        if used is None:
             if released is not None:
                 raise Verification("received-unknown", "asker says that it was given something it was not")
             return held is None
+        req, mark = used
         if opened.event.req not in (req, _UNKNOWN_REQ):
             raise Verification(
                 "received-differs", "event names another request than the one that was answered"
             )
-        mark = find_released_mark(side.reads, member, rid)
         if released is not None and mark is not None and self.mark(rid, released) != mark:
             raise Verification("received-differs", "event says that something else was given than was")
         return held is None

@@ -148,6 +148,15 @@ def find_first_user(reads: Reads | Transaction, member: MemberCode, rid: bytes) 
     return None if data is None else data[:_REQ_BYTES]
 
 
+def find_first_use(reads: Reads, member: MemberCode, rid: bytes) -> tuple[bytes, bytes | None] | None:
+    """Find the digest of the request that used a member's rid first, and the mark of what it was given.
+
+    There is no mark where an older program answered it.
+    """
+    data = reads.get(_RID + member.encode("ascii") + rid)
+    return None if data is None else (data[:_REQ_BYTES], data[_REQ_BYTES:] or None)
+
+
 def was_answered(reads: Reads, member: MemberCode, rid: bytes, req: bytes) -> bool:
     """Whether there is an event about a request already, however long ago."""
     return find_first_user(reads, member, rid) == req or was_refused(reads, req)
@@ -161,12 +170,6 @@ def was_refused(reads: Reads, req: bytes) -> bool:
 def put_refused(transaction: Transaction, req: bytes) -> None:
     """Note, in the commit that logs the refusal of such a request, that there is one."""
     transaction.put(_REFUSED + req, b"")
-
-
-def find_released_mark(reads: Reads, member: MemberCode, rid: bytes) -> bytes | None:
-    """Find the mark of what the request that used a member's rid first was given; None where an older program answered it."""
-    data = reads.get(_RID + member.encode("ascii") + rid) or b""
-    return data[_REQ_BYTES:] or None
 
 
 def put_plan(

@@ -105,7 +105,7 @@ class Provider:
         except (InvalidInput, Verification, AccessDenied):
             self._count_reject()
             raise
-        kept = self._find_answer(arrival.req) or self._flights.run(
+        kept = self._flights.run(
             arrival.req, lambda: self._find_answer(arrival.req) or self._answer_once(arrival)
         )
         if kept.envelope is None:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from node.access.answer import DENY, released_of, verify_answer
+from node.access.answer import DENY, verify_answer
 from node.access.box import MAX_ANSWER_BYTES, open_answer, parse_envelope
 from node.access.bulk import hash_lines, released_set
 from node.access.bulk_answer import BulkAnswer, verify_bulk_answer
 from node.access.bulk_request import BulkRequest
-from node.access.event import SECRET_BYTES
 from node.access.request import Request
 from node.errors import Conflict, NodeError, Verification
 from node.evidence.answered import check_heads, verify_answered
@@ -193,16 +192,17 @@ def _count_released(answer: Answer | None) -> tuple[list[list[Any]] | None, int]
     if isinstance(answer, BulkAnswer):
         lines = [one.text for one in answer.lines]
         return released_set(hash_lines(lines).root), len(lines)
-    return released_of(answer.records), max(1, len(answer.records))
+    return list(answer.released), max(1, len(answer.records))
 
 
 def _log_receive(side: Side, sent: Sent, received: _Received | None, sealed: Sealed | None) -> Logged:
     answer = None if received is None else received.answer
-    draft, queue = _draft_receive(sent, answer), None
+    draft = _draft_receive(sent, answer)
+    prepared, queue = None, None
     if sealed is None and sent.request is not None:
         # Of what never left the house the other side knows nothing.
-        draft = replace(draft, secret=side.random(SECRET_BYTES))
-        queue = side.untold.queue(sent.peer.member.code, draft)
+        prepared = side.access.prepare(draft)
+        queue = side.untold.queue(sent.peer.member.code, prepared.openings)
 
     def also(transaction: Transaction, index: EntryIndex) -> None:
         _require_open(transaction, sent.place)
@@ -218,7 +218,7 @@ def _log_receive(side: Side, sent: Sent, received: _Received | None, sealed: Sea
 
     if sealed is not None:
         return side.access.log(sealed.draft, sealed.keep(side, also))
-    return side.access.log(draft, also)
+    return side.access.log(prepared or draft, also)
 
 
 def _close(side: Side, question: OpenQuestion) -> None:
@@ -228,9 +228,9 @@ def _close(side: Side, question: OpenQuestion) -> None:
         peer=question.provider,
         rid=question.rid,
         req=question.req or _REQ_UNSENT,
-        secret=side.random(SECRET_BYTES),
     )
-    queue = side.untold.queue(question.provider, draft)
+    prepared = side.access.prepare(draft)
+    queue = side.untold.queue(question.provider, prepared.openings)
 
     def also(transaction: Transaction, index: EntryIndex) -> None:
         _require_open(transaction, question.place)
@@ -238,7 +238,7 @@ def _close(side: Side, question: OpenQuestion) -> None:
         if question.req is not None:
             queue(transaction, index)
 
-    side.access.log(draft, also)
+    side.access.log(prepared, also)
 
 
 def _require_open(transaction: Transaction, place: int) -> None:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from node.access.answer import StatusProof
+from node.core.recent import Recent
 from node.core.types import EntryIndex
 from node.errors import NotFound, Unavailable
 from node.records.status import SUSPENDED, VALID
@@ -21,7 +22,7 @@ from node.service.layout import DISCLOSURES, NO_LIST
 from node.service.status import current_status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from node.access.decision import Decision
     from node.access.question import AskedSubject
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from node.service.drafting import Release
     from node.service.layout import Row
     from node.service.reading import LogReader, Logs
-    from node.service.status import StatusPublisher
+    from node.service.status import StatusHead, StatusPublisher
     from node.service.vault import Vault
 
 SHARED_STATES: Final = frozenset({VALID, SUSPENDED})
@@ -42,6 +43,7 @@ GIVEN_IN_BULK: Final = 1_000
 """Most records in an answer about many subjects; the first lines are served first, and each line says what it lacks."""
 GIVEN_IN_BULK_BYTES: Final = 2 << 20
 """Most bytes of records and status lists in it: its lines name each record and each field once more."""
+_PROOFS: Final = 64
 TOO_MANY: Final = "too-many-records"
 NEEDS_CONSENT: Final = "consent-required"
 
@@ -66,10 +68,16 @@ class Found:
 class _Room:
     """Counts what an answer will hold."""
 
-    def __init__(self, status: StatusPublisher, records: int, bytes_: int) -> None:
+    def __init__(
+        self,
+        head: StatusHead | None,
+        prove: Callable[[StatusHead, int], StatusProof],
+        records: int,
+        bytes_: int,
+    ) -> None:
         self._records = records
-        self._status = status
-        self._head = status.newest()
+        self._head = head
+        self._prove = prove
         self._lists: set[int] = set()
         self._left = bytes_
 
@@ -80,7 +88,7 @@ class _Room:
         # A disclosure is its value with salt and name, in base64.
         needed = row.entry_length + 3 * row.values_length
         if row.status_list not in self._lists:
-            needed += len(self._status.token(self._head, row.status_list)) + 4_096
+            needed += len(self._prove(self._head, row.status_list).list) + 4_096
         if needed > self._left:
             return False
         self._records -= 1
@@ -109,6 +117,8 @@ class Searcher:
         self._status = status
         self._vcts = {number: f"urn:ironcage:{domain}:{name}" for number, name in item_names.items()}
         self._index_key = index_key
+        # A head says the same of a list for ever, and is the newest one for some minutes.
+        self._proofs: Recent[StatusProof] = Recent(_PROOFS)
 
     def search(self, subject: AskedSubject, decision: Decision) -> Found:
         """Find the records about a subject that a decision allows to give.
@@ -116,7 +126,7 @@ class Searcher:
         Raises:
             Unavailable: ``not-published``: the records log has no signed checkpoint yet.
         """
-        return self._search(subject, decision, self.newest(), _Room(self._status, GIVEN_AT_ONCE, GIVEN_BYTES))
+        return self._search(subject, decision, self.newest(), self._room(GIVEN_AT_ONCE, GIVEN_BYTES))
 
     def search_all(self, subjects: Sequence[AskedSubject], decision: Decision) -> list[Found]:
         """Find the records about each of many subjects; one answer holds all of them.
@@ -124,8 +134,11 @@ class Searcher:
         Raises:
             Unavailable: ``not-published``.
         """
-        searched, room = self.newest(), _Room(self._status, GIVEN_IN_BULK, GIVEN_IN_BULK_BYTES)
+        searched, room = self.newest(), self._room(GIVEN_IN_BULK, GIVEN_IN_BULK_BYTES)
         return [self._search(subject, decision, searched, room) for subject in subjects]
+
+    def _room(self, records: int, bytes_: int) -> _Room:
+        return _Room(self._status.newest(), self._prove_list, records, bytes_)
 
     def _search(
         self, subject: AskedSubject, decision: Decision, searched: tuple[int, int], room: _Room
@@ -189,15 +202,18 @@ class Searcher:
         head = self._status.newest()
         if head is None:
             return []
-        reader, index = self._records.locate(head.place)
-        text = reader.entry(reader.row(index)).decode("ascii")
         numbers = sorted({self._records.row(release.index).status_list for release in releases})
-        return [
-            StatusProof(
-                self._status.token(head, number), number, tuple(self._status.path(head, number)), text
-            )
-            for number in numbers
-        ]
+        return [self._prove_list(head, number) for number in numbers]
+
+    def _prove_list(self, head: StatusHead, number: int) -> StatusProof:
+        known = self._proofs.find((head, number))
+        if known is None:
+            reader, index = self._records.locate(head.place)
+            text = reader.entry(reader.row(index)).decode("ascii")
+            path = tuple(self._status.path(head, number))
+            known = StatusProof(self._status.token(head, number), number, path, text)
+            self._proofs.put((head, number), known)
+        return known
 
     def _places(self, subject: AskedSubject) -> list[int]:
         digest = subject_digest(self._index_key, subject.type, subject.id)

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from node.access.box import encode_envelope, seal_request
-from node.access.bulk_request import build_bulk_request, parse_bulk_request
+from node.access.bulk_request import build_bulk_request
 from node.access.decision import refuse
 from node.access.event import RID_BYTES
-from node.access.request import MAX_VALID_SECONDS, build_request, parse_request
+from node.access.request import MAX_VALID_SECONDS, build_request
 from node.access.warrant import parse_warrant
 from node.core.encoding import encode_b64u
 from node.crypto.hpke import ExchangeKey
@@ -208,12 +208,12 @@ def send(side: Side, peers: Peers, sent: Sent, order: Order, question: Question,
         request: AnyRequest
         if question.is_bulk:
             is_approved = order.approval is not None
-            token = build_bulk_request(texts=sent.logged.lines, approved=is_approved, **common)
-            request = parse_bulk_request(token)
+            token, request = build_bulk_request(texts=sent.logged.lines, approved=is_approved, **common)
         else:
             consent = order.consents.get(code)
-            token = build_request(subject=question.subject, consent=consent, sealed=order.warrant, **common)
-            request = parse_request(token)
+            token, request = build_request(
+                subject=question.subject, consent=consent, sealed=order.warrant, **common
+            )
         body = encode_envelope(seal_request(token, public=peer.exchange_key, from_=side.member, to=code))
         least_seq = find_seen_head(side.reads, code)
         known = OpenQuestion(sent.place, code, sent.logged.rid, sent.exp, request.digest)

@@ -17,7 +17,6 @@ import msgpack
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from node.access.event import build_openings, event_salts
 from node.access.logged import LoggedEvent, select_openings
 from node.access.received import MAX_RECEIVED, select_received
 from node.errors import Conflict, NotFound, Verification
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from node.core.types import EntryIndex, MemberCode
     from node.crypto.hpke import ExchangeKey
     from node.ports import Reads
-    from node.service.drafting import EventDraft
     from node.service.looking import AccessLog, Also
     from node.service.reading import Logs
     from node.service.transaction import Transaction
@@ -82,16 +80,14 @@ class Untold:
         self._guard = threading.Lock()
         self._under_way: set[int] = set()
 
-    def queue(self, provider: MemberCode, draft: EventDraft) -> Also:
+    def queue(self, provider: MemberCode, openings: Sequence[str]) -> Also:
         """Give what queues an event in its own commit.
 
         Args:
             provider: Whom it is told.
-            draft: Its draft, which has its secret.
+            openings: The ten disclosures of the event, in the order of ``SALTED_NAMES``.
         """
-        assert draft.secret is not None, "the openings follow from it"
-        openings = select_openings(build_openings(draft.salted(), event_salts(draft.secret)))
-        shown = select_received(openings)
+        shown = select_received(select_openings(openings))
         if sum(map(len, shown)) > MAX_ONE_CHARS:
             return lambda _transaction, _index: None
         nonce, plain = self._random(_NONCE_BYTES), msgpack.packb(shown)

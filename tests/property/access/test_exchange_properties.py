@@ -53,11 +53,12 @@ def test_a_request_is_read_as_it_was_written_or_not_signed(items, purpose, basis
     fields = {name: getattr(good, name) for name in good.__dataclass_fields__ if name != "digest"}
     fields |= {"items": items, "purpose": purpose, "basis": basis, "case": case, "exp": good.iat + exp}
     try:
-        token = build_request(signer=NODE_KEYS[ASKER], **fields)
+        token, request = build_request(signer=NODE_KEYS[ASKER], **fields)
     except InvalidInput as error:
         assert (error.code, 0 < exp <= 300) == ("request-validity", False)  # noqa: PT017  the code is the point
         return
     read = parse_request(token)
+    assert request == read
     assert {name: getattr(read, name) for name in fields} == fields
     assert read.digest == token_digest(token)
     assert plain.verify(token, "exchange-request+jwt", NODE_KEYS[ASKER].public)["purpose"] == purpose

@@ -5,6 +5,7 @@ import pytest
 
 from node.core.encoding import (
     MAX_SAFE_INTEGER,
+    are_digests,
     encode_b64,
     encode_b64u,
     encode_hex,
@@ -102,3 +103,14 @@ def test_hex_is_lower_case_with_prefix_at_full_length():
     for text in ("0aff", "0X0aff", "0x0AFF", "0xaff", "0x0aff00", "0x0a f", "0x0af\n", "0x٣٣", ""):
         with raises_code(InvalidInput, "hex"):
             parse_hex(text, length=2)
+
+
+def test_many_digests_are_judged_as_one_by_one():
+    good = [encode_b64u(bytes([n]) * 32) for n in range(5)]
+    assert not are_digests([])
+    assert are_digests(good)
+    for bad in ("", good[0][:-1], good[0][:-1] + "B", good[0] + ",", "=" * 43, "," * 43, None, 1, []):
+        assert not are_digests([*good, bad])
+    # One value that looks like two, and two that look like one.
+    assert not are_digests([f"{good[0]},{good[1]}"])
+    assert not are_digests([good[0] + "," + good[1][:10], good[1][10:]])

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,3 +152,44 @@ def test_signatures_are_those_of_another_library(seed, message):
 def test_who_only_verifies_does_not_load_what_only_issuing_needs():
     program = "import sys, node.evidence.verify; sys.exit(any(name.startswith(('nacl', 'pybase64', 'stringzilla')) for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def _sign_with(nonce_point, nonce, scalar, public, message):
+    """A signature over a chosen R, as only who knows the private scalar can make it."""
+    first = _encode(nonce_point[1], nonce_point[0] & 1)
+    k = int.from_bytes(hashlib.sha512(first + public + message).digest(), "little") % L
+    return first + ((nonce + k * scalar) % L).to_bytes(32, "little")
+
+
+def test_libsodium_accepts_nothing_that_the_backend_refuses():
+    base = _decode(4 * pow(5, -1, P) % P, 0)
+    scalar, nonce, message = 2**254 + 8 * 12_345, 987_654_321, b"m"
+    point = _times(scalar, base)
+    public = _encode(point[1], point[0] & 1)
+    Ed25519Signer(bytes(32))  # has libsodium loaded
+    verify_ed25519(public, message, _sign_with(_times(nonce, base), nonce, scalar, public, message))
+    accepted = []
+    for torsion in _small_order_points() - {(0, 1)}:
+        # A check that multiplies by the cofactor accepts these.
+        shifted = _add(_times(nonce, base), torsion)
+        for first, number in ((shifted, nonce), (torsion, 0)):
+            with raises_code(Verification, "ed25519-signature"):
+                verify_ed25519(public, message, _sign_with(first, number, scalar, public, message))
+        accepted.append(torsion)
+    assert len(accepted) == 7
+    # libsodium refuses any R of small order; the backend, which has the last word, accepts the neutral one.
+    neutral = _sign_with((0, 1), 0, scalar, public, message)
+    Ed25519PublicKey.from_public_bytes(public).verify(neutral, message)
+    verify_ed25519(public, message, neutral)
+
+
+def test_who_only_verifies_does_not_load_libsodium():
+    program = """if True:
+        import sys
+        from node.crypto.ed25519 import verify_ed25519
+        verify_ed25519(*map(bytes.fromhex, sys.argv[1:]))
+        assert not any(name.partition(".")[0] == "nacl" for name in sys.modules)
+    """
+    signer = Ed25519Signer(bytes(32))
+    words = [part.hex() for part in (signer.public, b"m", signer.sign(b"m"))]
+    subprocess.run([sys.executable, "-c", program, *words], check=True)

@@ -11,7 +11,7 @@ from node.access.answer import released_of
 from node.access.bulk import hash_lines, parse_line, released_set
 from node.access.event import parse_event
 from node.errors import Conflict, InvalidInput, NotFound
-from node.service.drafting import Officer
+from node.service.drafting import EventDraft, Officer
 from node.service.exchange.approvals import MOST_OF_ONE, MOST_WAITING, WAIT_SECONDS
 from node.service.exchange.ledger import list_open
 from node.service.looking import _MINT, Look
@@ -313,15 +313,15 @@ def test_an_asker_that_drops_its_bulk_event_is_named(world):
 
 def test_a_receive_of_other_lines_than_the_provider_logged_is_named(world):
     court = world.nodes[COURT].services.access
-    log, changed = court.log, []
+    prepare, changed = court.prepare, []
 
-    def log_other_lines(draft, also=None):
-        if draft.kind == "receive" and draft.released:
+    def prepare_other_lines(draft):
+        if isinstance(draft, EventDraft) and draft.kind == "receive" and draft.released:
             draft = replace(draft, released=released_set(bytes(32)))
             changed.append(draft)
-        return log(draft, also)
+        return prepare(draft)
 
-    court.log = log_other_lines
+    court.prepare = prepare_other_lines
     ask_many(world, companies(4))
     assert changed
     settle(world)
