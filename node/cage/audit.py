@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from node.access.event import parse_event
+from node.cage.auditedlog import AuditedLog, Tiles
 from node.cage.findings import Findings, Place
 from node.cage.pairing import Pairing
 from node.cage.promises import BlockTimes, Receipts
 from node.cage.proof import FILE_SUFFIX, FindingFile, ShownEntry, encode_finding
 from node.cage.rows import BUCKETS, Buckets
-from node.cage.walk import AuditedLog, Promise, Rules, Statement, Tiles, Walk
+from node.cage.walk import Promise, Rules, Statement, Walk
 from node.errors import InvalidInput, NodeError, NotFound, Unavailable, Verification
 from node.evidence.unsealed import authenticate_under
 from node.log import fork

@@ -19,9 +19,9 @@ from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from node.cage.auditedlog import AuditedLog
     from node.cage.findings import Findings
     from node.cage.rows import Row
-    from node.cage.walk import AuditedLog
 
 SETTLE_MS: Final = 900_000
 """A request is valid for five minutes, and either side's clock may be wrong by as much."""

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from node.access.receipt import Receipt
+    from node.cage.auditedlog import AuditedLog
     from node.cage.findings import Findings
     from node.cage.receiptrows import Numbered
     from node.cage.rows import Scratch
-    from node.cage.walk import AuditedLog
     from node.evidence.policy import Policy
 
 GRACE_BLOCKS: Final = 100

@@ -15,15 +15,19 @@ Contradictions between two checkpoints or with a receipt are fork proofs (node.l
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from node.access.event import Heartbeat
 from node.access.receipt import parse_receipt
+from node.cage.auditedlog import AuditedLog, Tiles
 from node.cage.findings import Findings, finding_codes
+from node.cage.lines import parse_line
 from node.cage.pairing import Pairing
 from node.cage.promises import verify_signature
 from node.cage.rows import BUCKETS, Buckets
-from node.cage.walk import AuditedLog, Rules, Statement, Tiles, Walk
+from node.cage.walk import Beat, Rules, Statement, Walk
 from node.core.canonical import check_members, encode_json, parse_json
 from node.core.encoding import encode_b64, encode_hex, parse_b64, parse_hex
 from node.core.members import check_integer, check_list, check_text
@@ -232,12 +236,25 @@ def judge_alone(entries: Sequence[ShownEntry], statements: Sequence[Statement] =
             shown.entry,
             shown.opened,
             None if shown.anchor is None else interval_of(shown.anchor),
+            _beat_before(shown, entries),
         )
     pairing = Pairing(logs, members, findings, complete=True, settled=True)
     for number in range(BUCKETS):
         for rows in buckets.requests(number):
             pairing.judge(rows)
     return findings
+
+
+def _beat_before(shown: ShownEntry, entries: Sequence[ShownEntry]) -> Beat:
+    """Find the newest heartbeat of the file that stands before an entry in its log; one of time 0 where there is none."""
+    newest = Beat(-1, 0)
+    for other in entries:
+        if other.log == shown.log and newest.at < other.index < shown.index:
+            with suppress(InvalidInput):
+                line = parse_line(other.entry)
+                if isinstance(line, Heartbeat):
+                    newest = Beat(other.index, line.t_ms)
+    return newest
 
 
 def _member_of(origin: str) -> str:

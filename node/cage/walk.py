@@ -13,7 +13,6 @@ chain is walked to its end all the same, for what its checkpoint signs.
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -24,20 +23,19 @@ from node.cage.lines import EXCHANGED, Line, parse_line
 from node.cage.opened import AGREED, NOTHING, mark_set, read_openings
 from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, pack_row
 from node.cage.unwraps import UnwrapCount
-from node.core.types import LeafHash
 from node.errors import InvalidInput, Verification
 from node.log.interval import CLAIM_TOLERANCE_SECONDS
 from node.log.merkle import HASH_BYTES
 from node.log.succession import parse_succession
-from node.log.tree import TILE_BYTES, TreeWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from node.access.unsealed import OpenedBox
+    from node.cage.auditedlog import AuditedLog
     from node.cage.findings import Findings
     from node.cage.opened import Opened
-    from node.cage.rows import Buckets, Scratch
+    from node.cage.rows import Buckets
     from node.log.anchor import Anchor
     from node.log.checkpoint import Checkpoint
     from node.log.interval import Interval
@@ -70,6 +68,13 @@ class Rules:
     caps: Mapping[bytes, int] = field(default_factory=dict)
 
 
+class Beat(NamedTuple):
+    """A heartbeat: where it stands, and the time that it claims."""
+
+    at: int
+    t_ms: int
+
+
 class Statement(NamedTuple):
     """What a regulator signed that a box held, verified; and its text."""
 
@@ -84,88 +89,6 @@ class Promise:
     index: int
     leaf: bytes
     number: int
-
-
-class Tiles:
-    """The tree of a log that is being walked, as a ``TileReader``: leaf hashes outside memory, the rest inside."""
-
-    def __init__(self, scratch: Scratch, name: str) -> None:
-        self._scratch = scratch
-        self._name = name
-        self._writer = TreeWriter()
-        self._upper: dict[tuple[int, int], bytes] = {}
-
-    def extend(self, leaves: bytes) -> None:
-        """Append leaf hashes back to back."""
-        self._scratch.append(self._name, leaves)
-        for write in self._writer.extend(leaves):
-            if write.level:
-                self._upper[write.level, write.index] = write.data
-
-    def root(self) -> bytes:
-        """Give the root of all that was appended."""
-        return self._writer.root()
-
-    def read_tile(self, level: int, index: int) -> bytes:
-        """Read a tile."""
-        if level:
-            return self._upper.get((level, index), b"")
-        return self._scratch.read(self._name, index * TILE_BYTES, TILE_BYTES)
-
-    def leaf(self, index: int) -> LeafHash:
-        """Read one leaf hash."""
-        return LeafHash(self._scratch.read(self._name, index * HASH_BYTES, HASH_BYTES))
-
-
-@dataclass(slots=True)
-class AuditedLog:
-    """A log in the audit, and what the walk found out about it.
-
-    Attributes:
-        number: In this audit.
-        member: USCC of its owner.
-        origin: Its name.
-        n: 0, or how many logs it succeeded.
-        is_open: False for one that has a successor.
-        anchors: From the chain, oldest first, each following the one before.
-        tiles: Its tree.
-        size: Entries walked so far.
-        events: Of them events.
-        told: Of them revocations that another member told: whose receipts may not have arrived.
-        beats: Claimed times of its heartbeats, milliseconds, in their order.
-        broken: Size of the first anchor whose root is another; None while all agree.
-        partial: Why the walk ended early, None when it did not.
-    """
-
-    number: int
-    member: str
-    origin: str
-    n: int
-    is_open: bool
-    anchors: Sequence[Anchor]
-    tiles: Tiles
-    size: int = 0
-    events: int = 0
-    told: int = 0
-    beats: array[int] = field(default_factory=lambda: array("q"))
-    broken: int | None = None
-    partial: str | None = None
-
-    @property
-    def anchored(self) -> int:
-        """Entries under the last anchor."""
-        return self.anchors[-1].size if self.anchors else 0
-
-    def find_cover(self, index: int) -> Anchor | None:
-        """Find the first anchor over an entry, by halving."""
-        low, high = 0, len(self.anchors)
-        while low < high:
-            middle = (low + high) // 2
-            if self.anchors[middle].size <= index:
-                low = middle + 1
-            else:
-                high = middle
-        return self.anchors[low] if low < len(self.anchors) else None
 
 
 class Walk:
@@ -205,6 +128,7 @@ class Walk:
         self._next_signed = 0
         self._next_anchor = 0
         self._beats_in_interval = 0
+        self._beat: Beat | None = None
         self._unwraps: int | None = None
         self._counted = UnwrapCount()
         self.broken_promises: list[Promise] = []
@@ -231,10 +155,21 @@ class Walk:
             start = stop
             self._check_roots()
 
-    def take_alone(self, index: int, entry: bytes, opened: Sequence[str], interval: Interval | None) -> None:
-        """Take one entry out of its order, for the few of a finding's file; the tree stays as it is."""
+    def take_alone(
+        self, index: int, entry: bytes, opened: Sequence[str], interval: Interval | None, since: Beat
+    ) -> None:
+        """Take one entry out of its order, for the few of a finding's file; the tree stays as it is.
+
+        Args:
+            index: Where it stands.
+            entry: Its bytes.
+            opened: What is opened of it.
+            interval: By the chain, None while no anchor covers it.
+            since: A heartbeat before it. Without one, of time 0, nothing shows that an event is too early.
+        """
         if interval is not None:
             self._set_interval(interval.start_time, interval.end_time)
+            self._note_beat(since)
         self._take_part([entry], [opened])
         self._log.size = index + 1
 
@@ -304,7 +239,17 @@ class Walk:
         if self._log.n and self._next_anchor == 0:
             # What the log before had promised is logged again, with its own times.
             self._earliest_ms = 0
+        self._note_beat(self._beat)
         self._limit_ms = (self._start + self._rules.anchor_limit_seconds + CLAIM_TOLERANCE_SECONDS) * _MS
+
+    def _note_beat(self, beat: Beat | None) -> None:
+        """Let events claim a time from the heartbeat on that stands under the last anchor.
+
+        What is logged while an anchor waits for the chain is behind it, and may be older than its block.
+        """
+        self._since, self._earliest_event_ms = beat, self._earliest_ms
+        if beat is not None:
+            self._earliest_event_ms = min(self._earliest_ms, beat.t_ms - CLAIM_TOLERANCE_SECONDS * _MS)
 
     def _check_silence(self, i: int, seconds: int) -> None:
         if seconds > self._rules.anchor_limit_seconds:
@@ -347,8 +292,8 @@ class Walk:
                 opened = read_openings(line.digests, texts)
             except (InvalidInput, Verification) as error:
                 self._add("opening-differs", index, error=error.code)
-        if not self._earliest_ms <= t_ms <= self._latest_ms:
-            self._note_time(index, t_ms)
+        if not self._earliest_event_ms <= t_ms <= self._latest_ms:
+            self._note_time(index, t_ms, self._earliest_event_ms, self._since)
         if kind in _RELEASES and t_ms > self._limit_ms and self._start:
             self._add("logged-past-limit", index, kind=kind)
         if opened.attested is False:
@@ -439,8 +384,9 @@ class Walk:
     def _take_heartbeat(self, index: int, beat: Heartbeat) -> None:
         self._beats_in_interval += 1
         self._log.beats.append(beat.t_ms)
+        self._beat = Beat(index, beat.t_ms)
         if not self._earliest_ms <= beat.t_ms <= self._latest_ms:
-            self._note_time(index, beat.t_ms)
+            self._note_time(index, beat.t_ms, self._earliest_ms, None)
         if self._unwraps is not None and (beat.unwraps is None or beat.unwraps < self._unwraps):
             after = "null" if beat.unwraps is None else beat.unwraps
             self._add("counter-back", index, before=self._unwraps, after=after)
@@ -466,9 +412,14 @@ class Walk:
                 return
         self._add("entry-malformed", index, error=error.code)
 
-    def _note_time(self, index: int, t_ms: int) -> None:
-        outside = max(self._earliest_ms - t_ms, t_ms - self._latest_ms)
-        self._add("time-outside", index, seconds=-(-outside // _MS))
+    def _note_time(self, index: int, t_ms: int, earliest_ms: int, since: Beat | None) -> None:
+        """Name an entry whose time is none of its interval; with the heartbeat by which it is too early, where there is one."""
+        outside = max(earliest_ms - t_ms, t_ms - self._latest_ms)
+        places = [Place(self._log.number, index)]
+        if t_ms < earliest_ms and since is not None:
+            places.append(Place(self._log.number, since.at))
+        values: dict[str, int | str] = {"seconds": -(-outside // _MS)}
+        self._findings.add("time-outside", self._log.member, self._log.origin, places, values=values)
 
     def _add(self, code: str, index: int | None = None, **values: int | str) -> None:
         places = () if index is None else (Place(self._log.number, index),)

@@ -13,8 +13,9 @@ import pytest
 
 from node.crypto.jws import sign_jws
 from node.errors import AccessDenied, Unavailable, Verification
+from node.log.interval import find_first_cover, interval_of
 from tests.support.errors import raises_code
-from tests.support.exchange_audit import audit, settle
+from tests.support.exchange_audit import OwnChain, audit, settle
 from tests.support.exchange_world import COURT, MARKET
 
 
@@ -87,4 +88,21 @@ def test_what_was_held_back_until_the_asker_gave_up_is_nobodys(world, late_secon
     world.post.deliver(MARKET, held[0])
     assert world.kinds(COURT) == ["ask", "receive"]
     assert world.kinds(MARKET) == [event]
+    assert accused(world) == set()
+
+
+def test_what_was_logged_while_an_anchor_waited_for_the_chain_is_not_said_to_be_dated_back(world):
+    """An anchor is sent when the chain stops to take transactions, and mined when it goes on; looks were logged meanwhile."""
+    world.clock.advance(seconds=300)
+    world.chain.swallow_sends = True
+    node = world.nodes[MARKET]
+    with raises_code(Unavailable, "transaction-slow"):
+        node.services.anchorer.anchor_now(sleep=node.sleep, timeout_seconds=5)
+    assert world.ask_one().result == "ok"
+    world.clock.advance(seconds=600)
+    world.chain.swallow_sends = False
+    node.services.anchorer.anchor_now(sleep=node.sleep, timeout_seconds=5)
+    ((index, grant),) = world.events(MARKET, "grant")
+    cover = find_first_cover(OwnChain(world).anchors(node.access.origin), index)
+    assert not interval_of(cover).allows_claim(grant.t_ms // 1_000), "by the chain alone it looks dated back"
     assert accused(world) == set()

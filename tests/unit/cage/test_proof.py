@@ -2,6 +2,7 @@
 """The file of a finding: whatever is changed in it, it no longer verifies, or says nothing that was not so before."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -117,3 +118,18 @@ def test_findings_are_listed_up_to_a_bound_and_all_counted():
     for _ in range(MAX_LISTED + 50):
         findings.add("entry-malformed", "m", "o", values={"error": "e"})
     assert (len(findings.listed), findings.total) == (MAX_LISTED, MAX_LISTED + 50)
+
+
+def test_that_an_entry_is_dated_back_is_shown_by_the_heartbeat_before_it():
+    """An anchor may have waited for the chain: that an entry is older than the block is no proof against its node."""
+    world = AuditWorld(10)
+    world.some_exchanges(5)
+    world.exchange(START + 1_000, 0, 1, grant={"t": (START - 2_600) * 1_000})
+    world.run()
+    (finding,) = world.audit().findings.listed
+    assert finding.code == "time-outside"
+    file = parse_finding(finding.proof)
+    assert verify_finding(file, world.policy())
+    early, _ = file.entries
+    with raises_code(Verification, "finding-differs"):
+        verify_finding(replace(file, entries=(early,)), world.policy())
