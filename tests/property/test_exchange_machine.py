@@ -4,8 +4,9 @@
 Hypothesis drives both nodes in this process. Whatever leaves a node is opened and held against what is durable
 (tests/support/exchange_watch.py): no plaintext without an event on the releasing side and an ask on the other, nothing
 counted twice, no receipt that its log does not honour. On a calm day the answer is what a plain list of records says.
-At the end both nodes are well again, fsck finds nothing, and an auditor of both finds nothing but what a member did
-whose own program breaks rules. ``make chaos`` runs many more.
+An older copy of a store stops. At the end both nodes are well again and show each subject all looks at its data, fsck
+finds nothing, and an auditor of both finds nothing but what a member did whose own program breaks rules.
+``make chaos`` runs many more.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from node.service.limiting import read_used
 from tests.support.exchange_audit import audit, settle
 from tests.support.exchange_draws import BLOWS, CARRIAGES, NODES, luck
 from tests.support.exchange_many import ManyRules
+from tests.support.exchange_restored import RestoredRules
+from tests.support.exchange_view import check_views
 from tests.support.exchange_watch import Watch
 from tests.support.exchange_world import COURT, FIELDS, MARKET, VCT
 from tests.support.node_world import WHY, penalty
@@ -69,7 +72,7 @@ class Plain:
     erased: set = field(default_factory=set)
 
 
-class ExchangeMachine(ManyRules, RuleBasedStateMachine):
+class ExchangeMachine(ManyRules, RestoredRules, RuleBasedStateMachine):
     """Two nodes, what leaves them, and plain lists."""
 
     def __init__(self):
@@ -381,6 +384,17 @@ class ExchangeMachine(ManyRules, RuleBasedStateMachine):
             return ("deny", "consent-used-up", [])
         return self._found(OTHER[asker], is_person=True)
 
+    def _check_views(self):
+        subjects = {is_person: AskedSubject(*subject) for is_person, subject in ABOUT.items()}
+        records = {
+            code: [
+                None if place in plain.erased else subjects[is_person]
+                for place, (_, is_person) in enumerate(plain.records)
+            ]
+            for code, plain in self.plain.items()
+        }
+        check_views(self.world, self.watch, subjects.values(), records)
+
     def _end_well(self):
         world = self.world
         world.chain.away = False
@@ -393,6 +407,8 @@ class ExchangeMachine(ManyRules, RuleBasedStateMachine):
             world.tend(code)
             assert not list(list_open(node.store)), "a question has no end"
         settle(world)
+        self.watch.check()
+        self._check_views()
         self.watch.check()
         report = audit(world, receipts=self.watch.receipts.values(), period_seconds=10**7)
         excused = {"unanchored"} if self.hours_passed else set()

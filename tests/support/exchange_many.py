@@ -15,8 +15,8 @@ from tests.support.exchange_draws import BLOWS, CARRIAGES, NODES, luck
 from tests.support.many import CAP, WANG, companies
 from tests.support.two_nodes import OTHER
 
-SIZES = (3, 1, CAP + 1)
-"""Subjects of a question; the last needs a second officer."""
+SIZES = (3, CAP + 1)
+"""Subjects of a question; the second needs another officer."""
 SURE_LINES = 300
 """As long as a member asked about fewer, no rate keeps it from asking."""
 NOBODY, SELF, SECOND = range(3)
@@ -33,10 +33,10 @@ class ManyRules:
             self._approved = Counter()
         return self._approved
 
-    @rule(asker=NODES, what=luck(3, 3, 2), blow=BLOWS, carriage=CARRIAGES)
+    @rule(asker=NODES, what=luck(2, 3, 6), blow=BLOWS, carriage=CARRIAGES)
     def ask_about_many(self, asker, what, blow, carriage):
         """Ask about a company with records and others without, with or without a case number."""
-        size, approver, lacks_case = what
+        size, approver, lacks_case = what[0], what[1], what[2] == 1
         ids = companies(SIZES[size])
         order = {"subject_id": "", "many": tuple(ids), "purpose": "tender-check", "basis": "bidding-law-18"}
         order |= {"case": None if lacks_case else "2026-招-17"}
