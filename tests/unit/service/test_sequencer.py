@@ -19,6 +19,8 @@ from tests.support.rows import ISSUER
 
 RECORDS, ACCESS = LogKind.RECORDS, LogKind.ACCESS
 ORIGINS = {log: build_origin("zj.example", ISSUER, log.text, 0) for log in LogKind}
+GUARD_SECONDS = 120
+"""Keeps a failure from hanging; no test waits that long."""
 
 
 class Writer:
@@ -41,11 +43,11 @@ class Writer:
 
         def wait(transaction):
             started.set()
-            assert go.wait(10)
+            assert go.wait(GUARD_SECONDS)
             transaction.put(b"held", b"")
 
         self.held = self.sequencer.submit(wait)
-        assert started.wait(10)
+        assert started.wait(GUARD_SECONDS)
         self.release = go.set
 
     def entries(self, log=RECORDS):
@@ -92,7 +94,7 @@ def test_what_comes_in_during_a_commit_is_committed_together_in_order(writer):
     futures = [writer.sequencer.submit(append(b"entry %d" % n)) for n in range(20)]
     before = writer.store.commits
     writer.release()
-    assert [future.result(10) for future in futures] == list(range(20))
+    assert [future.result(GUARD_SECONDS) for future in futures] == list(range(20))
     assert writer.store.commits == before + 2  # the one that was held, and one for all twenty
     assert writer.entries() == [b"entry %d" % n for n in range(20)]
 
@@ -103,7 +105,7 @@ def test_a_group_has_a_greatest_size(writer):
     futures = [writer.sequencer.submit(append(b"e%d" % n), entries=step) for n in range(5)]
     before = writer.store.commits
     writer.release()
-    assert [future.result(10) for future in futures] == list(range(5))
+    assert [future.result(GUARD_SECONDS) for future in futures] == list(range(5))
     assert writer.store.commits == before + 1 + 3
 
 
@@ -116,7 +118,7 @@ def test_an_operation_sees_what_earlier_ones_of_its_commit_wrote(writer):
     writer.sequencer.submit(lambda t: t.delete(b"k"))
     last = writer.sequencer.submit(lambda t: seen.append((t.get(b"k"), t.size(RECORDS))))
     writer.release()
-    last.result(10)
+    last.result(GUARD_SECONDS)
     assert seen == [(b"1", 0), (None, 1)]
     assert writer.store.get(b"k") is None
 
@@ -128,8 +130,8 @@ def test_an_operation_that_refuses_leaves_the_others_of_its_commit_intact(writer
     last = writer.sequencer.submit(append(b"last"))
     writer.release()
     with raises_code(NotFound, "record-unknown"):
-        refused.result(10)
-    assert (first.result(10), last.result(10)) == (0, 1)
+        refused.result(GUARD_SECONDS)
+    assert (first.result(GUARD_SECONDS), last.result(GUARD_SECONDS)) == (0, 1)
     assert writer.entries() == [b"first", b"last"]
 
 
@@ -139,8 +141,8 @@ def test_a_fault_before_the_first_write_costs_only_its_caller(writer):
     good = writer.sequencer.submit(append(b"good"))
     writer.release()
     with pytest.raises(TypeError):
-        fault.result(10)
-    assert good.result(10) == 0
+        fault.result(GUARD_SECONDS)
+    assert good.result(GUARD_SECONDS) == 0
     assert writer.sequencer.fatal is None
 
 
@@ -162,7 +164,7 @@ def test_a_half_done_operation_stops_the_writer_and_nothing_of_its_commit_is_sto
     writer.release()
     for future in futures:
         with raises_code(Fatal, "operation-half-done"):
-            future.result(10)
+            future.result(GUARD_SECONDS)
     assert writer.entries() == []
     assert writer.sequencer.fatal.code == "operation-half-done"
     with raises_code(Fatal, "operation-half-done"):
@@ -185,9 +187,9 @@ def test_a_commit_that_wrote_nothing_is_answered_and_the_writer_goes_on(writer, 
     writer.release()
     for future in futures[:2]:
         with raises_code(type(error), error.code):
-            future.result(10)
+            future.result(GUARD_SECONDS)
     with raises_code(NotFound, "record-unknown"):
-        futures[2].result(10)
+        futures[2].result(GUARD_SECONDS)
     assert writer.sequencer.run(append(b"two", RECORDS)) == 1
     assert writer.entries() == [b"one", b"two"]
     assert writer.sequencer.root(RECORDS)[1] == root_of([leaf_hash(b"one"), leaf_hash(b"two")])
@@ -221,7 +223,7 @@ def test_the_head_file_is_stored_before_a_caller_is_answered(writer):
     heads = []
     future = writer.sequencer.submit(append(b"look", ACCESS))
     future.add_done_callback(lambda _: heads.append(writer.heads.load(ORIGINS[ACCESS])))
-    assert future.result(10) == 0
+    assert future.result(GUARD_SECONDS) == 0
     writer.sequencer.close()
     assert [(head.size, head.root) for head in heads] == [(1, leaf_hash(b"look"))]
     assert writer.heads.load(ORIGINS[RECORDS]).size == 0
@@ -280,7 +282,7 @@ def test_what_was_queued_when_it_became_read_only_is_refused(writer):
     writer.sequencer.set_read_only(Conflict("log-fork", "store has another root"))
     writer.release()
     with raises_code(Conflict, "log-fork"):
-        queued.result(10)
+        queued.result(GUARD_SECONDS)
     assert writer.entries() == []
 
 
@@ -298,7 +300,7 @@ def test_closing_finishes_what_was_queued(writer):
     closing = threading.Thread(target=writer.sequencer.close)
     closing.start()
     writer.release()
-    closing.join(10)
+    closing.join(GUARD_SECONDS)
     assert [future.result(0) for future in futures] == [0, 1, 2]
     with raises_code(Unavailable, "stopping"):
         writer.sequencer.run(append(b"late"))
@@ -311,7 +313,7 @@ def test_nobody_waits_for_ever_when_it_closes(writer):
     def submit():
         for n in range(50):
             try:
-                answers.append(writer.sequencer.submit(append(b"%d" % n)).result(10))
+                answers.append(writer.sequencer.submit(append(b"%d" % n)).result(GUARD_SECONDS))
             except Unavailable as error:
                 answers.append(error.code)
 
@@ -320,7 +322,7 @@ def test_nobody_waits_for_ever_when_it_closes(writer):
         thread.start()
     writer.sequencer.close()
     for thread in threads:
-        thread.join(10)
+        thread.join(GUARD_SECONDS)
     assert len(answers) == 200
     indices = [answer for answer in answers if answer != "stopping"]
     assert sorted(indices) == list(range(len(indices))) == list(range(writer.readers[RECORDS].size()))
