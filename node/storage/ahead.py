@@ -5,7 +5,7 @@ A commit that appends little puts these bytes into its synced write to ``main`` 
 a *slot*. Its segments are written and not synced, which saves the caller a sync for each of them. The next commit that
 syncs segments, because it is large, or begins one, or finds all slots taken, syncs every segment so written and empties
 the slots with its own commit point. Opening writes what the slots hold into the segments again, syncs them and empties
-the slots (docs/adr/0034-small-appends-are-written-ahead.md).
+the slots (docs/adr/0028-small-appends-are-written-ahead.md).
 """
 
 from __future__ import annotations
