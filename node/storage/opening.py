@@ -239,12 +239,14 @@ def _begin_upgrade(place: _Place, identity: bytes, seq: int) -> None:
         state = parse_state(stored.get(STATE_KEY) or b"")
         if state.seq != seq:
             raise Unavailable("store-locked", "another process has written to the store while it was copied")
-        begun = Progress(check_owner(stored.get(STORE_KEY) or b"", identity), 0, b"")
+        begun = stored.get(UPGRADE_KEY)  # an older release's, which was not finished, goes on as this one's
+        if begun is None:
+            begun = encode_progress(Progress(check_owner(stored.get(STORE_KEY) or b"", identity), 0, b""))
         owner = encode_owner(identity)
         main.write(
             [
                 (STORE_KEY, owner),
-                (UPGRADE_KEY, encode_progress(begun)),
+                (UPGRADE_KEY, begun),
                 (COPY_KEY, encode_lengths(state.lengths)),
             ]
         )

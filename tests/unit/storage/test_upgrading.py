@@ -25,7 +25,7 @@ from node.service.upgrades import SealGrounds
 from node.storage.leveldb import open_leveldb
 from node.storage.opening import MAIN_TUNING, open_store, undo_upgrade
 from node.storage.state import FORMAT, STORE_KEY
-from node.storage.upgrading import COPY, FORMAT_FILE, run_steps
+from node.storage.upgrading import COPY, FORMAT_FILE, UPGRADE_KEY, Progress, encode_progress, run_steps
 from tests.support.errors import raises_code
 from tests.support.faults import Faults, FaultyDisk, FaultyFiles
 from tests.support.node_world import DOMAIN, NodeWorld
@@ -133,6 +133,19 @@ def test_a_death_between_the_marks_of_both_databases_is_made_good(old, old_store
     database = open_leveldb(str(old / "secrets"), MAIN_TUNING, create=False)
     database.write([(STORE_KEY, msgpack.packb([1, IDENTITY], use_bin_type=True))])
     database.close()
+    check_upgraded(old, heads, keys)
+
+
+def test_an_upgrade_that_an_older_release_left_unfinished_is_gone_on_with(old, old_store):
+    """The release of format 2 marked the store and died before it had sealed anything."""
+    _, heads, keys = old_store
+    owner = (STORE_KEY, msgpack.packb([2, IDENTITY], use_bin_type=True))
+    begun = (UPGRADE_KEY, encode_progress(Progress(1, 0, b"")))
+    for name, changes in (("main", [owner, begun]), ("secrets", [owner])):
+        database = open_leveldb(str(old / name), MAIN_TUNING, create=False)
+        database.write(changes)
+        database.close()
+    upgrade(old, keys)
     check_upgraded(old, heads, keys)
 
 
