@@ -115,6 +115,7 @@ class EventDraft:
         warrant: SHA-256 of its warrant.
         secret: 32 bytes that its salts follow from; fresh ones by default. A sealed event has them before it is logged.
         concerns: Digests (node.service.issuing.subject_digest) of subjects whom it is about and does not name.
+        follows: Place of an event of this node: whomever that one is about, this one is, too, and need not name.
     """
 
     kind: str
@@ -139,6 +140,7 @@ class EventDraft:
     warrant: bytes | None = None
     secret: bytes | None = field(default=None, repr=False)
     concerns: Sequence[bytes] = ()
+    follows: int | None = None
 
     def salted(self) -> dict[str, Any]:
         """Give the ten values, None where absent.

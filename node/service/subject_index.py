@@ -89,6 +89,11 @@ class SubjectIndex:
         if draft.subject is not None:
             named.append(AskedSubject(draft.subject["type"], draft.subject["id"]))
         terms = self.terms_of(named, {int(release.index) for release in draft.releases}, draft.concerns)
+        if draft.follows is not None:
+            # One from before the index, of an older release, has no terms there.
+            followed = transaction.get(EVENT_PREFIX + layout.u64(draft.follows))
+            known = () if followed is None else parse_terms(followed).subjects
+            terms = terms._replace(subjects=tuple(sorted({*terms.subjects, *known})))
         transaction.put_all(build_keys(place, rid, terms))
 
     def terms_of(

@@ -148,7 +148,9 @@ def summarise(look: ShownLook, member: str) -> Summary:
         return Summary(by, of, "listed", None)
     if records is not None:
         return Summary(by, of, "given" if records else "none", records)
-    return Summary(by, of, "open" if is_own and first is last else "no-answer", None)
+    # One that was sealed is shown when nobody answers it any more; an end that says nothing was received is not beside it.
+    is_open = is_own and first is last and first.kind != SEALED
+    return Summary(by, of, "open" if is_open else "no-answer", None)
 
 
 @dataclass(frozen=True, slots=True)

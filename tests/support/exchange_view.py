@@ -42,9 +42,9 @@ def _find_looks(watch, code, subject, digests):
             about.add(AskedSubject(**event.said["subject"]))
         if event.is_question:
             asked[event.rid] = about
-        elif event.kind == "receive" and event.said["purpose"]:
-            # The end of a question that was lost with its node says nothing, and is not shown beside it.
-            about |= asked[event.rid]
+        elif event.kind == "receive":
+            # The end of a sealed question names nobody, and is nobody's.
+            about |= asked.get(event.rid, set())
         elif event.kind == "revoke" and not about:
             about |= _subjects_of(watch, event.said["consent"])
         elif event.kind == "deny" and isinstance(request := _request_of(watch, event), BulkRequest):

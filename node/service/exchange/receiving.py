@@ -13,7 +13,8 @@ from node.access.box import MAX_ANSWER_BYTES, open_answer, parse_envelope
 from node.access.bulk import hash_lines, released_set
 from node.access.bulk_answer import BulkAnswer, verify_bulk_answer
 from node.access.bulk_request import BulkRequest
-from node.access.request import Request
+from node.access.event import parse_event
+from node.access.request import SEALED, Request
 from node.errors import Conflict, NodeError, Verification
 from node.evidence.answered import check_heads, verify_answered
 from node.service.drafting import EventDraft
@@ -222,12 +223,16 @@ def _log_receive(side: Side, sent: Sent, received: _Received | None, sealed: Sea
 
 
 def _close(side: Side, question: OpenQuestion) -> None:
-    """Log that nothing was received; what was asked stands in the ask event of the same rid."""
+    """Log that nothing was received; what was asked, and about whom, stands in the ask event of the same rid."""
+    reader, ask = side.access_logs.locate(question.place)
+    is_sealed = parse_event(reader.entry(reader.row(ask))).kind == SEALED
     draft = EventDraft(
         kind=RECEIVE,
         peer=question.provider,
         rid=question.rid,
         req=question.req or _REQ_UNSENT,
+        # The end of a sealed look would show its subject that there was one.
+        follows=None if is_sealed else question.place,
     )
     prepared = side.access.prepare(draft)
     queue = side.untold.queue(question.provider, prepared.openings)
