@@ -183,6 +183,56 @@ def test_libsodium_accepts_nothing_that_the_backend_refuses():
     verify_ed25519(public, message, neutral)
 
 
+def _accepts(public, message, signature):
+    try:
+        verify_ed25519(public, message, signature)
+    except Verification:
+        return False
+    return True
+
+
+def test_who_signs_accepts_what_an_offline_verifier_accepts(monkeypatch):
+    """R and key with each part of small order, R in each spelling, S below L and not."""
+    base = _decode(4 * pow(5, -1, P) % P, 0)
+    scalar, nonce, message = 2**254 + 8 * 12_345, 987_654_321, b"m"
+    large, small = _times(scalar, base), sorted(_small_order_points())
+    cases = []
+    for point in (_add(large, torsion) for torsion in small):
+        public = _encode(point[1], point[0] & 1)
+        for torsion in small:
+            shifted = _add(_times(nonce, base), torsion)
+            firsts = {(_encode(shifted[1], shifted[0] & 1), nonce)}
+            spellings = [y for y in (torsion[1], torsion[1] + P) if y < 2**255]
+            firsts |= {(_encode(y, sign), 0) for y in spellings for sign in (0, 1)}
+            for first, number in sorted(firsts):
+                k = int.from_bytes(hashlib.sha512(first + public + message).digest(), "little") % L
+                s = (number + k * scalar) % L
+                cases += [(public, message, first + value.to_bytes(32, "little")) for value in (s, s + L)]
+    Ed25519Signer(bytes(32))  # has libsodium loaded
+    signing = [_accepts(*case) for case in cases]
+    monkeypatch.setattr("node.crypto.ed25519._holds", None)
+    assert signing == [_accepts(*case) for case in cases]
+    assert set(signing) == {True, False}
+
+
+def test_a_libsodium_that_multiplies_by_the_cofactor_is_not_asked():
+    """As the development branch of libsodium does: what a node accepts, a verifier elsewhere must accept, too."""
+    program = """if True:
+        from nacl import bindings
+        bindings.crypto_sign_open = lambda signed, public: signed[64:]
+        from node.crypto.ed25519 import Ed25519Signer, verify_ed25519
+        from node.errors import Verification
+        signer = Ed25519Signer(bytes(32))
+        verify_ed25519(signer.public, b"m", signer.sign(b"m"))
+        try:
+            verify_ed25519(signer.public, b"n", signer.sign(b"m"))
+        except Verification:
+            raise SystemExit(0)
+        raise SystemExit("accepted")
+    """
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_who_only_verifies_does_not_load_libsodium():
     program = """if True:
         import sys
