@@ -182,5 +182,7 @@ class RevocationDesk:
         try:
             event, receipt = self._side.access.receipt_again(*self._side.access_logs.locate(told.place))
         except Conflict:
-            raise Conflict("consent-revoked", "the consent was taken back, in an earlier access log") from None
+            raise Conflict(
+                "consent-revoked", "the consent was taken back, in an earlier access log"
+            ) from None
         return LoggedEvent(event, told.openings, receipt)

@@ -236,7 +236,9 @@ class Outbox:
     def _end(self, queued: Queued, revocation: Revocation | None, answer: Future[bytes]) -> None:
         try:
             if not answer.done():
-                raise Unavailable("peer-slow", f"no answer from {queued.provider} in {TELLING_SECONDS:g} seconds")
+                raise Unavailable(
+                    "peer-slow", f"no answer from {queued.provider} in {TELLING_SECONDS:g} seconds"
+                )
             body = answer.result()
             assert revocation is not None, "it was sent"
             given = self._verify(queued, revocation, body)
