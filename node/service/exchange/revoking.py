@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final
 import msgpack
 
 from node.access.box import encode_envelope, parse_envelope
+from node.access.receipt import MAX_SKEW_SECONDS
 from node.access.revocation import (
     MAX_REVOKED_BYTES,
     build_revocation,
@@ -65,7 +66,9 @@ MOST_AT_ONCE: Final = 64
 _TO_TELL: Final = b"Ct"
 _KNOWN: Final = b"Ck"
 _TRANSIENT: Final = "revocation-limit"
-_OVER: Final = frozenset({"consent-revoked", "consent-expired"})
+_ABOUT_ONE: Final = ("revocation-", "revoked-")
+_EXPIRED: Final = "consent-expired"
+_OVER: Final = frozenset({"consent-revoked", _EXPIRED})
 """Codes of a provider that grants nothing on the consent any more, and of whose event no receipt can be had."""
 
 
@@ -174,11 +177,12 @@ class Outbox:
                 elif self._is_due(one.consent) and self._take(one.consent):
                     due.append(one)
                     room -= 1
-                if not room or len(over) == MOST_AT_ONCE:
+                if not room or len(over) >= MOST_AT_ONCE:
                     break
+        # First, because it gives back what was taken.
+        self._tell_all(due)
         if over:
             self._side.sequencer.run(partial(self._drop, over), entries=0)
-        self._tell_all(due)
 
     def _room_of(self, provider: MemberCode) -> int:
         """Say how many revocations may be sent to a provider now: one as a trial where the last ones failed."""
@@ -243,7 +247,7 @@ class Outbox:
             assert revocation is not None, "it was sent"
             given = self._verify(queued, revocation, body)
         except AccessDenied as error:
-            if error.code not in _OVER:
+            if not self._is_over(queued, error.code):
                 self._note_trouble(queued, error.code)
                 return
             given = None
@@ -254,6 +258,12 @@ class Outbox:
         with self._guard:
             self._troubles.pop(queued.provider, None)
             self._troubles.pop(queued.consent, None)
+
+    def _is_over(self, queued: Queued, code: str) -> bool:
+        """Tell whether a provider that took nothing has nothing to take; that a consent ended, this node knows itself."""
+        if code == _EXPIRED:
+            return queued.end <= self._side.clock.now_seconds() + MAX_SKEW_SECONDS
+        return code in _OVER
 
     def _verify(self, queued: Queued, revocation: Revocation, body: bytes) -> LoggedEvent:
         side = self._side
@@ -300,7 +310,7 @@ class Outbox:
     def _note_trouble(self, queued: Queued, code: str) -> None:
         """Leave a provider alone for a while; where its answer is about one consent, that consent alone."""
         now = self._side.clock.monotonic()
-        is_about_one = code.startswith("revocation-") and code != _TRANSIENT
+        is_about_one = code in _OVER or (code.startswith(_ABOUT_ONE) and code != _TRANSIENT)
         name: str | bytes = queued.consent if is_about_one else queued.provider
         with self._guard:
             before = self._troubles.get(name)

@@ -20,7 +20,7 @@ from node.access.revocation import (
 )
 from node.core.encoding import encode_b64u
 from node.crypto.token import token_digest
-from node.errors import AccessDenied, Fatal, NodeError, Verification
+from node.errors import AccessDenied, Fatal, NodeError, Unavailable, Verification
 from node.service.consents import LISTED_SECONDS
 from node.service.exchange.ledger import list_promises
 from node.service.exchange.revoking import (
@@ -32,6 +32,7 @@ from node.service.exchange.revoking import (
 from node.service.limiting import KEPT_SECONDS, TOLD_IN_HOUR, ToldCharge, find_told, told_counter
 from tests.attacks.test_members_that_may_not_act import suspend
 from tests.support.audit_world import codes_of
+from tests.support.errors import raises_code
 from tests.support.exchange_audit import audit, held_by, settle
 from tests.support.exchange_world import COURT, MARKET, TAX, ExchangeWorld
 from tests.support.node_world import WHY
@@ -385,6 +386,50 @@ def test_a_refused_consent_holds_up_no_other(world):
     world.exchanges[TAX].outbox.tell_due()
     assert (is_known(world, mine), is_known(world, other)) == (False, True)
     assert (trouble(world, mine), trouble(world, other)) == ("revocation-issuer", None)
+
+
+def test_what_could_not_be_told_for_a_full_store_is_told_later(world):
+    """Neither can what ended be taken off the queue; the next turn does both."""
+    ended, given = give(world, at=TAX, end=world.clock.now_seconds() + 100), give(world, at=TAX)
+    for one in (ended, given):
+        take_back(world, one)
+    world.clock.advance(seconds=100)
+    outbox = world.exchanges[TAX].outbox
+    world.nodes[TAX].store.fail_next(Unavailable("store-full", "no space"))
+    with raises_code(Unavailable, "store-full"):
+        outbox.tell_due()
+    outbox.tell_due()
+    assert is_known(world, given)
+    assert list(world.nodes[TAX].store.scan(b"Ct", b"Cu")) == []
+
+
+def test_an_answer_about_another_event_holds_up_no_other(world):
+    """The window lost its own event, took the consent back anew, and is shown the provider's first one each time."""
+    lost, *others = sorted((give(world, at=TAX) for _ in range(3)), key=lambda one: one.digest)
+    assert say(world, consent=lost.digest, rid=bytes(16)) is None
+    for one in (lost, *others):
+        take_back(world, one)
+    world.post.away = {MARKET}
+    world.exchanges[TAX].outbox.tell_due()
+    world.post.away = set()
+    world.clock.advance(seconds=FIRST_PAUSE_SECONDS)
+    for _ in range(3):
+        world.exchanges[TAX].outbox.tell_due()
+    assert trouble(world, lost) == "revoked-event"
+    assert [is_known(world, one) for one in (lost, *others)] == [False, True, True]
+
+
+def test_a_consent_that_goes_on_is_not_over_because_its_provider_says_so(world):
+    given = give(world, at=TAX)
+    take_back(world, given)
+    desk = world.exchanges[MARKET].revocations
+
+    def refuse(_revocation):
+        raise AccessDenied("consent-expired", "so it says")
+
+    desk._take_once = refuse
+    assert not tell(world, given)
+    assert trouble(world, given) == "consent-expired"
 
 
 def test_an_answer_that_does_not_hold_tells_nothing(world):
