@@ -22,7 +22,7 @@ from node.cage.pairing import Pairing
 from node.cage.promises import BlockTimes, Receipts
 from node.cage.proof import FILE_SUFFIX, FindingFile, ShownEntry, encode_finding
 from node.cage.rows import BUCKETS, Buckets
-from node.cage.walk import Promise, Rules, Statement, Walk
+from node.cage.walk import Promise, Rules, Statement, Walk, by_box
 from node.errors import InvalidInput, NodeError, NotFound, Unavailable, Verification
 from node.evidence.unsealed import authenticate_under
 from node.log import fork
@@ -196,7 +196,7 @@ class Audit:
         self._tell = tell
         self._vkeys = [key for log in policy.logs for key in (log.ed25519, log.ml_dsa_44)]
         self._findings = Findings()
-        self._opened: dict[bytes, Statement] = {}
+        self._opened: dict[bytes, list[Statement]] = {}
         self._buckets = Buckets(scratch)
         self._receipts = Receipts(scratch, policy)
         members = dict.fromkeys(parse_origin(source.origin).member for source in sources)
@@ -215,9 +215,8 @@ class Audit:
             Unavailable: The chain gives no answer; without it nothing is proven.
             InvalidInput, Verification: A receipt, checkpoint or statement that the auditor brought is malformed, or not signed.
         """
-        for token in self._given.opened:
-            opened = authenticate_under(token, self._policy)
-            self._opened[opened.box] = Statement(opened, token)
+        tokens = dict.fromkeys(self._given.opened)
+        self._opened = by_box(Statement(authenticate_under(token, self._policy), token) for token in tokens)
         self._receipts.load(self._given.receipts)
         self._receipts.load_held(self._given.held)
         for note in self._given.notes:

@@ -27,7 +27,7 @@ from node.cage.lines import parse_line
 from node.cage.pairing import Pairing
 from node.cage.promises import verify_signature
 from node.cage.rows import BUCKETS, Buckets
-from node.cage.walk import Beat, Rules, Statement, Walk
+from node.cage.walk import Beat, Rules, Statement, Walk, by_box
 from node.core.canonical import check_members, encode_json, parse_json
 from node.core.encoding import encode_b64, encode_hex, parse_b64, parse_hex
 from node.core.members import check_integer, check_list, check_text
@@ -35,7 +35,7 @@ from node.core.types import LeafHash, RootHash
 from node.errors import InvalidInput, Verification
 from node.evidence.unsealed import authenticate_under
 from node.log.anchor import Anchor
-from node.log.checkpoint import verify_checkpoint
+from node.log.checkpoint import parse_origin, verify_checkpoint
 from node.log.interval import interval_of
 from node.log.merkle import leaf_hash, verify_inclusion
 from node.log.proof import parse_tlog_proof, verify_tlog_proof
@@ -216,7 +216,7 @@ def judge_alone(entries: Sequence[ShownEntry], statements: Sequence[Statement] =
         entries: The entries.
         statements: What regulators signed that boxes held, verified.
     """
-    opened = {statement.opened.box: statement for statement in statements}
+    opened = by_box(statements)
     origins = list(dict.fromkeys(shown.log for shown in entries))
     members: dict[str, int] = {}
     for origin in origins:
@@ -245,11 +245,18 @@ def judge_alone(entries: Sequence[ShownEntry], statements: Sequence[Statement] =
     return findings
 
 
-def _beat_before(shown: ShownEntry, entries: Sequence[ShownEntry]) -> Beat:
-    """Find the newest heartbeat of the file that stands before an entry in its log; one of time 0 where there is none."""
+def _beat_before(shown: ShownEntry, entries: Sequence[ShownEntry]) -> Beat | None:
+    """Find the newest heartbeat of the file under the anchor before that of an entry; one of time 0 where there is none.
+
+    Before the first anchor of a log there is none, and none that could have waited: None. What a successor logs before its
+    first may be what its predecessor had promised, of any age.
+    """
+    end = 0 if shown.anchor is None else shown.anchor.prev_size
+    if shown.anchor is not None and not end and not parse_origin(shown.log).n:
+        return None
     newest = Beat(-1, 0)
     for other in entries:
-        if other.log == shown.log and newest.at < other.index < shown.index:
+        if other.log == shown.log and newest.at < other.index < end:
             with suppress(InvalidInput):
                 line = parse_line(other.entry)
                 if isinstance(line, Heartbeat):

@@ -29,7 +29,7 @@ from node.log.merkle import HASH_BYTES
 from node.log.succession import parse_succession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from node.access.unsealed import OpenedBox
     from node.cage.auditedlog import AuditedLog
@@ -82,6 +82,14 @@ class Statement(NamedTuple):
     token: str
 
 
+def by_box(statements: Iterable[Statement]) -> dict[bytes, list[Statement]]:
+    """Put statements in order by the SHA-256 of their box: of one box several may speak, and not all of them may."""
+    found: dict[bytes, list[Statement]] = {}
+    for statement in statements:
+        found.setdefault(statement.opened.box, []).append(statement)
+    return found
+
+
 @dataclass(slots=True)
 class Promise:
     """A receipt's claim: leaf at an index. ``number`` names the receipt."""
@@ -114,7 +122,7 @@ class Walk:
         rules: Rules,
         buckets: Buckets,
         findings: Findings,
-        opened: Mapping[bytes, Statement] | None = None,
+        opened: Mapping[bytes, Sequence[Statement]] | None = None,
     ) -> None:
         self._opened = opened or {}
         self._log = log
@@ -156,7 +164,7 @@ class Walk:
             self._check_roots()
 
     def take_alone(
-        self, index: int, entry: bytes, opened: Sequence[str], interval: Interval | None, since: Beat
+        self, index: int, entry: bytes, opened: Sequence[str], interval: Interval | None, since: Beat | None
     ) -> None:
         """Take one entry out of its order, for the few of a finding's file; the tree stays as it is.
 
@@ -165,7 +173,8 @@ class Walk:
             entry: Its bytes.
             opened: What is opened of it.
             interval: By the chain, None while no anchor covers it.
-            since: A heartbeat before it. Without one, of time 0, nothing shows that an event is too early.
+            since: A heartbeat under the anchor before; one of time 0 where nothing shows that an event is too early, None where
+                the interval alone does.
         """
         if interval is not None:
             self._set_interval(interval.start_time, interval.end_time)
@@ -236,10 +245,10 @@ class Walk:
         # A claim is compared in whole seconds, as node.log.interval does.
         self._earliest_ms = (self._start - CLAIM_TOLERANCE_SECONDS + 1) * _MS
         self._latest_ms = (self._end + CLAIM_TOLERANCE_SECONDS + 1) * _MS - 1 if self._end else _FAR
-        if self._log.n and self._next_anchor == 0:
-            # What the log before had promised is logged again, with its own times.
-            self._earliest_ms = 0
         self._note_beat(self._beat)
+        if self._log.n and self._next_anchor == 0:
+            # What the log before had promised is logged again, with its own times; no heartbeat is.
+            self._earliest_event_ms = 0
         self._limit_ms = (self._start + self._rules.anchor_limit_seconds + CLAIM_TOLERANCE_SECONDS) * _MS
 
     def _note_beat(self, beat: Beat | None) -> None:
@@ -320,18 +329,18 @@ class Walk:
             if not line.req:
                 self._judge_lines(index, line.n, opened)
             return
-        self._judge_box(index, line)
+        for statement in self._opened.get(line.box or b"", ()):
+            self._judge_box(index, line, statement)
         # What a regulator holds of an event is no part of a look itself.
         if line.n and not opened.complete:
             self._judge_sealed(index, line.open_by, asked=asked)
 
-    def _judge_box(self, index: int, line: Line) -> None:
+    def _judge_box(self, index: int, line: Line, statement: Statement) -> None:
         """Hold what its regulator says that a box held against the sealed event; the regulator's own of the box says nothing.
 
         What is said under another warrant than that of the event is of somebody who is not its regulator.
         """
-        statement = None if line.box is None else self._opened.get(line.box)
-        if statement is None or statement.opened.iss == self._log.member:
+        if statement.opened.iss == self._log.member:
             return
         if statement.opened.warrant.digest != line.warrant:
             self._findings.remark("opened-elsewhere", self._log.origin)

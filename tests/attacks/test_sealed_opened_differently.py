@@ -122,6 +122,23 @@ def test_a_box_that_holds_another_event_is_named_with_a_file_that_proves_it(worl
         verify_unsealed(statement, entry, inclusion, policy_of(world))
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_another_says_of_the_box_covers_nothing_up(world, first):
+    box = log_other(world)
+    true = world.depository.open(box, WHY)
+    now = world.clock.now_seconds()
+    market = world.nodes[MARKET].keys.node
+    own = build_warrant(
+        signer=market, iss=MARKET, asker=COURT, iat=now, exp=now + 9, jti=bytes(16), looks=1, open_by=now + 9
+    )
+    other = build_opened(
+        signer=market, iss=MARKET, warrant=own, iat=now, member=COURT, box=box, openings=true.openings
+    )
+    settle(world)
+    report = audit(world, [other, true.statement] if first else [true.statement, other])
+    assert "sealed-differs" in codes_of(report)
+
+
 def test_the_statement_about_one_box_says_nothing_of_another_event(world):
     one, other, *_ = statements(world)
     settle(world)

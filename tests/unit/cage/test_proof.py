@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from node.access.event import build_heartbeat
 from node.cage.findings import MAX_LISTED, Findings, finding_codes, finding_text
 from node.cage.proof import encode_finding, parse_finding, verify_finding
 from node.errors import InvalidInput, NodeError, Verification
+from node.log.checkpoint import build_origin
 from tests.support.audit_world import START, SUBJECT, AuditWorld
 from tests.support.errors import raises_code
 
@@ -133,3 +135,27 @@ def test_that_an_entry_is_dated_back_is_shown_by_the_heartbeat_before_it():
     early, _ = file.entries
     with raises_code(Verification, "finding-differs"):
         verify_finding(replace(file, entries=(early,)), world.policy())
+
+
+def test_that_an_entry_is_older_than_its_log_is_shown_by_the_first_anchor():
+    """No anchor was there that could have waited for the chain, and no heartbeat can stand before it."""
+    world = AuditWorld(10)
+    world.exchange(START + 30, 0, 1, grant={"t": (START - 2_600) * 1_000})
+    world.run()
+    (finding,) = world.audit().findings.listed
+    assert finding.code == "time-outside"
+    assert verify_finding(parse_finding(finding.proof), world.policy())
+
+
+def test_a_heartbeat_of_a_successor_is_not_dated_back():
+    """What its predecessor promised has its own time; by a heartbeat the events behind it are judged."""
+    world = AuditWorld(10)
+    node = world.nodes[1]
+    node.origin = build_origin("city.example", node.member, "access", 1)
+    world.exchange(START + 30, 0, 1, grant={"t": (START - 2_600) * 1_000})
+    world.plan(START + 40, lambda: node.append(build_heartbeat(1_000, rejects=0, unwraps=node.unwraps)))
+    world.run()
+    (finding,) = [one for one in world.audit().findings.listed if one.code == "time-outside"]
+    assert finding.member == node.member
+    assert node.entries[finding.entries[0][1]] == build_heartbeat(1_000, rejects=0, unwraps=8)
+    assert verify_finding(parse_finding(finding.proof), world.policy())
