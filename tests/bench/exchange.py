@@ -13,10 +13,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import sha256
-from importlib import resources
 
-from node.access.catalogue import ListedItem, encode_catalogue
 from node.access.purposes import canonical_purposes, load_sample_purposes
 from node.bootstrap import open_node
 from node.config import load_settings
@@ -25,10 +22,10 @@ from node.storage.keyfiles import load_private
 from tests.bench.processes import cpu_seconds, descendants
 from tests.support.own_chain import OwnChain
 from tests.support.penalty_files import store_penalties
-from tests.support.real_node import DOMAIN, free_port, real_nodes, wait_until
+from tests.support.real_documents import ITEM, decide_documents, start_reachable
+from tests.support.real_node import DOMAIN, real_nodes
 from tests.support.rows import COMPANY
 
-ITEM = "penalty:2018"
 PURPOSE = "tender-check"
 FIELDS = ["CF_WSH", "CF_CFLB"]
 ANCHOR_PERIOD_SECONDS = 900
@@ -64,52 +61,20 @@ def two_departments(url, scratch):
     """Give two running nodes, the second with a record, after the documents are in force and both have anchored."""
     with real_nodes(url, scratch, 2, anchor_period_seconds=ANCHOR_PERIOD_SECONDS) as (court, market):
         for node in (court, market):
-            port = free_port()
-            node.settings = {
-                "IRONCAGE_LISTEN_PORT": str(port),
-                "IRONCAGE_PUBLIC_URL": f"http://127.0.0.1:{port}",
-                "IRONCAGE_PLAIN_PEERS": "true",
-            }
-            node.start()
-            node.run("token", "create", "chief", "--role", "administrator", "--out", str(_admin(node)))
-        _decide(scratch, court, market)
+            start_reachable(node)
+        decide_documents(scratch, (court, market), _unlimited_purposes())
         market.wait_job(market.order(store_penalties(scratch / "penalties.csv", range(1))))
         for node in (court, market):
             node.anchor()
         yield court, market
 
 
-def _admin(node):
-    return node.home / "admin.token"
-
-
-def _document(node, *words):
-    done = node.run("document", *words, "--token-file", str(_admin(node)), "--json")
-    assert done.code == 0, done
-    return done.json
-
-
-def _decide(folder, court, market):
-    """Put item, catalogue and purposes in force; the purposes without limits that a measurement would meet."""
-    item = resources.files("node.records").joinpath("items", "penalty-2018.json").read_bytes()
+def _unlimited_purposes():
+    """The sample purposes without limits that a measurement would meet."""
     purposes = json.loads(load_sample_purposes())
     for purpose in purposes["purposes"]:
         purpose["rate"] = dict.fromkeys(purpose["rate"], RATE)
-    listed = [ListedItem(ITEM, sha256(item).digest(), court.code, None)]
-    files = {
-        ("item", ITEM): item,
-        ("purposes", "exchange"): canonical_purposes(json.dumps(purposes).encode()),
-        ("catalogue", "exchange"): encode_catalogue(DOMAIN, "目录", "catalogue", listed),
-    }
-    for (kind, name), data in files.items():
-        path = folder / f"{kind}.json"
-        path.write_bytes(data)
-        proposal = _document(court, "propose", kind, name, str(path))
-        if not proposal["executed"]:
-            _document(market, "add", str(path), "--kind", kind)
-            _document(market, "vote", str(proposal["id"]))
-    for node in (court, market):
-        wait_until(lambda node=node: _document(node, "refresh") is not None, "documents are here")
+    return canonical_purposes(json.dumps(purposes).encode())
 
 
 # ---- clients

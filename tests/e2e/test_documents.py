@@ -11,6 +11,7 @@ import pytest
 from node.access.purposes import load_sample_purposes
 from tests.support.certificates import Authority
 from tests.support.peer_server import key_pin
+from tests.support.real_documents import admin, create_admin
 from tests.support.real_node import RealNode, free_port, real_nodes
 
 pytestmark = pytest.mark.slow
@@ -27,8 +28,7 @@ def nodes(real_chain, tmp_path):
             node.client = partial(RealNode.client, node, tls_ca=authority.ca)
             show(node, authority.issue(f"node{number}"))
             node.start()
-            made = node.run("token", "create", "chief", "--role", "administrator", "--out", str(admin(node)))
-            assert made.code == 0, made
+            create_admin(node)
         yield first, second, authority
 
 
@@ -42,10 +42,6 @@ def show(node, files):
         "IRONCAGE_TLS_CERTIFICATE": str(files.certificate),
         "IRONCAGE_TLS_KEY": str(files.key),
     }
-
-
-def admin(node):
-    return node.home / "admin.token"
 
 
 def document(node, *words, code=0):

@@ -7,24 +7,20 @@ import csv
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
-from importlib import resources
 
 import pytest
 
-from node.access.catalogue import ListedItem, encode_catalogue
 from node.access.event import parse_entry
-from node.access.purposes import load_sample_purposes
 from node.access.receipt import parse_receipt
 from node.client.api import NodeClient
 from node.log.tiles import parse_bundle
 from tests.support.many import CAP, companies
 from tests.support.penalty_files import store_penalties
-from tests.support.real_node import DOMAIN, free_port, real_nodes, wait_until
+from tests.support.real_documents import ITEM, admin, decide_documents, start_reachable
+from tests.support.real_node import real_nodes
 from tests.support.rows import COMPANY
 
 pytestmark = pytest.mark.slow
-ITEM = "penalty:2018"
 QUESTION = ("ask", f"uscc:{COMPANY}", "--purpose", "tender-check", "--basis", "gov-procurement-22")
 FIELDS = ("--item", f"{ITEM}:CF_WSH,CF_CFLB")
 CASE = ("--case", "2026-招-17")
@@ -36,52 +32,12 @@ def nodes(real_chain, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exchange")
     with real_nodes(real_chain.url, folder, 2) as (court, market):
         for node in (court, market):
-            port = free_port()
-            node.settings = {
-                "IRONCAGE_LISTEN_PORT": str(port),
-                "IRONCAGE_PUBLIC_URL": f"http://127.0.0.1:{port}",
-                "IRONCAGE_PLAIN_PEERS": "true",
-            }
-            node.start()
-            made = node.run("token", "create", "chief", "--role", "administrator", "--out", str(admin(node)))
-            assert made.code == 0, made
-        decide(folder, court, market)
+            start_reachable(node)
+        decide_documents(folder, (court, market))
         market.wait_job(market.order(store_penalties(folder / "penalties.csv", range(3))))
         for node in (court, market):
             node.anchor()
         yield court, market
-
-
-def admin(node):
-    return node.home / "admin.token"
-
-
-def as_admin(node, *words):
-    done = node.run("document", *words, "--token-file", str(admin(node)), "--json")
-    assert done.code == 0, done
-    return done.json
-
-
-def decide(folder, court, market):
-    """Propose and vote on what is asked for, and why."""
-    item = resources.files("node.records").joinpath("items", "penalty-2018.json").read_bytes()
-    files = {
-        ("item", ITEM): item,
-        ("purposes", "exchange"): load_sample_purposes(),
-        ("catalogue", "exchange"): encode_catalogue(
-            DOMAIN, "目录", "catalogue", [ListedItem(ITEM, sha256(item).digest(), court.code, None)]
-        ),
-    }
-    for (kind, name), data in files.items():
-        path = folder / f"{kind}.json"
-        path.write_bytes(data)
-        proposal = as_admin(court, "propose", kind, name, str(path))
-        if not proposal["executed"]:
-            # A vote is for a document that the voter has.
-            as_admin(market, "add", str(path), "--kind", kind)
-            as_admin(market, "vote", str(proposal["id"]))
-    for node in (court, market):
-        wait_until(lambda node=node: as_admin(node, "refresh") is not None, "documents are here")
 
 
 def events(node):

@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from importlib import resources
 
 import pytest
 
-from node.access.catalogue import ListedItem, encode_catalogue
-from node.access.purposes import load_sample_purposes
 from node.access.unsealed import parse_opened
-from tests.e2e.test_exchange import ITEM, admin, as_admin, events
+from tests.e2e.test_exchange import events
 from tests.support.penalty_files import store_penalties
-from tests.support.real_node import DOMAIN, free_port, real_nodes, wait_until
+from tests.support.real_documents import ITEM, admin, as_admin, decide_documents, start_reachable
+from tests.support.real_node import real_nodes, wait_until
 from tests.support.rows import COMPANY
 
 pytestmark = pytest.mark.slow
@@ -40,56 +37,17 @@ def nodes(real_chain, tmp_path_factory):
     roles = ["issuer", "consumer", "regulator"]
     with real_nodes(real_chain.url, folder, 3, roles=roles) as three:
         for node in three:
-            port = free_port()
-            node.settings = {
-                "IRONCAGE_LISTEN_PORT": str(port),
-                "IRONCAGE_PUBLIC_URL": f"http://127.0.0.1:{port}",
-                "IRONCAGE_PLAIN_PEERS": "true",
-            }
-            node.start()
-            made = node.run("token", "create", "chief", "--role", "administrator", "--out", str(admin(node)))
-            assert made.code == 0, made
+            start_reachable(node)
         _, market, _ = three
-        decide(folder, three)
+        decide_documents(folder, three)
         market.wait_job(market.order(store_penalties(folder / "penalties.csv", range(2))))
         for node in three:
             node.anchor()
         yield three
 
 
-def decide(folder, nodes):
-    """Propose what is asked for, and why, and vote until it is in force."""
-    first, *others = nodes
-    item = resources.files("node.records").joinpath("items", "penalty-2018.json").read_bytes()
-    files = {
-        ("item", ITEM): item,
-        ("purposes", "exchange"): load_sample_purposes(),
-        ("catalogue", "exchange"): encode_catalogue(
-            DOMAIN, "目录", "catalogue", [ListedItem(ITEM, sha256(item).digest(), first.code, None)]
-        ),
-    }
-    for (kind, name), data in files.items():
-        path = folder / f"{kind}.json"
-        path.write_bytes(data)
-        proposal = as_admin(first, "propose", kind, name, str(path))
-        executed = proposal["executed"]
-        for node in others:
-            as_admin(node, "add", str(path), "--kind", kind)
-            if not executed:
-                executed = as_admin(node, "vote", str(proposal["id"]))["executed"]
-        assert executed
-    for node in nodes:
-        wait_until(lambda node=node: as_admin(node, "refresh") is not None, "documents are here")
-
-
 def day(ahead):
     return (datetime.now(tz=UTC) + timedelta(days=ahead)).strftime("%Y-%m-%d")
-
-
-def as_chief(node, *words):
-    done = node.run(*words, "--token-file", str(admin(node)), "--json")
-    assert done.code == 0, done
-    return done.json
 
 
 def test_a_sealed_look_from_the_warrant_to_the_inspector(nodes):
@@ -113,7 +71,7 @@ def test_a_sealed_look_from_the_warrant_to_the_inspector(nodes):
     assert after[market.code] == ["sealed"]
     assert after[inspector.code] == ["sealed"] * 3
 
-    boxes = as_chief(inspector, "sealed", "list")
+    boxes = as_admin(inspector, "sealed", "list")
     assert [(one["member"], one["part"]) for one in boxes] == [
         (commission.code, "ask"),
         (market.code, "grant"),
@@ -128,14 +86,14 @@ def test_a_sealed_look_from_the_warrant_to_the_inspector(nodes):
     assert statement.stat().st_mode & 0o777 == 0o600
     said = parse_opened(statement.read_text().strip())
     assert (said.iss, said.member, said.box.hex()) == (inspector.code, market.code, boxes[1]["box"])
-    assert as_chief(inspector, "sealed", "list", "--overdue") == []
-    (listed,) = as_chief(inspector, "warrant", "list")
+    assert as_admin(inspector, "sealed", "list", "--overdue") == []
+    (listed,) = as_admin(inspector, "warrant", "list")
     assert (listed["used"], listed["looks"]) == (1, 1)
     for node in (commission, market):
-        assert as_chief(node, "sealed", "counts") == [], "this month is not over"
+        assert as_admin(node, "sealed", "counts") == [], "this month is not over"
 
     # The subject at the window gets nothing of it.
-    looks = as_chief(market, "subject", "looks", f"uscc:{COMPANY}", "--document", "business-licence")
+    looks = as_admin(market, "subject", "looks", f"uscc:{COMPANY}", "--document", "business-licence")
     assert looks["looks"] == []
     refused = commission.ask(*QUESTION, "--to", market.code, "--warrant", str(warrant), code=1)
     assert [(one["result"], one["code"]) for one in refused["outcomes"]] == [("refused", "warrant-used-up")]
@@ -144,7 +102,7 @@ def test_a_sealed_look_from_the_warrant_to_the_inspector(nodes):
 def test_an_inspector_whose_node_is_down_lets_nothing_be_given(nodes):
     commission, market, inspector = nodes
     warrant = inspector.home / "second.jwt"
-    as_chief(
+    as_admin(
         inspector,
         *("warrant", "issue", "--asker", commission.code, "--looks", "5"),
         *("--until", day(1), "--open-by", day(30), "--out", str(warrant), *WHY),
