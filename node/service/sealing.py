@@ -10,7 +10,8 @@ What says nothing about the subject (a refusal, a question without answer) needs
 the other side and the rule alone.
 
     key                              value
-    S h place(8)                     msgpack [regulator, part, event, receipt]: what the regulator gave for the box of an event
+    S h place(8)                     msgpack [regulator, part, event, receipt]: what the regulator gave for the box of an event;
+                                     rows of older programs have no part
     S c month(4) part(1)             u64: looks that this node asked (0) or answered (1) under seal in a month
 """
 
@@ -356,14 +357,20 @@ def find_deposited(reads: Reads, place: int) -> tuple[str, bytes, str] | None:
     data = reads.get(DEPOSITED + layout.u64(place))
     if data is None:
         return None
-    member, _, event, receipt = msgpack.unpackb(data)
+    member, *_, event, receipt = msgpack.unpackb(data)
     return member, event, receipt
 
 
 def find_part(reads: Reads, place: int) -> str | None:
-    """Find which part of a look a sealed event of this node is: ``ask``, ``grant`` or ``receive``; None of any other event."""
+    """Find which part of a look a sealed event of this node is: ``ask``, ``grant`` or ``receive``.
+
+    None of any other event, and where an older program kept the row.
+    """
     data = reads.get(DEPOSITED + layout.u64(place))
-    part: str | None = None if data is None else msgpack.unpackb(data)[1]
+    if data is None:
+        return None
+    _, *parts, _, _ = msgpack.unpackb(data)
+    part: str | None = parts[0] if parts else None
     return part
 
 

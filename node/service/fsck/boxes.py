@@ -192,7 +192,8 @@ class BoxCheck:
         found = find_deposited(self._reads, place)
         assert found is not None, "just read"
         regulator, theirs, token = found
-        if place not in self._sealed or find_part(self._reads, place) not in PARTS:
+        part = find_part(self._reads, place)
+        if place not in self._sealed or (part is not None and part not in PARTS):
             return "the event here is not sealed, or of no part of a look"
         own, event, receipt = self._event(place), parse_event(theirs), parse_receipt(token)
         if (receipt.iss, receipt.aud, receipt.rid) != (regulator, self._member, own.rid):

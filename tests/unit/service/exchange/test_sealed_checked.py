@@ -13,6 +13,7 @@ from node.service.fsck.boxes import CHECKED, BoxCheck
 from node.service.fsck.checker import Checker
 from node.service.fsck.findings import Marks
 from node.service.layout import LogKind
+from node.service.sealing import DEPOSITED
 from tests.support.exchange_world import COURT, MARKET
 from tests.support.node_world import DOMAIN
 from tests.support.sealed_world import DAY, INSPECTOR, WHY, SealedWorld
@@ -54,6 +55,18 @@ def damaged(node, *changes):
 
 def rows(node, prefix=FAMILY):
     return list(node.store.scan(prefix, layout.stop_of(prefix)))
+
+
+def test_receipts_that_an_older_program_kept_are_in_order(world):
+    """It did not note which part of a look the event is."""
+    node = world.nodes[COURT]
+    kept = rows(node, DEPOSITED)
+    assert len(kept) == 4
+    older = [(key, msgpack.unpackb(value)) for key, value in kept]
+    assert (
+        damaged(node, *((key, msgpack.packb([regulator, *what])) for key, (regulator, _, *what) in older))
+        == []
+    )
 
 
 def silent(key, name, value):
