@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
-from cli.output import print_json, print_line, print_table, reported, require_writable
+from cli.output import (
+    print_json,
+    print_line,
+    print_table,
+    print_values,
+    reported,
+    require_writable,
+    save_private,
+)
 from cli.why import BasisOption, CaseOption, PurposeOption
-from cli.words import value_text, word
-from node.errors import InvalidInput
+from cli.words import end_of_day, start_of_day, time_text, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +34,6 @@ app = typer.Typer(
     ),
 )
 _MS = 1_000
-SAVED_MODE: Final = 0o600
-"""Receipts tell who asked whom, and when."""
 
 
 @app.command(
@@ -65,9 +69,9 @@ def list_events(
     with reported(as_json=as_json), open_client(home, token_file) as client:
         body: dict[str, object] = {"limit": limit, "kinds": kind or []}
         if since is not None:
-            body["since"] = _milliseconds(since)
+            body["since"] = start_of_day(since) * _MS
         if until is not None:
-            body["until"] = _milliseconds(until, days=1)
+            body["until"] = end_of_day(until) * _MS
         body |= {name: value for name, value in (("rid", rid), ("before", before)) if value is not None}
         events = client.post("/api/v1/access", body)
     if as_json:
@@ -83,7 +87,7 @@ def list_events(
         say("阶段", "stage"),
     )
     rows = [
-        (e["number"], e["index"], _time(e["t"]), word(e["kind"]), e["n"], e["rid"], word(e["stage"]))
+        (e["number"], e["index"], time_text(e["t"]), word(e["kind"]), e["n"], e["rid"], word(e["stage"]))
         for e in events
     ]
     print_table(columns, rows, fold=False)
@@ -112,10 +116,9 @@ def show(
         return
     event = shown["event"]
     print_line(
-        f"{word(event['kind'])}  {_time(event['t'])}  {event['log']} {event['index']}  {word(event['stage'])}"
+        f"{word(event['kind'])}  {time_text(event['t'])}  {event['log']} {event['index']}  {word(event['stage'])}"
     )
-    values = [(name, value_text(value)) for name, value in shown["values"].items() if value is not None]
-    print_table((say("名称", "name"), say("值", "value")), values)
+    print_values(shown["values"])
     if shown["receipt_for"] is not None:
         print_line(
             say(
@@ -150,7 +153,7 @@ def receipts(
         found = [
             text for text in _fetch_receipts(client) if member is None or parse_receipt(text).iss == member
         ]
-        _store(save, found)
+        save_private(save, "".join(f"{line}\n" for line in found).encode())
     if as_json:
         print_json({"file": str(save), "receipts": len(found)})
         return
@@ -175,16 +178,11 @@ def contradictions(
     with reported(as_json=as_json), open_client(home, token_file) as client:
         require_writable(save)
         found = client.post("/api/v1/access/contradictions", {"member": member})["requests"]
-        _store(save, found)
+        save_private(save, "".join(f"{line}\n" for line in found).encode())
     if as_json:
         print_json({"file": str(save), "requests": len(found)})
         return
     print_line(say(f"已存 {len(found)} 份请求：{save}", f"{len(found)} requests saved: {save}"))
-
-
-def _store(path: Path, lines: list[str]) -> None:
-    path.touch(mode=SAVED_MODE)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
 
 
 def _fetch_receipts(client: NodeClient) -> Iterator[str]:
@@ -195,15 +193,3 @@ def _fetch_receipts(client: NodeClient) -> Iterator[str]:
         after = page["next"]
         if after is None:
             return
-
-
-def _milliseconds(day: str, *, days: int = 0) -> int:
-    try:
-        at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=days)
-    except (ValueError, OverflowError):
-        raise InvalidInput("day-form", "not a day: want YYYY-MM-DD") from None
-    return int(at.timestamp()) * _MS
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / _MS, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -19,13 +19,13 @@ from cli.output import (
     reported,
     require_file,
     require_writable,
+    save_private,
 )
 from cli.why import CaseOption
 from cli.words import parse_subject, word
 from node.core.canonical import encode_json
 
 MAX_CONSENT_BYTES: Final = 16_384
-SAVED_MODE: Final = 0o600
 
 
 def ask(
@@ -156,8 +156,7 @@ def save_answer(directory: Path, outcome: dict[str, Any]) -> list[Path]:
         f"{name}.receipt": parse(outcome["answer"]).grant.receipt.encode() + b"\n",
     }
     for file, data in files.items():
-        (directory / file).touch(mode=SAVED_MODE)
-        (directory / file).write_bytes(data)
+        save_private(directory / file, data)
     return [directory / file for file in files]
 
 

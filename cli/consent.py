@@ -11,13 +11,20 @@ import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
-from cli.output import print_json, print_line, print_table, reported, require_file, require_writable
-from cli.why import BasisOption
+from cli.output import (
+    print_json,
+    print_line,
+    print_table,
+    reported,
+    require_file,
+    require_writable,
+    save_private,
+)
+from cli.why import ApplicationOption, BasisOption
 from cli.words import end_of_day, parse_subject
 from node.errors import InvalidInput
 
 MAX_CONSENT_BYTES: Final = 16_384
-SAVED_MODE: Final = 0o600
 app = typer.Typer(
     no_args_is_help=True,
     help=say(
@@ -26,7 +33,6 @@ app = typer.Typer(
     ),
 )
 SubjectArgument = Annotated[str, typer.Argument(help=say("主体，如 rid:11…", "subject, such as rid:11…"))]
-CaseOption = Annotated[str | None, typer.Option(help=say("受理号", "number of the application"))]
 
 
 @app.command(help=say("办理授权（先留痕）", "issue a consent; logged first"))
@@ -58,7 +64,7 @@ def issue(
     ],
     uses: Annotated[int, typer.Option(min=1, help=say("可用次数", "how often it may be used"))] = 1,
     basis: BasisOption = None,
-    case: CaseOption = None,
+    case: ApplicationOption = None,
     home: HomeOption = DEFAULT_HOME,
     token_file: TokenOption = None,
     *,
@@ -79,8 +85,7 @@ def issue(
         }
         require_writable(out)
         given = client.post("/api/v1/consents", body)
-        out.touch(mode=SAVED_MODE)
-        out.write_text(given["consent"] + "\n", encoding="ascii")
+        save_private(out, given["consent"].encode() + b"\n")
     if as_json:
         print_json(given)
         return
@@ -95,7 +100,7 @@ def issue(
 def list_consents(
     subject: SubjectArgument,
     basis: BasisOption = None,
-    case: CaseOption = None,
+    case: ApplicationOption = None,
     home: HomeOption = DEFAULT_HOME,
     token_file: TokenOption = None,
     *,
@@ -148,7 +153,7 @@ def revoke(
         ),
     ] = None,
     basis: BasisOption = None,
-    case: CaseOption = None,
+    case: ApplicationOption = None,
     home: HomeOption = DEFAULT_HOME,
     token_file: TokenOption = None,
     *,

@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.ask import RESULTS, SAVED_MODE, exit_code, parse_item, print_head, save_answer
+from cli.ask import RESULTS, exit_code, parse_item, print_head, save_answer
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import LANGUAGE, say
-from cli.output import UNAVAILABLE, print_json, print_line, print_table, reported, require_writable
+from cli.output import (
+    SAVED_MODE,
+    UNAVAILABLE,
+    print_json,
+    print_line,
+    print_table,
+    reported,
+    require_writable,
+)
 from cli.subjects_file import read_subjects
 from cli.why import CaseOption
 from cli.words import word

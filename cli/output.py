@@ -15,16 +15,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.language import LANGUAGE, say
+from cli.words import value_text
 from node.core.canonical import encode_json
 from node.errors import InvalidInput, NodeError, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 REFUSED: Final = 1
 USAGE: Final = 2
 UNAVAILABLE: Final = 3
+SAVED_MODE: Final = 0o600
+"""What commands save tells who asked about whom."""
 
 
 def exit_code_of(error: NodeError) -> int:
@@ -126,6 +129,12 @@ def print_table(
     console.print(table)
 
 
+def print_values(values: Mapping[str, object]) -> None:
+    """Print a table of what an event was about, without the names that have no value."""
+    rows = [(name, value_text(value)) for name, value in values.items() if value is not None]
+    print_table((say("名称", "name"), say("值", "value")), rows)
+
+
 def require_file(path: Path, *, max_bytes: int) -> bytes:
     """Read a file that the user named, as a whole.
 
@@ -161,3 +170,9 @@ def require_writable(path: Path) -> None:
     place = path if path.exists() else path.parent
     if not os.access(place, os.W_OK):
         raise NotFound("file-access", f"nothing can be written to {path}")
+
+
+def save_private(path: Path, data: bytes) -> None:
+    """Write a file that its owner alone reads."""
+    path.touch(mode=SAVED_MODE)
+    path.write_bytes(data)

@@ -11,12 +11,20 @@ import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
-from cli.output import print_json, print_line, print_table, reported, require_file, require_writable
+from cli.output import (
+    print_json,
+    print_line,
+    print_table,
+    print_values,
+    reported,
+    require_file,
+    require_writable,
+    save_private,
+)
 from cli.why import BasisOption, CaseOption, PurposeOption
-from cli.words import end_of_day, value_text, word
+from cli.words import end_of_day, word
 from node.errors import InvalidInput
 
-SAVED_MODE: Final = 0o600
 FINDING_SUFFIX: Final = ".finding.json"
 warrants = typer.Typer(
     no_args_is_help=True,
@@ -97,8 +105,7 @@ def issue(
         }
         require_writable(out)
         issued = client.post("/api/v1/warrants", body)
-        out.touch(mode=SAVED_MODE)
-        out.write_text(issued["warrant"] + "\n", encoding="ascii")
+        save_private(out, issued["warrant"].encode() + b"\n")
     if as_json:
         print_json(issued)
         return
@@ -268,14 +275,13 @@ def open_box(
         body = {"purpose": purpose, "basis": basis, "case": case}
         opened = client.post(f"/api/v1/sealed/{box}/open", body)
         if save is not None:
-            save.touch(mode=SAVED_MODE)
-            save.write_text(opened["statement"] + "\n", encoding="ascii")
+            save_private(save, opened["statement"].encode() + b"\n")
     if as_json:
         print_json(opened)
         return
     held = opened["held"]
     print_line(f"{word(held['part'])}  {_time(held['taken'])}  {held['member']} → {held['peer']}")
-    _print_values(opened["values"])
+    print_values(opened["values"])
     print_line(say("本次查阅的回执：", "receipt of this look: ") + opened["receipt"])
     if save is not None:
         print_line(say(f"启封说明已写入 {save}", f"what it held is in {save}, signed"))
@@ -325,7 +331,7 @@ def verify(
             f"it agrees: what {opened.iss} opened is what the sealed event in {log} says.",
         )
     )
-    _print_values(values)
+    print_values(values)
 
 
 def _load_event(path: Path, token: str) -> tuple[bytes, str]:
@@ -350,11 +356,6 @@ def _load_event(path: Path, token: str) -> tuple[bytes, str]:
         if parse_event(entry).box == box:
             return entry, inclusion
     raise InvalidInput("sealed-event", f"{path} holds no event that was sealed into this box")
-
-
-def _print_values(found: dict[str, Any]) -> None:
-    values = [(name, value_text(value)) for name, value in found.items() if value is not None]
-    print_table((say("名称", "name"), say("值", "value")), values)
 
 
 @app.command(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -11,11 +10,11 @@ import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import say
-from cli.output import print_json, print_line, reported, require_writable
-from cli.words import parse_subject, word
+from cli.output import print_json, print_line, reported, require_writable, save_private
+from cli.why import ApplicationOption, BasisOption
+from cli.words import parse_subject, time_text, word
 from node.errors import Conflict, NotFound
 
-SAVED_MODE: Final = 0o600
 REPORT_NAME: Final = "looks.txt"
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,8 +39,8 @@ def looks(
             )
         ),
     ],
-    basis: Annotated[str | None, typer.Option(help=say("法律依据", "legal basis or duty"))] = None,
-    case: Annotated[str | None, typer.Option(help=say("受理号", "number of the application"))] = None,
+    basis: BasisOption = None,
+    case: ApplicationOption = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     before: Annotated[
         int | None,
@@ -141,7 +140,7 @@ def _describe(subject: str, shown: dict[str, Any]) -> list[str]:
         )
     ]
     for number, look in enumerate(shown["looks"], start=1):
-        lines += ["", f"{number:>3}  {_time(look['at_ms'])}  {_sentence(look, names)}"]
+        lines += ["", f"{number:>3}  {time_text(look['at_ms'])}  {_sentence(look, names)}"]
         lines += [f"     {label}{text}" for label, text in _details(look) if text]
         lines += [
             f"     {say('证据：', 'evidence: ')}{part['name'] if part['file'] else say('尚未锚定', 'not anchored yet')}"
@@ -222,10 +221,6 @@ def _name(code: str, names: dict[str, str]) -> str:
     return f"{names[code]} {code}" if code in names else code
 
 
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1_000, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
 def _prepare(directory: Path) -> None:
     """Make the folder that a subject takes home; what another one was shown must not go along.
 
@@ -251,9 +246,7 @@ def _save(directory: Path, shown: dict[str, Any], lines: list[str]) -> None:
     files[shown["receipt_name"]] = shown["receipt_file"]
     files[REPORT_NAME] = "\n".join(lines) + "\n"
     for name, text in files.items():
-        path = directory / name
-        path.touch(mode=SAVED_MODE)
-        path.write_text(text, encoding="utf-8")
+        save_private(directory / name, text.encode())
 
 
 _OUTCOMES: Final = {

@@ -14,3 +14,7 @@ PurposeOption = Annotated[
 ]
 BasisOption = Annotated[str | None, typer.Option(help=say("法律依据", "legal basis or duty"))]
 CaseOption = Annotated[str | None, typer.Option(help=say("案号", "case number"))]
+ApplicationOption = Annotated[
+    str | None, typer.Option("--case", help=say("受理号", "number of the application"))
+]
+"""The case of what is done at the window."""

@@ -65,17 +65,35 @@ def word(text: str) -> str:
     return _CHINESE.get(text, text) if LANGUAGE == "zh" else text
 
 
+def start_of_day(day: str) -> int:
+    """Give the first second of a day, YYYY-MM-DD in UTC.
+
+    Raises:
+        InvalidInput: ``day-form``.
+    """
+    return _midnight(day, 0)
+
+
 def end_of_day(day: str) -> int:
     """Give the first second behind a day, YYYY-MM-DD in UTC.
 
     Raises:
         InvalidInput: ``day-form``.
     """
+    return _midnight(day, 1)
+
+
+def _midnight(day: str, days: int) -> int:
     try:
-        at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
+        at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=days)
     except (ValueError, OverflowError):
         raise InvalidInput("day-form", "not a day: want YYYY-MM-DD") from None
     return int(at.timestamp())
+
+
+def time_text(milliseconds: int) -> str:
+    """Write the time of an event, to the second in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1_000, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def value_text(value: Any) -> str:
