@@ -115,7 +115,7 @@ class ConsentView(BaseModel):
     used: int | None = Field(description="How often it was used; null where another member counts.")
     revoked: int | None = Field(description="Second at which it was taken back here.")
     is_effective: bool = Field(
-        description="Of one that was taken back: whether the provider knows it. True for all others."
+        description="Of one that was taken back: whether the provider knows it, or it has ended. True for all others."
     )
     known: int | None = Field(
         description="Second at which this node saw that another provider knows that it was taken back."
@@ -153,8 +153,9 @@ def give_consent(request: Request, body: GiveBody, caller: Officer) -> GivenView
 def show_consents(request: Request, body: ShowBody, caller: Officer) -> list[ConsentView]:
     """Show a subject the consents that were given here. The look is logged, whether there are any or not."""
     subject = fold_subject(body.subject.type, body.subject.id)
-    exchange, member = _exchange(request), services_of(request).identity.member
-    return [_view(one, exchange, member) for one in exchange.window.show_of(subject, _why(body, caller))]
+    exchange, services = _exchange(request), services_of(request)
+    shown = exchange.window.show_of(subject, _why(body, caller))
+    return [_view(one, exchange, services.identity.member, services.clock.now_seconds()) for one in shown]
 
 
 @router.post("/consents/revoke")
@@ -213,8 +214,10 @@ def _why(body: WindowBody, caller: Caller) -> Purpose:
     return Purpose(officer=caller.name, purpose=AT_THE_WINDOW, basis=body.basis, case=body.case)
 
 
-def _view(shown: ShownConsent, exchange: Exchange, member: MemberCode) -> ConsentView:
-    is_effective = shown.revoked is None or shown.provider == member or shown.known is not None
+def _view(shown: ShownConsent, exchange: Exchange, member: MemberCode, now_seconds: int) -> ConsentView:
+    is_open = shown.revoked is not None and shown.provider != member and shown.known is None
+    # Of one that has ended nobody is told any more.
+    is_effective = not is_open or shown.end <= now_seconds
     trouble = None
     if not is_effective:
         trouble = exchange.outbox.trouble_of(parse_uscc(shown.provider), shown.digest)

@@ -116,6 +116,16 @@ def test_a_provider_that_is_away_is_told_later(world):
     assert (line["is_effective"], line["known"]) == (True, world.clock.now_seconds())
 
 
+def test_a_consent_that_has_ended_waits_for_nobody(world):
+    terms = TERMS | {"end": world.clock.now_seconds() + 3_600}
+    body = post(world, "consents", terms, TAX).json()
+    world.post.away = {MARKET}
+    assert not post(world, f"consents/{body['digest']}/revoke", {}, TAX).json()["is_effective"]
+    world.clock.advance(seconds=3_600)
+    (line,) = show(world, TAX)
+    assert (line["is_effective"], line["known"], line["trouble"]) == (True, None, None)
+
+
 def test_the_route_takes_nothing_but_a_sealed_revocation_of_a_member(world):
     app = serve(world, MARKET)
     for content, code in (
