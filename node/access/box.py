@@ -146,9 +146,7 @@ def open_request(envelope: Envelope, key: ExchangeKey) -> str:
         InvalidInput: ``box-padding``.
         Verification: ``box-kid`` when it is sealed to another key, ``box-open``.
     """
-    if envelope.kid != key.kid:
-        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {key.kid}")
-    return unpad(key.open(request_info(envelope.from_, envelope.to, envelope.kid), envelope.box))
+    return open_box(envelope, key, key.kid, request_info(envelope.from_, envelope.to, envelope.kid))
 
 
 def seal_answer(jws: str, *, reply: bytes, req: bytes, from_: MemberCode, to: MemberCode) -> Envelope:
@@ -180,9 +178,7 @@ def open_answer(envelope: Envelope, key: ExchangeKey, *, req: bytes) -> str:
         InvalidInput: ``box-padding``.
         Verification: ``box-kid`` for an envelope that is no answer's, ``box-open``.
     """
-    if envelope.kid != REPLY:
-        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {REPLY}")
-    return unpad(key.open(answer_info(envelope.from_, envelope.to, req), envelope.box))
+    return open_box(envelope, key, REPLY, answer_info(envelope.from_, envelope.to, req))
 
 
 def seal_held(receipt: str, *, public: bytes, from_: MemberCode, to: MemberCode) -> Envelope:
@@ -208,9 +204,25 @@ def open_held(envelope: Envelope, key: ExchangeKey) -> str:
         InvalidInput: ``box-padding``.
         Verification: ``box-kid`` when it is sealed to another key, ``box-open``.
     """
-    if envelope.kid != key.kid:
-        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {key.kid}")
-    return unpad(key.open(_info(_HELD, envelope.from_, envelope.to, envelope.kid), envelope.box))
+    return open_box(envelope, key, key.kid, _info(_HELD, envelope.from_, envelope.to, envelope.kid))
+
+
+def open_box(envelope: Envelope, key: ExchangeKey, kid: str, info: bytes) -> str:
+    """Open an envelope and return the text in it, of which nothing is verified.
+
+    Args:
+        envelope: As received.
+        key: Opens it.
+        kid: What the envelope must name: the key's own, or ``reply``.
+        info: Of its kind of message.
+
+    Raises:
+        InvalidInput: ``box-padding``.
+        Verification: ``box-kid`` when it is sealed to another key, ``box-open``.
+    """
+    if envelope.kid != kid:
+        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {kid}")
+    return unpad(key.open(info, envelope.box))
 
 
 def request_info(from_: str, to: str, kid: str) -> bytes:

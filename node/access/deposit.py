@@ -22,8 +22,8 @@ from node.access.box import (
     deposit_info,
     deposited_info,
     max_envelope_bytes,
+    open_box,
     pad,
-    unpad,
 )
 from node.access.event import MAX_ENTRY_BYTES, RID_BYTES, parse_event
 from node.access.receipt import MAX_RECEIPT_BYTES, MAX_SKEW_SECONDS, verify_receipt
@@ -342,9 +342,7 @@ def open_deposit(envelope: Envelope, key: ExchangeKey) -> str:
         InvalidInput: ``box-padding``.
         Verification: ``box-kid``, ``box-open``.
     """
-    if envelope.kid != key.kid:
-        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {key.kid}")
-    return unpad(key.open(deposit_info(envelope.from_, envelope.to, envelope.kid), envelope.box))
+    return open_box(envelope, key, key.kid, deposit_info(envelope.from_, envelope.to, envelope.kid))
 
 
 def seal_deposited(jws: str, *, public: bytes, req: bytes, from_: MemberCode, to: MemberCode) -> Envelope:
@@ -371,9 +369,7 @@ def open_deposited(envelope: Envelope, key: ExchangeKey, *, req: bytes) -> str:
         InvalidInput: ``box-padding``.
         Verification: ``box-kid``, ``box-open``.
     """
-    if envelope.kid != REPLY:
-        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {REPLY}")
-    return unpad(key.open(deposited_info(envelope.from_, envelope.to, req), envelope.box))
+    return open_box(envelope, key, REPLY, deposited_info(envelope.from_, envelope.to, req))
 
 
 MAX_DEPOSIT_ENVELOPE_BYTES: Final = max_envelope_bytes(MAX_DEPOSIT_BYTES)

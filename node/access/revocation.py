@@ -20,10 +20,10 @@ from node.access.box import (
     REPLY,
     Envelope,
     max_envelope_bytes,
+    open_box,
     pad,
     revocation_info,
     revoked_info,
-    unpad,
 )
 from node.access.event import REVOKE, RID_BYTES, parse_event, verify_openings
 from node.access.logged import OPENED_NAMES, LoggedEvent, encode_logged, parse_logged
@@ -297,9 +297,7 @@ def open_revocation(envelope: Envelope, key: ExchangeKey) -> str:
         InvalidInput: ``box-padding``.
         Verification: ``box-kid``, ``box-open``.
     """
-    if envelope.kid != key.kid:
-        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {key.kid}")
-    return unpad(key.open(revocation_info(envelope.from_, envelope.to, envelope.kid), envelope.box))
+    return open_box(envelope, key, key.kid, revocation_info(envelope.from_, envelope.to, envelope.kid))
 
 
 def seal_revoked(jws: str, *, public: bytes, req: bytes, from_: MemberCode, to: MemberCode) -> Envelope:
@@ -326,6 +324,4 @@ def open_revoked(envelope: Envelope, key: ExchangeKey, *, req: bytes) -> str:
         InvalidInput: ``box-padding``.
         Verification: ``box-kid``, ``box-open``.
     """
-    if envelope.kid != REPLY:
-        raise Verification("box-kid", f"box is for another key: got {envelope.kid}, want {REPLY}")
-    return unpad(key.open(revoked_info(envelope.from_, envelope.to, req), envelope.box))
+    return open_box(envelope, key, REPLY, revoked_info(envelope.from_, envelope.to, req))
