@@ -22,25 +22,14 @@ from node.access.event import SALTED_NAMES
 from node.access.unsealed import TYP as OPENED_TYP
 from node.access.unsealed import authenticate_opened, build_opened, parse_opened
 from node.access.warrant import parse_warrant
-from node.core.canonical import parse_json
-from node.core.encoding import parse_b64u
-from node.crypto.jws import sign_jws
 from tests.fuzz.case import ONE, Target, as_text
+from tests.fuzz.signed import claims_of, fields_of, sign_claims
 from tests.support import one_deposit as deposits
 from tests.support import one_exchange as world
 
 _SIZE = 32_768
 _RE_ENCODED = "see token; the claims are rebuilt from what was read"
 _NODE = world.NODE_KEYS
-
-
-def _sign(data, typ, member):
-    claims = parse_json(data, max_bytes=_SIZE)
-    return sign_jws(typ, claims if type(claims) is dict else {}, _NODE[member])
-
-
-def _fields(parsed, *but):
-    return {name: getattr(parsed, name) for name in parsed.__dataclass_fields__ if name not in but}
 
 
 def _deposit(data):
@@ -51,13 +40,13 @@ def _deposit(data):
 
 
 def _deposit_claims(data):
-    token = _sign(data, TYP, world.ASKER)
+    token = sign_claims(data, TYP, world.ASKER, max_bytes=_SIZE)
     deposit = parse_deposit(token)
     assert deposit.part in PARTS
     assert (deposit.ask is None) is (deposit.part == ASK)
     assert len(deposit.box) <= MAX_BOX_BYTES
     assert len({deposit.iss, deposit.aud, deposit.peer}) == 3
-    assert build_deposit(signer=_NODE[world.ASKER], **_fields(deposit, "digest")) == token
+    assert build_deposit(signer=_NODE[world.ASKER], **fields_of(deposit, "digest")) == token
 
 
 def _answer(data):
@@ -76,10 +65,10 @@ def _answer(data):
 
 
 def _answer_claims(data):
-    token = _sign(data, DEPOSITED_TYP, world.REGULATOR)
+    token = sign_claims(data, DEPOSITED_TYP, world.REGULATOR, max_bytes=_SIZE)
     given = parse_deposited(token)
     assert (given.code is None) is (given.event is not None) is (given.receipt is not None)
-    assert build_deposited(signer=_NODE[world.REGULATOR], **_fields(given)) == token
+    assert build_deposited(signer=_NODE[world.REGULATOR], **fields_of(given)) == token
 
 
 def _opened(data):
@@ -89,11 +78,11 @@ def _opened(data):
 
 
 def _opened_claims(data):
-    token = _sign(data, OPENED_TYP, world.REGULATOR)
+    token = sign_claims(data, OPENED_TYP, world.REGULATOR, max_bytes=_SIZE)
     opened = parse_opened(token)
     assert opened.warrant.iss == opened.iss
     assert len(opened.openings) == len(SALTED_NAMES)
-    fields = _fields(opened, "warrant", "token")
+    fields = fields_of(opened, "warrant", "token")
     assert build_opened(signer=_NODE[world.REGULATOR], warrant=opened.token, **fields) == token
 
 
@@ -130,10 +119,6 @@ def _warrant():
     return parse_warrant(world.warrant())
 
 
-def _claims(tokens):
-    return [parse_b64u(token.split(b".")[1].decode()) for token in tokens]
-
-
 _WORDS = (b'"part":"grant"', b'"ask":null', b'"code":', b'"event":null', world.PROVIDER.encode())
 TARGETS = (
     Target(
@@ -148,7 +133,7 @@ TARGETS = (
         "deposit-claims",
         "node.access.deposit.parse_deposit, signed",
         _deposit_claims,
-        lambda: _claims(_deposits()),
+        lambda: claims_of(_deposits()),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,
@@ -165,7 +150,7 @@ TARGETS = (
         "deposited-claims",
         "node.access.deposit.parse_deposited, signed",
         _answer_claims,
-        lambda: _claims(_answers()),
+        lambda: claims_of(_answers()),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,
@@ -182,7 +167,7 @@ TARGETS = (
         "opened-box-claims",
         "node.access.unsealed.parse_opened, signed",
         _opened_claims,
-        lambda: _claims([_statement()]),
+        lambda: claims_of([_statement()]),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,

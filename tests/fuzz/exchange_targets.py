@@ -31,11 +31,11 @@ from node.access.sealed import open_sealed, verify_sealed
 from node.access.warrant import TYP as WARRANT_TYP
 from node.access.warrant import build_warrant, parse_warrant, verify_warrant
 from node.core.canonical import encode_json, parse_json
-from node.core.encoding import encode_b64u, parse_b64u
+from node.core.encoding import encode_b64u
 from node.crypto.hpke import check_exchange_key, seal
-from node.crypto.jws import sign_jws
 from node.crypto.token import token_digest
 from tests.fuzz.case import ONE, Target, as_text
+from tests.fuzz.signed import claims_of, fields_of, sign_claims
 from tests.support import one_exchange as world
 
 _SIZE = 32_768
@@ -89,9 +89,9 @@ def _request(data):
 
 
 def _request_claims(data):
-    token = _sign(data, REQUEST_TYP, world.ASKER)
+    token = sign_claims(data, REQUEST_TYP, world.ASKER, max_bytes=_SIZE)
     request = parse_request(token)
-    fields = _fields(request, "digest")
+    fields = fields_of(request, "digest")
     assert build_request(signer=_NODE[world.ASKER], **fields)[0] == token
 
 
@@ -109,10 +109,10 @@ def _answer(data):
 
 
 def _answer_claims(data):
-    token = _sign(data, ANSWER_TYP, world.PROVIDER)
+    token = sign_claims(data, ANSWER_TYP, world.PROVIDER, max_bytes=_SIZE)
     answer = parse_answer(token)
     assert answer.found == len(answer.records) + answer.withheld
-    fields = _fields(answer, "digest", "released")
+    fields = fields_of(answer, "digest", "released")
     assert build_answer(signer=_NODE[world.PROVIDER], **fields) == token
 
 
@@ -131,10 +131,10 @@ def _consent(data):
 
 
 def _consent_claims(data):
-    token = _sign(data, CONSENT_TYP, world.REGULATOR)
+    token = sign_claims(data, CONSENT_TYP, world.REGULATOR, max_bytes=_SIZE)
     consent = parse_consent(token)
     assert consent.iat < consent.exp
-    assert build_consent(signer=_NODE[world.REGULATOR], **_fields(consent, "digest")) == token
+    assert build_consent(signer=_NODE[world.REGULATOR], **fields_of(consent, "digest")) == token
 
 
 def _warrant(data):
@@ -149,10 +149,10 @@ def _warrant(data):
 
 
 def _warrant_claims(data):
-    token = _sign(data, WARRANT_TYP, world.REGULATOR)
+    token = sign_claims(data, WARRANT_TYP, world.REGULATOR, max_bytes=_SIZE)
     warrant = parse_warrant(token)
     assert warrant.iat < warrant.exp <= warrant.open_by
-    assert build_warrant(signer=_NODE[world.REGULATOR], **_fields(warrant, "digest")) == token
+    assert build_warrant(signer=_NODE[world.REGULATOR], **fields_of(warrant, "digest")) == token
 
 
 def _line(data):
@@ -206,15 +206,6 @@ def _received(data):
         assert opened.event.rid == world.EARLIER_RID
 
 
-def _sign(data, typ, member):
-    claims = parse_json(data, max_bytes=_SIZE)
-    return sign_jws(typ, claims if type(claims) is dict else {}, _NODE[member])
-
-
-def _fields(parsed, *but):
-    return {name: getattr(parsed, name) for name in parsed.__dataclass_fields__ if name not in but}
-
-
 @cache
 def _requests():
     made = (
@@ -245,10 +236,6 @@ def _answer_info():
 def _answer_box():
     data = world.once()["answer envelope"].encode()
     return parse_envelope(data, max_plaintext_bytes=MAX_REQUEST_BYTES).box
-
-
-def _claims(tokens):
-    return [parse_b64u(token.split(b".")[1].decode()) for token in tokens]
 
 
 def _consents():
@@ -331,7 +318,7 @@ TARGETS = (
         "request-claims",
         "node.access.request.parse_request, signed",
         _request_claims,
-        lambda: _claims(_requests()),
+        lambda: claims_of(_requests()),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,
@@ -343,7 +330,7 @@ TARGETS = (
         "answer-claims",
         "node.access.answer.parse_answer, signed",
         _answer_claims,
-        lambda: _claims(_answers()),
+        lambda: claims_of(_answers()),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,
@@ -353,7 +340,7 @@ TARGETS = (
         "consent-claims",
         "node.access.consent.parse_consent, signed",
         _consent_claims,
-        lambda: _claims(_consents()),
+        lambda: claims_of(_consents()),
         _RE_ENCODED,
         words=_WORDS,
     ),
@@ -364,7 +351,7 @@ TARGETS = (
         "warrant-claims",
         "node.access.warrant.parse_warrant, signed",
         _warrant_claims,
-        lambda: _claims([world.warrant().encode()]),
+        lambda: claims_of([world.warrant().encode()]),
         _RE_ENCODED,
     ),
     Target(

@@ -11,10 +11,8 @@ from node.access.bulk_answer import build_bulk_answer, parse_bulk_answer, verify
 from node.access.bulk_request import MAX_ASKED, build_bulk_request, parse_bulk_request
 from node.access.bulk_request import TYP as REQUEST_TYP
 from node.access.request import authenticate_request, check_request
-from node.core.canonical import parse_json
-from node.core.encoding import parse_b64u
-from node.crypto.jws import sign_jws
 from tests.fuzz.case import ONE, Target, as_text
+from tests.fuzz.signed import claims_of, sign_claims
 from tests.support import many_exchange as many
 from tests.support import one_exchange as world
 
@@ -39,15 +37,6 @@ def _parsed_request():
     return parse_bulk_request(many.bulk_request())
 
 
-def _claims(tokens):
-    return [parse_b64u(token.decode().split(".")[1]) for token in tokens]
-
-
-def _sign(data, typ, member):
-    claims = parse_json(data, max_bytes=_SIZE)
-    return sign_jws(typ, claims if type(claims) is dict else {}, _NODE[member])
-
-
 def _request(data):
     """Only the requests that were signed verify."""
     token = as_text(data)
@@ -65,7 +54,7 @@ def _request(data):
 
 
 def _request_claims(data):
-    token = _sign(data, REQUEST_TYP, world.ASKER)
+    token = sign_claims(data, REQUEST_TYP, world.ASKER, max_bytes=_SIZE)
     request = parse_bulk_request(token)
     assert 0 < len(request.lines) <= MAX_ASKED
     assert len({line.subject for line in request.lines}) == len(request.lines)
@@ -89,7 +78,7 @@ def _answer(data):
 
 
 def _answer_claims(data):
-    token = _sign(data, ANSWER_TYP, world.PROVIDER)
+    token = sign_claims(data, ANSWER_TYP, world.PROVIDER, max_bytes=_SIZE)
     answer = parse_bulk_answer(token)
     assert len(answer.subjects()) == len(answer.records)
     but = {"digest", "released", "lines", "found", "withheld"}
@@ -111,7 +100,7 @@ TARGETS = (
         "bulk-request-claims",
         "node.access.bulk_request.parse_bulk_request, signed",
         _request_claims,
-        lambda: _claims(_requests()),
+        lambda: claims_of(_requests()),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,
@@ -128,7 +117,7 @@ TARGETS = (
         "bulk-answer-claims",
         "node.access.bulk_answer.parse_bulk_answer, signed",
         _answer_claims,
-        lambda: _claims(_answers()),
+        lambda: claims_of(_answers()),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,

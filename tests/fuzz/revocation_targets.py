@@ -16,25 +16,14 @@ from node.access.revocation import (
     parse_revoked,
     verify_revoked,
 )
-from node.core.canonical import parse_json
-from node.core.encoding import parse_b64u
-from node.crypto.jws import sign_jws
 from tests.fuzz.case import ONE, Target, as_text
+from tests.fuzz.signed import claims_of, fields_of, sign_claims
 from tests.support import one_exchange as world
 from tests.support import one_revocation as revocations
 
 _SIZE = 16_384
 _RE_ENCODED = "see token; the claims are rebuilt from what was read"
 _NODE = world.NODE_KEYS
-
-
-def _sign(data, typ, member):
-    claims = parse_json(data, max_bytes=_SIZE)
-    return sign_jws(typ, claims if type(claims) is dict else {}, _NODE[member])
-
-
-def _fields(parsed, *but):
-    return {name: getattr(parsed, name) for name in parsed.__dataclass_fields__ if name not in but}
 
 
 def _revocation(data):
@@ -45,11 +34,11 @@ def _revocation(data):
 
 
 def _revocation_claims(data):
-    token = _sign(data, TYP, revocations.WINDOW)
+    token = sign_claims(data, TYP, revocations.WINDOW, max_bytes=_SIZE)
     said = parse_revocation(token)
     assert said.iss != said.aud
     assert (len(said.consent), len(said.rid)) == (32, 16)
-    assert build_revocation(signer=_NODE[revocations.WINDOW], **_fields(said, "digest")) == token
+    assert build_revocation(signer=_NODE[revocations.WINDOW], **fields_of(said, "digest")) == token
 
 
 def _answer(data):
@@ -66,11 +55,11 @@ def _answer(data):
 
 
 def _answer_claims(data):
-    token = _sign(data, REVOKED_TYP, world.PROVIDER)
+    token = sign_claims(data, REVOKED_TYP, world.PROVIDER, max_bytes=_SIZE)
     given = parse_revoked(token)
     assert (given.code is None) is (given.revoke is not None)
     assert given.revoke is None or len(given.revoke.open) == len(OPENED_NAMES)
-    assert build_revoked(signer=_NODE[world.PROVIDER], **_fields(given)) == token
+    assert build_revoked(signer=_NODE[world.PROVIDER], **fields_of(given)) == token
 
 
 @cache
@@ -81,10 +70,6 @@ def _told():
 @cache
 def _answers():
     return revocations.revoked().encode(), revocations.not_revoked().encode()
-
-
-def _claims(tokens):
-    return [parse_b64u(token.split(b".")[1].decode()) for token in tokens]
 
 
 _WORDS = (b'"code":', b'"revoke":null', b'"exp":0', world.PROVIDER.encode(), revocations.WINDOW.encode())
@@ -101,7 +86,7 @@ TARGETS = (
         "revocation-claims",
         "node.access.revocation.parse_revocation, signed",
         _revocation_claims,
-        lambda: _claims([_told()]),
+        lambda: claims_of([_told()]),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,
@@ -118,7 +103,7 @@ TARGETS = (
         "revoked-claims",
         "node.access.revocation.parse_revoked, signed",
         _answer_claims,
-        lambda: _claims(_answers()),
+        lambda: claims_of(_answers()),
         _RE_ENCODED,
         words=_WORDS,
         largest=_SIZE,

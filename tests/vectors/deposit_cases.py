@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
-
 from node.access.box import deposit_info, deposited_info
-from node.core.encoding import encode_b64u, parse_b64u
+from node.core.encoding import encode_b64u
 from node.crypto.token import token_digest
 from tests.support import one_deposit as deposits
 from tests.support import one_exchange as world
+from tests.vectors.cases import edited_case, signed_case
 
 _OTHER = "91350100M000100Y43"
 _YEAR_2100 = 4_102_444_800
@@ -23,29 +22,21 @@ def build_cases():
             "deposit": deposit_info(world.ASKER, world.REGULATOR, world.REGULATOR_KEY.kid).decode(),
             "deposited": deposited_info(world.REGULATOR, world.ASKER, token_digest(token)).decode(),
         },
-        "deposits": [_case("of the first event", token), _case("of the end", deposits.last_deposit())],
-        "answers": [_case("taken", deposits.deposited()), _case("refused", deposits.not_deposited())],
+        "deposits": [
+            signed_case("of the first event", token),
+            signed_case("of the end", deposits.last_deposit()),
+        ],
+        "answers": [
+            signed_case("taken", deposits.deposited()),
+            signed_case("refused", deposits.not_deposited()),
+        ],
         "refused": [*_deposits(), *_answers()],
     }
 
 
-def _case(name, token):
-    return {
-        "name": name,
-        "jws": token,
-        "claims": json.loads(parse_b64u(token.split(".")[1])),
-        "digest": encode_b64u(token_digest(token)),
-    }
-
-
-def _edited(base, name, code, /, **claims):
-    """A good message with other claims, signed again by its own signer."""
-    return {"base": base, "name": name, "code": code, "set": claims}
-
-
 def _deposits():
     def changed(name, code, /, **claims):
-        return _edited("of the first event", name, code, **claims)
+        return edited_case("of the first event", name, code, **claims)
 
     return [
         changed("a part that no look has", "deposit-part", part="deny"),
@@ -58,24 +49,24 @@ def _deposits():
         changed("a short rid", "base64-length", rid="AAAA"),
         changed("no warrant", "json-text", warrant=None),
         changed("another member's claims", "json-member-unknown", subject=None),
-        {**_edited("of the first event", "of another kind", "jws-typ"), "typ": "warrant+jwt"},
-        {**_edited("of the first event", "signed by the provider", "jws-key"), "by": world.PROVIDER},
+        {**edited_case("of the first event", "of another kind", "jws-typ"), "typ": "warrant+jwt"},
+        {**edited_case("of the first event", "signed by the provider", "jws-key"), "by": world.PROVIDER},
     ]
 
 
 def _answers():
     def changed(name, code, /, **claims):
-        return _edited("taken", name, code, **claims)
+        return edited_case("taken", name, code, **claims)
 
     def logged(name, code, /, **members):
-        claims = _case("", deposits.deposited(made=deposits.kept(**members)))["claims"]
+        claims = signed_case("", deposits.deposited(made=deposits.kept(**members)))["claims"]
         return changed(name, code, event=claims["event"], receipt=claims["receipt"])
 
     return [
         changed("both code and event", "deposited-result", code="warrant-used-up"),
         changed("neither", "deposited-result", event=None, receipt=None),
         changed("an event without receipt", "deposited-result", receipt=None),
-        _edited("refused", "a code that is none", "deposited-result", code="Used up"),
+        edited_case("refused", "a code that is none", "deposited-result", code="Used up"),
         changed("to another deposit", "deposited-other", req=encode_b64u(bytes(32))),
         changed("for another member", "deposited-other", aud=world.PROVIDER),
         changed("by another regulator", "deposited-other", iss=_OTHER),

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
-
 from node.access.box import revocation_info, revoked_info
-from node.core.encoding import encode_b64u, parse_b64u
+from node.core.encoding import encode_b64u
 from node.crypto.token import token_digest
 from tests.support import one_exchange as world
 from tests.support import one_revocation as revocations
+from tests.vectors.cases import edited_case, signed_case
 
 _OTHER = "91350100M000100Y43"
 
@@ -23,29 +22,18 @@ def build_cases():
             "revocation": revocation_info(window, provider, world.PROVIDER_KEY.kid).decode(),
             "revoked": revoked_info(provider, window, token_digest(token)).decode(),
         },
-        "revocations": [_case("of one consent", token)],
-        "answers": [_case("taken", revocations.revoked()), _case("refused", revocations.not_revoked())],
+        "revocations": [signed_case("of one consent", token)],
+        "answers": [
+            signed_case("taken", revocations.revoked()),
+            signed_case("refused", revocations.not_revoked()),
+        ],
         "refused": [*_revocations(), *_answers()],
     }
 
 
-def _case(name, token):
-    return {
-        "name": name,
-        "jws": token,
-        "claims": json.loads(parse_b64u(token.split(".")[1])),
-        "digest": encode_b64u(token_digest(token)),
-    }
-
-
-def _edited(base, name, code, /, **claims):
-    """A good message with other claims, signed again by its own signer."""
-    return {"base": base, "name": name, "code": code, "set": claims}
-
-
 def _revocations():
     def changed(name, code, /, **claims):
-        return _edited("of one consent", name, code, **claims)
+        return edited_case("of one consent", name, code, **claims)
 
     return [
         changed("to itself", "revocation-self", aud=revocations.WINDOW),
@@ -54,24 +42,24 @@ def _revocations():
         changed("a short rid", "base64-length", rid="AAAA"),
         changed("an end before all time", "json-range", exp=-1),
         changed("the consent itself", "json-member-unknown", token=world.consent()),
-        {**_edited("of one consent", "of another kind", "jws-typ"), "typ": "consent+jwt"},
-        {**_edited("of one consent", "signed by the asker", "jws-key"), "by": world.ASKER},
+        {**edited_case("of one consent", "of another kind", "jws-typ"), "typ": "consent+jwt"},
+        {**edited_case("of one consent", "signed by the asker", "jws-key"), "by": world.ASKER},
     ]
 
 
 def _answers():
     def changed(name, code, /, **claims):
-        return _edited("taken", name, code, **claims)
+        return edited_case("taken", name, code, **claims)
 
     def logged(name, code, /, **changes):
-        claims = _case("", revocations.revoked(made=revocations.logged(**changes)))["claims"]
+        claims = signed_case("", revocations.revoked(made=revocations.logged(**changes)))["claims"]
         return changed(name, code, revoke=claims["revoke"])
 
-    taken = _case("", revocations.revoked())["claims"]["revoke"]
+    taken = signed_case("", revocations.revoked())["claims"]["revoke"]
     return [
         changed("both code and event", "revoked-result", code="revocation-limit"),
         changed("neither", "revoked-result", revoke=None),
-        _edited("refused", "a code that is none", "revoked-result", code="Not now"),
+        edited_case("refused", "a code that is none", "revoked-result", code="Not now"),
         changed("to another revocation", "revoked-other", req=encode_b64u(bytes(32))),
         changed("for another member", "revoked-other", aud=world.ASKER),
         changed("by another provider", "revoked-other", iss=_OTHER),
