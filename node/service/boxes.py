@@ -2,10 +2,11 @@
 """What a regulator's store keeps of warrants and boxes: keys and rows, for the depository and for the check of a store.
 
     key                              value
-    S w warrant(32)                  msgpack [token, place]: a warrant that was issued here, and its event
+    S w warrant(32)                  msgpack [token, place]: a warrant that was issued here, and its event; rows of older
+                                     programs have its ``iat`` there, and no ``i``
     S i place(8)                     warrant(32): warrants in the order in which they were issued
     S k warrant(32) rid(16)          msgpack [provider, [boxes of the asker's first event], boxes in all]: a look
-    S d box(32)                      msgpack of a ``HeldRow`` but for its box
+    S d box(32)                      msgpack of a ``HeldRow`` but for its box; for rows of older programs see ``parse_held``
     S b box(32)                      enc ‖ ciphertext ‖ tag
     S t place(8)                     box(32): boxes in the order in which they came
     S o open_by(8) box(32)           empty: by when what nobody opened yet is to be opened
@@ -36,6 +37,8 @@ BOX: Final = b"Sb"
 ORDER: Final = b"St"
 DUE: Final = b"So"
 DIGEST_BYTES: Final = 32
+_OLDER_VALUES: Final = 9
+"""An older program kept the seconds at which a box came and was opened, the latter last, and no place of that ``audit``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,12 @@ class LookRow(NamedTuple):
 
 
 def parse_held(box: bytes, data: bytes) -> HeldRow:
-    """Read the row of a box."""
-    return HeldRow(box, *msgpack.unpackb(data))
+    """Read the row of a box; one that an older program wrote counts as not opened, and may be opened and noted again."""
+    values = msgpack.unpackb(data)
+    if len(values) == _OLDER_VALUES:
+        *values, _, open_by, _ = values
+        values.append(open_by)
+    return HeldRow(box, *values)
 
 
 def find_held(reads: Reads | Transaction, box: bytes) -> HeldRow | None:

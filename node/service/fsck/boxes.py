@@ -105,6 +105,8 @@ class BoxCheck:
             return "it has another digest"
         if warrant.iss != self._member:
             return "another member signed it"
+        if place == warrant.iat:
+            return None  # an older program did not keep where the event is
         if self._event(place).kind != AUDIT:
             return "the event of its issue is none"
         found = self._reads.get(ISSUED + layout.u64(place))
@@ -127,14 +129,16 @@ class BoxCheck:
         owner, _ = layout.parse_receipt(self._reads.get(layout.receipt_key(row.place)) or b"")
         if owner != row.owner:
             return "the receipt of its event is for another member"
-        return self._check_found(row) or self._check_part(row)
+        # In rows of older programs it is no place, but it is there.
+        was_opened = msgpack.unpackb(value)[-1] is not None
+        return self._check_found(row, was_opened=was_opened) or self._check_part(row)
 
-    def _check_found(self, row: HeldRow) -> str | None:
+    def _check_found(self, row: HeldRow, *, was_opened: bool) -> str | None:
         box = row.box
         if self._reads.get(ORDER + layout.u64(row.place)) != box or self._reads.get(BOX + box) is None:
             return "no place leads to it, or the box itself is gone"
         due = self._reads.get(due_key(row.open_by, box))
-        if (due is None) is (row.opened is None):
+        if (due is None) is not was_opened:
             return "it is to be opened and was, or neither"
         if row.opened is not None and (row.opened <= row.place or self._event(row.opened).kind != AUDIT):
             return "the event under which it was opened is none"

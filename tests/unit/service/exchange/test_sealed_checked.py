@@ -6,6 +6,7 @@ from __future__ import annotations
 import msgpack
 import pytest
 
+from node.access.warrant import parse_warrant
 from node.crypto.token import token_digest
 from node.service import layout
 from node.service.assembly import open_logs
@@ -136,3 +137,31 @@ def test_two_boxes_that_changed_places_are_found(world):
     assert damaged(node, (one, second), (other, first))
     (one, first), (other, second), *_ = rows(world.nodes[COURT], b"Sh")
     assert damaged(world.nodes[COURT], (one, second), (other, first))
+
+
+def test_what_an_older_program_kept_of_warrants_and_boxes_is_in_order_and_still_opens():
+    """It kept seconds, and places of neither the event of a warrant nor that of an opening."""
+    with SealedWorld() as world:
+        world.nodes[MARKET].import_penalties(range(2))
+        world.anchor()
+        assert world.ask_one(warrant=world.issue()).result == "ok"
+        opened, *others = [one.box for one in world.depository.boxes(after=None, limit=9)]
+        world.depository.open(opened, WHY)
+        node = world.nodes[INSPECTOR]
+        for key, value in rows(node, b"Sd"):
+            *first, open_by, place = msgpack.unpackb(value)
+            second = None if place is None else world.clock.now_seconds()
+            older = [*first, world.clock.now_seconds(), open_by, second]
+            node.store.damage(key, msgpack.packb(older))
+        for key, value in rows(node, b"Sw"):
+            token, _ = msgpack.unpackb(value)
+            node.store.damage(key, msgpack.packb([token, parse_warrant(token).iat]))
+        for key, _ in rows(node, b"Si"):
+            node.store.damage(key, None)
+        assert damaged(node) == []
+        held = world.depository.boxes(after=None, limit=9)
+        assert [one.box for one in held] == [opened, *others]
+        for one in held:
+            assert world.depository.open(one.box, WHY).statement
+        assert all(one.opened for one in world.depository.boxes(after=None, limit=9))
+        assert damaged(node) == []
