@@ -59,7 +59,7 @@ from node.service.boxes import (
     put_warrant,
 )
 from node.service.drafting import EventDraft, Officer
-from node.service.exchange.arrivals import identify
+from node.service.exchange.arrivals import identify, open_with_any
 from node.service.exchange.flights import Flights
 from node.service.limiting import UseCharge, read_used, revoke
 from node.service.sealing import WARRANT_RULE, find_warrant
@@ -453,13 +453,9 @@ class Depository:
         return parse_event(logs.entry(logs.row(place))).t_ms // 1_000
 
     def _unseal(self, data: bytes, owner: str) -> tuple[str, ...]:
-        error: Verification | None = None
-        for key in self._keys.values():
-            try:
-                return open_sealed(data, key, from_=owner, to=self._side.member)
-            except Verification as failure:  # sealed to another of this node's keys
-                error = failure
-        raise error or Verification("box-kid", "this node has no exchange key")
+        return open_with_any(
+            self._keys, lambda key: open_sealed(data, key, from_=owner, to=self._side.member)
+        )
 
     def _require_regulator(self) -> None:
         me = self._side.directory.get(self._side.member)

@@ -44,6 +44,7 @@ from node.access.warrant import parse_warrant, verify_warrant
 from node.errors import AccessDenied, Conflict, InvalidInput, NodeError, Unavailable, Verification
 from node.ports import Role
 from node.service import layout
+from node.service.exchange.arrivals import open_reply
 from node.service.exchange.ledger import note_newest
 
 if TYPE_CHECKING:
@@ -307,17 +308,8 @@ class Sealer:
             self._room.release()
 
     def _open(self, regulator: Peer, body: bytes, req: bytes) -> str:
-        code = regulator.member.code
         envelope = parse_envelope(body, max_plaintext_bytes=MAX_DEPOSITED_BYTES)
-        if (envelope.from_, envelope.to) != (code, self._side.member):
-            raise Verification("envelope-to", f"envelope is from {envelope.from_} for {envelope.to}")
-        error: Verification | None = None
-        for key in self._keys.values():
-            try:
-                return open_deposited(envelope, key, req=req)
-            except Verification as failure:  # sealed to another of this node's keys
-                error = failure
-        raise error or Verification("box-kid", "this node has no exchange key")
+        return open_reply(self._side, self._keys, regulator, envelope, partial(open_deposited, req=req))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps 1 and 3 of answering: which member signed the message that arrived, and whether what it says holds."""
+"""Steps 1 and 3 of answering: which member signed the message that arrived, and whether what it says holds.
+
+What members reply to this node's own key is opened here, too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from node.access.box import MAX_REQUEST_BYTES, open_request, parse_envelope
 from node.access.bulk_request import TYP as BULK_TYP
@@ -17,7 +20,7 @@ from node.errors import AccessDenied, Verification
 from node.service.exchange.ledger import find_first_user
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from node.access.box import Envelope
     from node.access.request import AnyRequest
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from node.service.exchange.permits import Judged
     from node.service.exchange.side import Side
 
+_Opened = TypeVar("_Opened")
 _TYPS: Final = frozenset((TYP, BULK_TYP))
 
 
@@ -99,6 +103,41 @@ def identify(
     if key is None:
         raise Verification("box-kid", f"box is for another key: got {envelope.kid}, none of this node's")
     return peer, key
+
+
+def open_reply(
+    side: Side,
+    exchange_keys: Mapping[str, ExchangeKey],
+    peer: Peer,
+    envelope: Envelope,
+    open_with: Callable[[Envelope, ExchangeKey], str],
+) -> str:
+    """Open what a member answered to this node's exchange key, and return the JWS, of which nothing is verified.
+
+    Raises:
+        InvalidInput: ``box-padding``.
+        Verification: ``envelope-to`` when it is not from that member for this node; as ``open_with_any``.
+    """
+    if (envelope.from_, envelope.to) != (peer.member.code, side.member):
+        raise Verification("envelope-to", f"envelope is from {envelope.from_} for {envelope.to}")
+    return open_with_any(exchange_keys, partial(open_with, envelope))
+
+
+def open_with_any(
+    exchange_keys: Mapping[str, ExchangeKey], open_with: Callable[[ExchangeKey], _Opened]
+) -> _Opened:
+    """Open what is sealed to one of this node's exchange keys and does not say to which.
+
+    Raises:
+        Verification: No key opens it: what the last one raised; ``box-kid`` when there is none.
+    """
+    error: Verification | None = None
+    for key in exchange_keys.values():
+        try:
+            return open_with(key)
+        except Verification as failure:  # sealed to another of this node's keys
+            error = failure
+    raise error or Verification("box-kid", "this node has no exchange key")
 
 
 def judge(side: Side, request: AnyRequest, arrival: Arrival) -> Judged:

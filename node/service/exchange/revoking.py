@@ -39,6 +39,7 @@ from node.access.revocation import (
 from node.core.types import MemberCode
 from node.errors import AccessDenied, NodeError, Unavailable, Verification
 from node.service import layout
+from node.service.exchange.arrivals import open_reply
 from node.service.exchange.ledger import put_promise
 from node.service.layout import MEMBER_BYTES, LogKind
 
@@ -281,17 +282,8 @@ class Outbox:
         )
 
     def _open(self, provider: Peer, body: bytes, req: bytes) -> str:
-        code = provider.member.code
         envelope = parse_envelope(body, max_plaintext_bytes=MAX_REVOKED_BYTES)
-        if (envelope.from_, envelope.to) != (code, self._side.member):
-            raise Verification("envelope-to", f"envelope is from {envelope.from_} for {envelope.to}")
-        error: Verification | None = None
-        for key in self._keys.values():
-            try:
-                return open_revoked(envelope, key, req=req)
-            except Verification as failure:  # sealed to another of this node's keys
-                error = failure
-        raise error or Verification("box-kid", "this node has no exchange key")
+        return open_reply(self._side, self._keys, provider, envelope, partial(open_revoked, req=req))
 
     def _put_known(self, queued: Queued, given: LoggedEvent | None, transaction: Transaction) -> None:
         transaction.delete(_key(queued.provider, queued.consent))
