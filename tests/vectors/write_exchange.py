@@ -14,13 +14,13 @@ from pathlib import Path
 
 from node.access.box import MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, answer_info, request_info, sealed_info
 from node.access.event import event_salts
-from node.core.encoding import encode_b64u, parse_b64u
+from node.core.encoding import encode_b64u
 from node.crypto.note import encode_vkey
-from node.crypto.token import token_digest
 from node.log.merkle import leaf_hash
 from tests.support import many_exchange as many
 from tests.support import one_exchange as world
 from tests.vectors import deposit_cases, revocation_cases
+from tests.vectors.cases import signed_case
 from tests.vectors.refused_exchange import refused
 from tests.vectors.refused_many import refused_many
 from tests.vectors.refused_received import refused_received
@@ -38,16 +38,19 @@ def build():
             for name, entry in world.fixed_entries().items()
         ],
         "receipts": [receipt_case(name, plan) for name, plan in world.events().items()],
-        "consents": [token_case("three uses", world.consent()), token_case("one use", world.consent(uses=1))],
-        "warrants": [token_case("twenty looks", world.warrant())],
+        "consents": [
+            signed_case("three uses", world.consent()),
+            signed_case("one use", world.consent(uses=1)),
+        ],
+        "warrants": [signed_case("twenty looks", world.warrant())],
         "bulk": bulk(),
         "many": {
             "requests": [
-                token_case("plain", many.bulk_request()),
-                token_case("approved", many.approved_request()),
+                signed_case("plain", many.bulk_request()),
+                signed_case("approved", many.approved_request()),
             ],
             "answers": [
-                token_case(result, many.bulk_answer(result)) for result in ("ok", "none", "partial", "deny")
+                signed_case(result, many.bulk_answer(result)) for result in ("ok", "none", "partial", "deny")
             ],
             "refused": refused_many(),
         },
@@ -141,21 +144,12 @@ def receipt_case(name, plan):
         aud = iss
     entry = plan["event"].entry
     token = world.receipt(entry, iss=iss, aud=aud, idx=1_007, pair=42)
-    return {**token_case(name, token), "entry": entry.decode()}
-
-
-def token_case(name, token):
-    return {
-        "name": name,
-        "claims": json.loads(parse_b64u(token.split(".")[1])),
-        "jws": token,
-        "digest": encode_b64u(token_digest(token)),
-    }
+    return {**signed_case(name, token), "entry": entry.decode()}
 
 
 def request_case(name, token):
     return {
-        **token_case(name, token),
+        **signed_case(name, token),
         "from": world.ASKER,
         "to": world.PROVIDER,
         "log": world.LOGS[world.ASKER],
@@ -164,7 +158,7 @@ def request_case(name, token):
 
 
 def answer_case(name, token):
-    return {**token_case(name, token), "request": "plain", "log": world.LOGS[world.PROVIDER]}
+    return {**signed_case(name, token), "request": "plain", "log": world.LOGS[world.PROVIDER]}
 
 
 def bulk():
