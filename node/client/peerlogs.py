@@ -7,13 +7,13 @@ Ed25519 one is taken: the chain names the other by digest alone, and ML-DSA keys
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from node.crypto.note import ED25519, build_vkey
 from node.errors import Unavailable
 from node.log.checkpoint import log_id, parse_origin
-from node.log.tiles import tile_path
-from node.log.tree import TILE_WIDTH
+from node.log.merkle import HASH_BYTES
+from node.log.tiles import tile_path, tile_width
 from node.ports.peers import PeerAddress
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from node.crypto.note import VKey
     from node.log.tree import TileReader
     from node.ports import AnchorChain
-
-_HASH_BYTES: Final = 32
 
 
 class PeerLogs:
@@ -77,13 +75,12 @@ class _PeerTiles:
 
     def read_tile(self, level: int, index: int) -> bytes:
         """Read the hashes that a tile has in a tree of this size."""
-        above = self._size >> (8 * level)
-        width = min(TILE_WIDTH, above - index * TILE_WIDTH)
-        if width <= 0:
+        width = tile_width(level, index, self._size)
+        if not width:
             return b""
         data = self._logs.fetch(self._member, f"{self._path}/{tile_path(level, index, width)}")
-        if len(data) != width * _HASH_BYTES:
+        if len(data) != width * HASH_BYTES:
             raise Unavailable(
-                "peer-answer", f"{self._member} gives a tile of {len(data)} bytes, want {width * 32}"
+                "peer-answer", f"{self._member} gives a tile of {len(data)} bytes, want {width * HASH_BYTES}"
             )
         return data
