@@ -125,7 +125,9 @@ def test_every_kind_is_logged_with_a_receipt_for_the_other_side(world, access, k
         anchor_limit_seconds=world.identity.anchor_limit_seconds,
     )
     assert (receipt.idx, receipt.pair, receipt.iat) == (logged.index, 1, event.t_ms // 1_000)
-    assert world.check() == []
+    # Nobody here holds what a sealed event was sealed into, as somebody must.
+    missing = [] if draft.box is None else [("fsck-sealed", "event at place 0")]
+    assert [(finding.code, finding.place) for finding in world.check()] == missing
 
 
 def test_the_request_s_rid_is_kept_and_another_one_is_fresh(access):
