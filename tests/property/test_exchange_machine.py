@@ -423,9 +423,11 @@ class ExchangeMachine(ManyRules, RestoredRules, RuleBasedStateMachine):
 
 
 def run_with(examples, steps):
+    """Settings. Without an order the lives are the same each time: a new kind of life is looked for where somebody has time for it."""
     return settings(
         max_examples=examples,
         stateful_step_count=steps,
+        derandomize=not EXAMPLES,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
