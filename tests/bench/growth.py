@@ -45,6 +45,7 @@ PARTS = {
 TIMED = {
     "commit": (DiskStore, "commit"),
     "streams": (Streams, "append"),
+    "sync": (Streams, "sync"),
     "leveldb": (LevelDatabase, "write"),
     "head": (DiskHeadFiles, "store"),
 }
