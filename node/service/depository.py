@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from node.access.box import encode_envelope, parse_envelope
+from node.access.box import encode_envelope
 from node.access.deposit import (
     ASK,
     GRANT,
@@ -59,7 +59,7 @@ from node.service.boxes import (
     put_warrant,
 )
 from node.service.drafting import EventDraft, Officer
-from node.service.exchange.arrivals import identify, open_with_any
+from node.service.exchange.arrivals import open_signed, open_with_any
 from node.service.exchange.flights import Flights
 from node.service.limiting import UseCharge, read_used, revoke
 from node.service.sealing import WARRANT_RULE, find_warrant
@@ -252,16 +252,17 @@ class Depository:
         """
         side = self._side
         try:
-            envelope = parse_envelope(body, max_plaintext_bytes=MAX_DEPOSIT_BYTES)
-            peer, key = identify(side, self._keys, envelope)
-            token = open_deposit(envelope, key)
-            authenticate_deposit(token, partial(side.find_node_key, peer))
-            if peer.exchange_key is None:
-                raise AccessDenied("member-key", f"{peer.member.code} has no exchange key on the chain")
+            peer, public, token = open_signed(
+                side,
+                self._keys,
+                body,
+                max_plaintext_bytes=MAX_DEPOSIT_BYTES,
+                open_with=open_deposit,
+                authenticate_with=authenticate_deposit,
+            )
         except (InvalidInput, Verification, AccessDenied):
             self._count_reject()
             raise
-        public = peer.exchange_key
         # Two of the same at once are one.
         answer = self._flights.run(token_digest(token), lambda: self._answer(token, peer))
         sealed = seal_deposited(

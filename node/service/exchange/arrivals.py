@@ -84,6 +84,34 @@ def authenticate(side: Side, exchange_keys: Mapping[str, ExchangeKey], body: byt
     return Arrival(peer, find_key(jws.header["kid"]), token, jws, token_digest(token), body)
 
 
+def open_signed(
+    side: Side,
+    exchange_keys: Mapping[str, ExchangeKey],
+    body: bytes,
+    *,
+    max_plaintext_bytes: int,
+    open_with: Callable[[Envelope, ExchangeKey], str],
+    authenticate_with: Callable[[str, Callable[[str], bytes]], object],
+) -> tuple[Peer, bytes, str]:
+    """Open the envelope of another message than a request, and find the member that signed what is in it.
+
+    Returns:
+        Who; the exchange key to which the answer is sealed; the message, of which only the signature is verified.
+
+    Raises:
+        InvalidInput, Verification: No member signed it for this node.
+        AccessDenied: The same; ``member-key`` when nothing can be sealed to who did.
+        Unavailable: ``chain-…``.
+    """
+    envelope = parse_envelope(body, max_plaintext_bytes=max_plaintext_bytes)
+    peer, key = identify(side, exchange_keys, envelope)
+    token = open_with(envelope, key)
+    authenticate_with(token, partial(side.find_node_key, peer))
+    if peer.exchange_key is None:
+        raise AccessDenied("member-key", f"{peer.member.code} has no exchange key on the chain")
+    return peer, peer.exchange_key, token
+
+
 def identify(
     side: Side, exchange_keys: Mapping[str, ExchangeKey], envelope: Envelope
 ) -> tuple[Peer, ExchangeKey]:

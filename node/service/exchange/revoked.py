@@ -17,7 +17,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from node.access.box import encode_envelope, parse_envelope
+from node.access.box import encode_envelope
 from node.access.event import REVOKE, SECRET_BYTES, build_openings, event_salts
 from node.access.logged import LoggedEvent, select_openings
 from node.access.revocation import (
@@ -33,7 +33,7 @@ from node.core.encoding import encode_b64u
 from node.crypto.token import token_digest
 from node.errors import AccessDenied, Conflict, InvalidInput, Verification
 from node.service.drafting import EventDraft
-from node.service.exchange.arrivals import identify
+from node.service.exchange.arrivals import open_signed
 from node.service.exchange.flights import Flights
 from node.service.limiting import (
     Told,
@@ -95,12 +95,14 @@ class RevocationDesk:
         """
         side = self._side
         try:
-            envelope = parse_envelope(body, max_plaintext_bytes=MAX_REVOCATION_BYTES)
-            peer, key = identify(side, self._keys, envelope)
-            token = open_revocation(envelope, key)
-            authenticate_revocation(token, partial(side.find_node_key, peer))
-            if peer.exchange_key is None:
-                raise AccessDenied("member-key", f"{peer.member.code} has no exchange key on the chain")
+            peer, public, token = open_signed(
+                side,
+                self._keys,
+                body,
+                max_plaintext_bytes=MAX_REVOCATION_BYTES,
+                open_with=open_revocation,
+                authenticate_with=authenticate_revocation,
+            )
         except (InvalidInput, Verification, AccessDenied):
             self._count_reject()
             raise
@@ -119,9 +121,7 @@ class RevocationDesk:
             code=code,
             revoke=revoke,
         )
-        sealed = seal_revoked(
-            answer, public=peer.exchange_key, req=req, from_=side.member, to=peer.member.code
-        )
+        sealed = seal_revoked(answer, public=public, req=req, from_=side.member, to=peer.member.code)
         return encode_envelope(sealed)
 
     def sweep(self) -> int:
