@@ -10,11 +10,13 @@ from node.core.encoding import require_text
 from node.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _RANDOM_BYTES = 10
 _MAX_MS = 2**48 - 1
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_UUID7_LINES = re.compile(rf"(?:{_UUID7.pattern}\n)*+")
+_LINE_CHARACTERS = 37
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
@@ -78,3 +80,19 @@ def check_uuid7(text: str) -> None:
         raise InvalidInput(
             "uuid7", f"identifier is not a UUIDv7: got {len(text)} characters, want 36 in lower case"
         )
+
+
+def check_uuid7_all(texts: Sequence[str]) -> None:
+    """Check many texts as ``check_uuid7`` does, in much less time than one by one.
+
+    Raises:
+        InvalidInput: As ``check_uuid7``.
+    """
+    try:
+        joined = "\n".join([*texts, ""])
+    except TypeError:
+        joined = ""
+    # All lines are of one length, so that no text can be two of them.
+    if len(joined) != _LINE_CHARACTERS * len(texts) or not _UUID7_LINES.fullmatch(joined):
+        for text in texts:
+            check_uuid7(text)

@@ -24,7 +24,7 @@ from pybase64 import b64encode
 
 from node.core.canonical import encode_json
 from node.core.encoding import MAX_SAFE_INTEGER, encode_b64u
-from node.core.ids import check_uuid7
+from node.core.ids import check_uuid7_all
 from node.core.uscc import parse_uscc
 from node.crypto.jws import ALGORITHM
 from node.crypto.sha256 import sha256_all
@@ -50,10 +50,8 @@ _URL_SAFE: Final = b"-_"
 _BETWEEN: Final = b",\n  "
 _NO_TAIL: Final = b""
 """Stands for the tail of an empty field."""
-_SPLIT_TEXTS: Final = {
-    count: Struct(f"{DIGEST_CHARACTERS}sx" * count).unpack_from
-    for count in range(DIGEST_STEP, MAX_DISCLOSURES + 1, DIGEST_STEP)
-}
+_STRIDE: Final = DIGEST_CHARACTERS + 1
+_LISTED_STRIDE: Final = _STRIDE + len(b',"')
 
 
 class Issued(NamedTuple):
@@ -170,22 +168,25 @@ class Issuer:
             shape.pick(row) for shape, row in zip(shapes, zip(*columns, strict=True), strict=True)
         )
         heads = chain.from_iterable(map(self._encode_heads, drafts.secrets, shapes))
-        digests = iter(sha256_all(list(heads), list(tails)))
-        spelled = _encode_digests(
-            [
-                [*islice(digests, shape.shown), *raw_decoys(secret, shape.decoys)]
-                for shape, secret in zip(shapes, drafts.secrets, strict=True)
-            ]
+        shown = iter(sha256_all(list(heads), list(tails)))
+        digests: Iterator[bytes] = chain.from_iterable(
+            chain(islice(shown, shape.shown), raw_decoys(secret, shape.decoys))
+            for shape, secret in zip(shapes, drafts.secrets, strict=True)
         )
-        issued = []
-        for shape, texts, open_claims in zip(shapes, spelled, claims, strict=True):
-            order = sorted(range(len(texts)), key=texts.__getitem__)
-            ordered = b'","'.join(map(texts.__getitem__, order))
-            payload = b'{"_sd":["%b"],"_sd_alg":"sha-256",%b' % (ordered, open_claims)
+        # A zero byte behind each makes its text end on a whole character: 44, of which the last is spare and takes its number.
+        texts = bytearray(_encode_b64u(b"\x00".join([*digests, b""])))
+        texts[DIGEST_CHARACTERS::_STRIDE] = b"".join([shape.places for shape in shapes])
+        issued, at = [], 0
+        for shape, open_claims in zip(shapes, claims, strict=True):
+            ordered = bytearray(b',"'.join(sorted(shape.split_digests(texts, at))))
+            at += _STRIDE * len(shape.places)
+            order = ordered[DIGEST_CHARACTERS::_LISTED_STRIDE]
+            ordered[DIGEST_CHARACTERS::_LISTED_STRIDE] = b'"' * len(order)
+            payload = b"".join((b'{"_sd":["', ordered, b'],"_sd_alg":"sha-256",', open_claims))
             signed = self._header + _encode_b64u(payload).rstrip(b"=")
             signature = _encode_b64u(self._sign(signed)).rstrip(b"=")
             # A table from the number of a digest to its place, which leaves ABSENT as it is.
-            places = bytes.maketrans(bytes(order), shape.places)
+            places = bytes.maketrans(order, shape.places)
             issued.append(Issued(b"%b.%b" % (signed, signature), shape.numbers.translate(places)))
         return issued
 
@@ -267,8 +268,7 @@ class Issuer:
         """Encode the open claims behind ``_sd_alg`` in order of name; each is checked to need no escaping."""
         if type(iat) is not int or not 0 <= iat <= MAX_SAFE_INTEGER:
             raise InvalidInput("record-claim", "time of issue is not a number of seconds")
-        for jti in drafts.jtis:
-            check_uuid7(jti)
+        check_uuid7_all(drafts.jtis)
         for uri, place in drafts.places:
             if uri != self._checked_uri:
                 self._check_status_uri(uri)
@@ -303,6 +303,7 @@ class _Shape(NamedTuple):
         shown: Number of these.
         decoys: Number of decoy digests.
         numbers: One byte per possible disclosure: the number of its digest, decoys behind; ABSENT where it has none.
+        split_digests: Splits the texts of all digests, each with one more byte.
         places: Numbers of all digests, ascending.
     """
 
@@ -311,6 +312,7 @@ class _Shape(NamedTuple):
     shown: int
     decoys: int
     numbers: bytes
+    split_digests: Callable[[bytearray, int], tuple[bytes, ...]]
     places: bytes
 
 
@@ -324,6 +326,7 @@ def _build_shape(present: Sequence[bool]) -> _Shape:
         len(shown),
         decoys,
         bytes(next(numbers) if here else ABSENT for here in present),
+        Struct(f"{_STRIDE}s" * (len(shown) + decoys)).unpack_from,
         bytes(range(len(shown) + decoys)),
     )
 
@@ -362,16 +365,6 @@ def _encode_tails(name: str, array: bytes) -> list[bytes]:
     # Each is encoded with a line end behind it, which parts them again after one pass over all.
     lines = b"".join(map(b2a_base64, rows))
     return lines.replace(b"+", b"-").replace(b"/", b"_").replace(b"=", b"").split()
-
-
-def _encode_digests(records: Sequence[Sequence[bytes]]) -> Iterator[tuple[bytes, ...]]:
-    """Encode the digests of many records in one pass."""
-    # With a zero byte behind it, each begins a new group of four characters.
-    text = _encode_b64u(b"\x00".join([*chain.from_iterable(records), b""]))
-    at = 0
-    for digests in records:
-        yield _SPLIT_TEXTS[len(digests)](text, at)
-        at += (DIGEST_CHARACTERS + 1) * len(digests)
 
 
 def _encode_b64u(data: bytes) -> bytes:

@@ -5,9 +5,11 @@ import uuid
 
 import pytest
 
-from node.core.ids import build_uuid7, build_uuid7_many, parse_uuid7
+from node.core.ids import build_uuid7, build_uuid7_many, check_uuid7_all, parse_uuid7
 from node.errors import InvalidInput
 from tests.support.errors import raises_code
+
+GOOD = "01a0c78a-4c00-7ccc-8ccc-cccccccccccc"
 
 
 def test_rfc_9562_example():
@@ -57,3 +59,22 @@ def test_time_must_fit():
 def test_other_spellings_are_refused(text):
     with raises_code(InvalidInput, "uuid7"):
         parse_uuid7(text)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"{GOOD}\n{GOOD}"],
+        [GOOD, f"{GOOD}\n"],
+        [GOOD, GOOD.upper()],
+        [GOOD, ""],
+        [GOOD[:-1], f"{GOOD}0"],
+        [GOOD, None],
+        [GOOD, uuid.UUID(GOOD)],
+    ],
+)
+def test_one_wrong_text_of_many_is_refused(texts):
+    check_uuid7_all([])
+    check_uuid7_all([GOOD, GOOD])
+    with raises_code(InvalidInput, "uuid7"):
+        check_uuid7_all(texts)
