@@ -16,10 +16,16 @@ from __future__ import annotations
 
 import struct
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from node.errors import Fatal
 from node.log.merkle import HASH_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+HashAll: TypeAlias = "Callable[[bytes, Sequence[bytes]], list[bytes]]"
+"""Hashes messages by SHA-256, a prefix in front of each, as ``hash_each`` does."""
 
 INNER_HEIGHT: Final = 4
 INNER_WIDTH: Final = 1 << INNER_HEIGHT
@@ -106,10 +112,16 @@ def rows_of(data: bytes) -> list[bytes]:
     return rows
 
 
-def inner_of(data: bytes) -> bytes:
-    """Give the roots of the complete groups among the hashes of a tile; of inner nodes, the root of their tile."""
+def hash_each(prefix: bytes, messages: Sequence[bytes]) -> list[bytes]:
+    """Hash messages by SHA-256 one by one, a prefix in front of each."""
+    digest = sha256
+    return [digest(prefix + message).digest() for message in messages]
+
+
+def inner_of(data: bytes, hash_all: HashAll = hash_each) -> bytes:
+    """Give the roots of the complete groups among the hashes of tiles; of inner nodes, the roots of their tiles."""
     for _ in range(INNER_HEIGHT):
-        data = _parents(data)
+        data = _parents(data, hash_all)
     return data
 
 
@@ -117,8 +129,7 @@ def _cut(row: bytes, place: int) -> bytes:
     return row[place * HASH_BYTES : (place + 1) * HASH_BYTES]
 
 
-def _parents(data: bytes) -> bytes:
-    """Hash complete pairs; the hot loop of the tree, so all names in it are local."""
-    digest, prefix = sha256, b"\x01"
+def _parents(data: bytes, hash_all: HashAll = hash_each) -> bytes:
+    """Hash complete pairs."""
     whole = data[: len(data) // _PAIR_BYTES * _PAIR_BYTES]
-    return b"".join([digest(prefix + pair).digest() for (pair,) in _PAIR.iter_unpack(whole)])
+    return b"".join(hash_all(b"\x01", [pair for (pair,) in _PAIR.iter_unpack(whole)]))

@@ -7,8 +7,8 @@ older size of the log needs, and a prefix of it is what it was at that size. Onl
 stored; whatever ends at the right edge is folded from them. Beside a full tile its 16 inner nodes are stored, so
 that a proof need not hash the whole tile (``node.log.nodes``).
 
-Sizes passed to this module are trusted: they are sizes that the store has committed. A tile that such a size
-needs and that is not there means that our own state is damaged, which is Fatal.
+Sizes passed to this module are trusted: the store has committed them. A tile that such a size needs and that is not
+there means that our own state is damaged, which is Fatal.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 from node.core.types import RootHash
 from node.errors import Fatal, InvalidInput
 from node.log.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
-from node.log.nodes import INNER_BYTES, INNER_HEIGHT, INNER_WIDTH, TileNodes, inner_of
+from node.log.nodes import INNER_BYTES, INNER_HEIGHT, INNER_WIDTH, TileNodes, hash_each, inner_of
 from node.log.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from node.log.nodes import HashAll
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
@@ -64,7 +66,7 @@ class _EdgeTile:
         index: Its place in the level, which is the number of full tiles before it.
         hashes: What it holds so far, fewer than 256 hashes.
         inner: The roots of its complete groups of 16 hashes.
-        peaks: Roots of its complete binary subtrees, widest first: the sums that the next hashes fold into.
+        peaks: Roots of its complete binary subtrees, widest first.
     """
 
     __slots__ = ("hashes", "index", "inner", "peaks")
@@ -84,8 +86,8 @@ class _EdgeTile:
     def copy(self) -> _EdgeTile:
         return _EdgeTile(self.index, self.hashes, self.inner, self.peaks)
 
-    def push(self, data: bytes) -> None:
-        """Append hashes for which there is room: one by one to the end of a group, then whole groups, then the rest."""
+    def push(self, data: bytes, hash_all: HashAll = hash_each) -> None:
+        """Append hashes that fit: one by one to the end of a group, then whole groups, then the rest."""
         width = len(self.hashes) // HASH_BYTES
         self.hashes += data
         lead = min(len(data), -width % INNER_WIDTH * HASH_BYTES)
@@ -93,14 +95,14 @@ class _EdgeTile:
         if lead:
             self._fold(data[:lead], 0, width)
         if lead < whole:
-            groups = inner_of(data[lead:whole])
+            groups = inner_of(data[lead:whole], hash_all)
             self.inner += groups
             self._fold(groups, INNER_HEIGHT, (width + lead // HASH_BYTES) // INNER_WIDTH)
         if whole < len(data):
             self._fold(data[whole:], 0, width + whole // HASH_BYTES)
 
     def _fold(self, data: bytes, height: int, count: int) -> None:
-        """Fold the roots of complete subtrees of one height into the peaks, ``count`` of that height before them."""
+        """Fold roots of complete subtrees of one height into the peaks, with ``count`` of them before."""
         peaks = self.peaks
         for start in range(0, len(data), HASH_BYTES):
             node = data[start : start + HASH_BYTES]
@@ -114,36 +116,35 @@ class _EdgeTile:
             peaks.append(node)
             count += 1
 
-    def extend(self, level: int, data: bytes, writes: list[TileWrite]) -> bytes:
-        """Append hashes, note each tile touched, and return the roots of the tiles that became full."""
-        roots = []
-        place = 0
+    def extend(self, level: int, data: bytes, writes: list[TileWrite], hash_all: HashAll) -> bytes:
+        """Append hashes, note each tile touched, return the roots of the tiles that became full."""
+        roots, place = b"", 0
         if self.hashes:
             place = min(len(data), TILE_BYTES - len(self.hashes))
-            self.push(data[:place])
+            self.push(data[:place], hash_all)
             if len(self.hashes) == TILE_BYTES:
                 writes.append(TileWrite(level, self.index, bytes(self.hashes), bytes(self.inner)))
-                roots.append(self.peaks[0])
+                roots = self.peaks[0]
                 self.hashes, self.inner, self.peaks = bytearray(), bytearray(), []
                 self.index += 1
-        while len(data) - place >= TILE_BYTES:
-            tile = data[place : place + TILE_BYTES]
-            inner = inner_of(tile)
-            writes.append(TileWrite(level, self.index, tile, inner))
-            roots.append(inner_of(inner))
+        count = (len(data) - place) // TILE_BYTES
+        inner = inner_of(data[place : place + count * TILE_BYTES], hash_all) if count else b""
+        for number in range(count):
+            beside = inner[number * INNER_BYTES : (number + 1) * INNER_BYTES]
+            writes.append(TileWrite(level, self.index, data[place : place + TILE_BYTES], beside))
             self.index += 1
             place += TILE_BYTES
         if place < len(data):
-            self.push(data[place:])
+            self.push(data[place:], hash_all)
         if self.hashes:
             writes.append(TileWrite(level, self.index, bytes(self.hashes)))
-        return b"".join(roots)
+        return roots + inner_of(inner, hash_all) if inner else roots
 
 
 class TreeWriter:
     """The right edge of a tree, from which it grows without reading anything: O(1) hashes a leaf.
 
-    Not safe for two threads at once; ``copy`` before extending what others still read.
+    For one thread at a time; ``copy`` before extending what others still read.
     """
 
     def __init__(self) -> None:
@@ -183,18 +184,19 @@ class TreeWriter:
         return self._size
 
     def copy(self) -> TreeWriter:
-        """Copy, so that a batch can be built and thrown away while this tree stays as it is."""
+        """Copy, so that a batch can be thrown away while this tree stays."""
         twin = TreeWriter()
         twin._size = self._size
         twin._edges = [edge.copy() for edge in self._edges]
         twin._root = self._root
         return twin
 
-    def extend(self, leaf_hashes: bytes) -> list[TileWrite]:
+    def extend(self, leaf_hashes: bytes, hash_all: HashAll = hash_each) -> list[TileWrite]:
         """Append leaves and return every tile touched, once, with its final content.
 
         Args:
             leaf_hashes: RFC 6962 leaf hashes back to back, 32 bytes each.
+            hash_all: Hashes nodes.
         """
         if len(leaf_hashes) % HASH_BYTES:
             raise InvalidInput(
@@ -210,7 +212,7 @@ class TreeWriter:
         while data:
             if level == len(self._edges):
                 self._edges.append(_EdgeTile())
-            data = self._edges[level].extend(level, data, writes)
+            data = self._edges[level].extend(level, data, writes, hash_all)
             level += 1
         if count:
             self._size += count
@@ -233,10 +235,10 @@ def _no_inner(_level: int, _index: int) -> bytes:
 
 
 class TileCache:
-    """Answers for any complete subtree of a stored tree, keeping the inner nodes of tiles it has read.
+    """Answers for any complete subtree of a stored tree, keeping what it has read.
 
-    Safe for several threads. The cache stays right while the log grows, because a tile never changes what it
-    already holds; it must be dropped when the store it reads from is replaced.
+    Safe for several threads. It stays right while the log grows, because a tile never changes what it already
+    holds; drop it when the store it reads from is replaced.
 
     Args:
         reader: The stored tiles.

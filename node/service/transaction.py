@@ -14,8 +14,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from node.core.types import EntryIndex, LeafHash
+from node.crypto.sha256 import sha256_all
 from node.errors import InvalidInput
-from node.log.merkle import leaf_hash
+from node.log.merkle import LEAF_PREFIX, leaf_hash
+from node.log.nodes import hash_each
 from node.log.tiles import MAX_ENTRY
 from node.ports import Batch
 from node.service import layout
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _LENGTH_PREFIX: Final = struct.Struct(">H")
 LENGTH_PREFIX_BYTES: Final = _LENGTH_PREFIX.size
+_HASHED_TOGETHER: Final = 16
+"""From so many entries on hashing them in one call takes less time than a call for each."""
 _prefix = _LENGTH_PREFIX.pack
 _pack_row = ROW.pack
 
@@ -75,7 +79,10 @@ class Appended:
 
 @dataclass(slots=True)
 class _Growth:
-    """What one commit adds to one log; the next entry's index and the ends of the streams count what was there."""
+    """What one commit adds to one log; the next entry's index and the ends of the streams count what was there.
+
+    ``entries`` holds the length and the bytes of each; a leaf is empty until somebody hashes the entry.
+    """
 
     size: int
     entries_end: int
@@ -84,6 +91,16 @@ class _Growth:
     values: list[bytes] = field(default_factory=list)
     leaves: list[bytes] = field(default_factory=list)
     rows: list[bytes] = field(default_factory=list)
+
+    def leaf(self, number: int) -> bytes:
+        self.leaves[number] = leaf = self.leaves[number] or leaf_hash(self.entries[2 * number + 1])
+        return leaf
+
+    def hash_leaves(self) -> None:
+        missing = [number for number, leaf in enumerate(self.leaves) if not leaf]
+        entries = [self.entries[2 * number + 1] for number in missing]
+        for number, leaf in zip(missing, _hash_all(LEAF_PREFIX, entries), strict=True):
+            self.leaves[number] = leaf
 
 
 class Transaction:
@@ -155,7 +172,7 @@ class Transaction:
         status: tuple[int, int] = (NO_LIST, 0),
         kind: int = 0,
         disclosure: int = 0,
-        leaf: bytes | None = None,
+        leaf: bytes = b"",
     ) -> EntryIndex:
         """Append one entry.
 
@@ -167,7 +184,7 @@ class Transaction:
             status: Status list and index; (NO_LIST, 0) for entries without.
             kind: Number of the catalogue item; 0 when the entry is no record.
             disclosure: Place of the record's disclosure class in DISCLOSURES.
-            leaf: RFC 6962 leaf hash when the caller has it already.
+            leaf: RFC 6962 leaf hash when the caller has it already; without it the entries of a commit are hashed together.
 
         Returns:
             The index the entry has once the commit is durable.
@@ -187,7 +204,7 @@ class Transaction:
         if values:
             growth.values.append(values)
             growth.values_end = values_at + size
-        growth.leaves.append(leaf_hash(entry) if leaf is None else leaf)
+        growth.leaves.append(leaf)
         index = growth.size
         growth.size = index + 1
         self.writes += 1
@@ -232,7 +249,7 @@ class Transaction:
 
     def leaf(self, log: LogKind, index: int) -> LeafHash:
         """Give the leaf hash of an entry that this commit adds."""
-        return LeafHash(self._growth[log].leaves[index - self._tails[log].size])
+        return LeafHash(self._growth[log].leaf(index - self._tails[log].size))
 
     def seal(self) -> tuple[Batch, dict[LogKind, LogTail]]:
         """Build the batch and the tails as they are once it is durable. The old tails stay as they were."""
@@ -251,8 +268,9 @@ class Transaction:
 
     def _grow(self, batch: Batch, log: LogKind, growth: _Growth) -> LogTail:
         old = self._tails[log]
+        growth.hash_leaves()
         tree = old.tree.copy()
-        put_tiles(batch, log, old.number, tree.extend(_join(growth.leaves)))
+        put_tiles(batch, log, old.number, tree.extend(_join(growth.leaves), _hash_all))
         batch.put(layout.rows_key(log, old.size, old.number), _join(growth.rows))
         batch.put(layout.size_key(log, old.number), layout.u64(tree.size))
         batch.append(layout.entries_stream(log, old.number), _join(growth.entries))
@@ -263,6 +281,12 @@ class Transaction:
 
 def _wrong_size(length: int) -> InvalidInput:
     return InvalidInput("entry-size", f"log entry has {length} bytes, want 1 to {MAX_ENTRY}")
+
+
+def _hash_all(prefix: bytes, messages: Sequence[bytes]) -> list[bytes]:
+    if len(messages) < _HASHED_TOGETHER:
+        return hash_each(prefix, messages)
+    return sha256_all([prefix] * len(messages), messages)
 
 
 def _join(parts: Sequence[bytes]) -> bytes:
