@@ -28,6 +28,7 @@ class SideCounts:
 
     def __init__(self, world):
         self.asker, self.provider = Counter(), Counter()
+        self.scans = []
         self._now = self.asker
         world.post.on_request = self._arrive
         world.post.on_answer = self._return
@@ -52,6 +53,8 @@ class SideCounts:
             code = frame.f_code
             self._now["python"] += 1
             self._now[f"{frame.f_globals['__name__']}:{code.co_name}"] += 1
+            if code.co_name == "scan" and self._now is self.asker:
+                self.scans.append(frame.f_locals["start"])
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +77,12 @@ def counted():
             sys.setprofile(before)
         assert (outcome.result, len(outcome.records)) == ("ok", 1)
         made = {code: one.store.commits - commits[code] for code, one in world.nodes.items()}
-        yield counts, made
+        (untold,) = (key for key, _ in world.nodes[COURT].store.scan(b"Eu", b"Ev"))
+        yield counts, made, untold
 
 
 def test_commits_of_a_question(counted):
-    _, commits = counted
+    _, commits, _ = counted
     # ask, which request was sent, receive; the second may share the third's.
     assert 2 <= commits[COURT] <= 3
     # grant, the sealed answer.
@@ -86,7 +90,7 @@ def test_commits_of_a_question(counted):
 
 
 def test_signatures_of_a_question(counted):
-    counts, _ = counted
+    counts, _, _ = counted
     # The receipts of ask and receive, and the request; what an earlier question's receive is told with is kept.
     assert counts.asker["crypto_sign"] == 3
     # The answer, the receipt of the grant, and the record; its status was verified before.
@@ -101,7 +105,7 @@ def test_signatures_of_a_question(counted):
 
 
 def test_what_a_question_reads_twice(counted):
-    counts, _ = counted
+    counts, _, _ = counted
     # Three tokens each: those that were verified. What this node wrote it does not parse.
     assert counts.asker["node.crypto.jws:parse_jws"] == 3
     assert counts.provider["node.crypto.jws:parse_jws"] == 3
@@ -122,7 +126,7 @@ def test_what_a_question_reads_twice(counted):
 
 
 def test_reads_of_a_question(counted):
-    counts, _ = counted
+    counts, _, _ = counted
 
     def reads(side):
         return [side[f"node.storage.memory:{name}"] for name in ("get", "scan", "read", "get_secret")]
@@ -135,8 +139,17 @@ def test_reads_of_a_question(counted):
     assert others == [5, 4, 2]
 
 
+def test_what_was_told_is_not_passed_over_again(counted):
+    counts, _, untold = counted
+    (start,) = (one for one in counts.scans if one.startswith(b"Eu"))
+    # A question adds one end and takes off the one before, so the search begins right below the newest, WARM questions on.
+    assert (len(start), start[:-8]) == (len(untold), untold[:-8])
+    assert start[-8:] > bytes(8)
+    assert start < untold
+
+
 def test_calls_of_a_question(counted):
-    counts, _ = counted
+    counts, _, _ = counted
     # They were 2,875 and 2,509 when this was first counted.
     assert counts.asker["python"] <= 1_800
     assert counts.provider["python"] <= 1_750

@@ -280,10 +280,10 @@ def drop_untold(transaction: Transaction, member: MemberCode, place: int) -> Non
     transaction.delete(_UNTOLD + member.encode("ascii") + layout.u64(place))
 
 
-def list_untold(reads: Reads, member: MemberCode, *, limit: int) -> list[tuple[int, bytes]]:
-    """List what a member was not told yet, oldest first: places of the events and what was sealed of each."""
+def list_untold(reads: Reads, member: MemberCode, *, limit: int, first: int = 0) -> list[tuple[int, bytes]]:
+    """List what a member was not told yet, oldest first, from a place on: places of the events and what was sealed of each."""
     prefix = _UNTOLD + member.encode("ascii")
-    found = reads.scan(prefix, layout.stop_of(prefix), limit=limit)
+    found = reads.scan(prefix + layout.u64(first), layout.stop_of(prefix), limit=limit)
     return [(layout.parse_u64(key[len(prefix) :]), data) for key, data in found]
 
 

@@ -79,6 +79,9 @@ class Untold:
         self._random = random
         self._guard = threading.Lock()
         self._under_way: set[int] = set()
+        # The oldest place last seen of each provider: events only get greater ones, so nothing is below it any more. What
+        # was dropped from there stands in LevelDB's buffer, 10,000 questions of it, and a scan would pass all of it.
+        self._oldest: dict[MemberCode, int] = {}
 
     def queue(self, provider: MemberCode, openings: Sequence[str]) -> Also:
         """Give what queues an event in its own commit.
@@ -109,7 +112,15 @@ class Untold:
         events: list[LoggedEvent] = []
         room = MAX_TOLD_CHARS
         with self._guard:
-            for place, data in list_untold(self._reads, provider, limit=MAX_RECEIVED + len(self._under_way)):
+            waiting = list_untold(
+                self._reads,
+                provider,
+                first=self._oldest.get(provider, 0),
+                limit=MAX_RECEIVED + len(self._under_way),
+            )
+            if waiting:
+                self._oldest[provider] = waiting[0][0]
+            for place, data in waiting:
                 if place in self._under_way:
                     continue
                 shown = self._show(provider, place, data)
