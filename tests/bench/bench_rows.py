@@ -46,7 +46,9 @@ def main() -> None:
                 _say(f"{sample.path.name}{streamed}: read {sample.rows / seconds:,.0f} rows/s")
             validator = RowValidator(item, header_map, issuer=sample.issuer, today=TODAY.isoformat())
             start = time.process_time()
-            accepted = sum(len(validator.check_all(chunk.rows, chunk.first_row)[0]) for chunk in chunks)
+            accepted = sum(
+                len(validator.check_all(chunk.rows, chunk.first_row)[0].places) for chunk in chunks
+            )
             seconds = time.process_time() - start
             _say(
                 f"{sample.path.name}: check {seconds / sample.rows * 1e6:.1f} µs/row, {accepted} of {sample.rows} accepted"

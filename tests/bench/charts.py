@@ -47,7 +47,10 @@ def _growth_stalls(group):
         ("每十万行最长提交", "Longest commit in 100,000 rows"),
         _sizes(group),
         axis_to("毫秒 · ms", greatest),
-        [Series("提交 · commit", longest("commit"))],
+        [
+            Series("提交 · commit", longest("commit")),
+            Series("不计磁盘 · own", longest("own")),
+        ],
         limit=(STALL_MS, f"≤ {STALL_MS}"),
         height=260,
     )

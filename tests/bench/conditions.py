@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 import sysconfig
 import time
 from datetime import UTC, datetime
@@ -31,14 +32,20 @@ def describe(directory):
         "memory_mib": int(_proc_line("/proc/meminfo", "MemTotal").split()[0]) // 1024,
         "kernel": platform.release(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "python_optimised": "-fprofile" in (sysconfig.get_config_var("PGO_PROF_USE_FLAG") or "")
-        and "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
+        "python_build": _python_build(),
         "file_system": _file_system(directory),
         "load_before": round(os.getloadavg()[0], 2),
         "sync_ms": _sync_ms(directory),
         "sign_us": _best_us(lambda: signer.sign(message)),
         "loop_us": _best_us(_loop),
     }
+
+
+def _python_build():
+    """How the interpreter was built, as far as it can be told: ``.ci/setup`` chooses by the same two signs."""
+    if "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""):
+        return "built with --enable-optimizations"
+    return "the distribution's" if sys.base_prefix == "/usr" else "built without --enable-optimizations"
 
 
 def _loop():

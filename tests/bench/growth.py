@@ -7,6 +7,9 @@ number, so every record is new and each of its random keys (leaf, identity, subj
 
 A machine's speed changes more in half an hour than a log's growth can show. So the files of the last million take turns
 with the first million of a second, new log, file by file: the two differ by nothing but the size of what is there.
+
+A disk that others share keeps a commit waiting now and then, whoever commits. Another process that syncs a block of its own
+meanwhile (``tests.bench.disk``) tells such waits from ours.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from contextlib import contextmanager
 from cli.init import DEFAULT_SCRYPT_N
 from node.log.tree import build_consistency_proof, build_inclusion_path
 from node.service.layout import LogKind
-from node.storage.disk import DiskStore
+from node.service.sequencer import Sequencer
 from node.storage.heads import DiskHeadFiles
 from node.storage.leveldb import LevelDatabase
 from node.storage.segments import Streams
+from tests.bench.disk import disk_waits, without
 from tests.bench.engine import draw, milliseconds, seconds_of
 from tests.bench.homes import MEMBER, make_home, running_node, store_penalties
 from tests.bench.imports import time_import
@@ -43,7 +47,7 @@ PARTS = {
     "secrets": "secrets",
 }
 TIMED = {
-    "commit": (DiskStore, "commit"),
+    "commit": (Sequencer, "_commit"),
     "streams": (Streams, "append"),
     "sync": (Streams, "sync"),
     "leveldb": (LevelDatabase, "write"),
@@ -58,18 +62,21 @@ def measure_growth(scratch, rows, *, starts, rows_a_file=ROWS_A_FILE, say=lambda
     rows_a_file = min(rows, rows_a_file)
     template = _Template(scratch / "template.csv", rows_a_file)
     steps, in_turns = [], []
-    with running_node(home) as node, _longest() as longest:
+    with running_node(home) as node, _timed() as calls, disk_waits(scratch) as waits:
         for first in range(0, rows, rows_a_file):
             count = min(rows_a_file, rows - first)
             file = template.store(scratch / "rows.csv", first, count)
-            longest.clear()
-            steps.append(_import(node, file, first, count) | {"longest_ms": _milliseconds(longest)})
+            for times in calls.values():
+                times.clear()
+            begun = time.monotonic()
+            step = _import(node, file, first, count)
+            steps.append(step | _sum_up_calls(calls, waits.since(begun)))
             say(_line(steps[-1]))
             if first + count > rows - MILLION:
                 # Open only in its turn, so that its memory counts for none but itself.
                 with running_node(new_home) as other:
-                    begun = sum(step["rows"] for step in in_turns)
-                    in_turns.append(_import(other, file, begun, count) | {"longest_ms": {}})
+                    before = sum(step["rows"] for step in in_turns)
+                    in_turns.append(_import(other, file, before, count) | {"longest_ms": {}})
                 # A node that opens takes what is there out of the collector's sight, the node that closed before too.
                 gc.unfreeze()
                 gc.collect()
@@ -88,7 +95,10 @@ def measure_growth(scratch, rows, *, starts, rows_a_file=ROWS_A_FILE, say=lambda
         "last_million": _sum_up(steps, lambda step: step["size"] > rows - MILLION),
         "new_log": _sum_up(in_turns, lambda _step: True),
         "peak_mib": max(step["anonymous_mib"] for step in steps),
-        "longest_ms": {name: max(step["longest_ms"][name] for step in steps) for name in TIMED},
+        "longest_ms": {
+            name: max(step["longest_ms"][name] for step in steps) for name in steps[0]["longest_ms"]
+        },
+        "commits": {name: sum(step["commits"][name] for step in steps) for name in steps[0]["commits"]},
         "disk_bytes_a_record": {name: round(size / rows) for name, size in disk.items()},
         "restart_seconds": round(started, 2),
         "starts": starts,
@@ -137,32 +147,45 @@ def _import(node, file, first, count):
 
 
 @contextmanager
-def _longest():
-    """Keep the longest call of each timed operation, in seconds."""
-    longest = {}
+def _timed():
+    """Note begin and end of each call of each timed operation, in seconds of the monotonic clock."""
+    calls = {name: [] for name in TIMED}
     real = {name: getattr(owner, method) for name, (owner, method) in TIMED.items()}
 
     def timed(name, call):
         def run(*arguments):
-            start = time.perf_counter()
+            begin = time.monotonic()
             try:
                 return call(*arguments)
             finally:
-                longest[name] = max(longest.get(name, 0.0), time.perf_counter() - start)
+                calls[name].append((begin, time.monotonic()))
 
         return run
 
     for name, (owner, method) in TIMED.items():
         setattr(owner, method, timed(name, real[name]))
     try:
-        yield longest
+        yield calls
     finally:
         for name, (owner, method) in TIMED.items():
             setattr(owner, method, real[name])
 
 
-def _milliseconds(longest):
-    return {name: round(longest.get(name, 0.0) * 1e3, 1) for name in TIMED}
+def _sum_up_calls(calls, waits):
+    """The longest of each operation, and of the commits what no disk explains."""
+    own = [without(call, waits) for call in calls["commit"]]
+    longest = {name: max((end - begin for begin, end in times), default=0.0) for name, times in calls.items()}
+    longest["own"] = max(own, default=0.0)
+    longest["disk"] = max((end - begin for begin, end in waits), default=0.0)
+    stall = STALL_MS / 1e3
+    return {
+        "longest_ms": {name: round(seconds * 1e3, 1) for name, seconds in longest.items()},
+        "commits": {
+            "all": len(own),
+            "long": sum(end - begin > stall for begin, end in calls["commit"]),
+            "own_long": sum(seconds > stall for seconds in own),
+        },
+    }
 
 
 def _measure_proofs(reader, size):

@@ -17,7 +17,6 @@ from node.records.chunks import parse_chunk as parse_rows
 from node.records.headers import find_header, map_headers
 from node.records.issue import Drafts, Issuer
 from node.records.names import StatusUri, Vct, encode_status_uri
-from node.records.record import Subject
 from node.records.rows import RowValidator
 from node.records.sealed import seal_packed
 from node.service.deciding import append_records, decide
@@ -157,14 +156,14 @@ class Stages:
 def _validate_all(validator, chunk):
     valid, refusals = validator.check_all(chunk.rows, chunk.first_row)
     assert not refusals
-    return [row for _, row in valid]
+    return valid
 
 
 def _issue_all(issuer, rows):
-    count, uri = len(rows), encode_status_uri(StatusUri(DOMAIN, MEMBER, 0))
+    count, uri = len(rows.places), encode_status_uri(StatusUri(DOMAIN, MEMBER, 0))
     drafts = Drafts(
-        subjects=[Subject(row.subject_type, row.subject_id) for row in rows],
-        rows=[row.values for row in rows],
+        subjects=rows.subjects,
+        columns=rows.columns,
         jtis=[JTI] * count,
         places=[(uri, 1)] * count,
         secrets=[SECRET] * count,
@@ -173,8 +172,8 @@ def _issue_all(issuer, rows):
 
 
 def _seal_each(rows):
-    for row in rows:
-        seal_packed(SECRET, JTI, row.packed)
+    for packed in rows.packed:
+        seal_packed(SECRET, JTI, packed)
         wrap_secret(SECRET, SECRET, JTI, NONCE)
 
 
