@@ -8,6 +8,7 @@ from typing import Any
 
 from cli.language import say
 from cli.output import print_line, print_table
+from cli.words import word
 
 _WORDS = {
     "continues": ("一致", "in order"),
@@ -80,7 +81,7 @@ def _row(log: dict[str, Any]) -> tuple[object, ...]:
         else say(f"至少 {log['missing']}", f"at least {log['missing']}")
     )
     return (
-        log["log"],
+        word(log["log"]),
         say(*_WORDS.get(log["verdict"], (log["verdict"], log["verdict"]))),
         log["size"],
         "—" if log["promised"] is None else log["promised"],
@@ -90,7 +91,7 @@ def _row(log: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _print_log(log: dict[str, Any]) -> None:
-    name = say({"records": "记录日志", "access": "留痕日志"}[log["log"]], f"{log['log']} log")
+    name = say(word(log["log"]), f"{log['log']} log")
     if log["missing"]:
         what = say(
             f"{name}：第 {log['size']} 条起的 {log['missing']} 条不在存储中；存储所知的最近一次上链：",

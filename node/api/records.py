@@ -179,6 +179,7 @@ def correct_record(request: Request, leaf: LeafText, body: CorrectBody, caller: 
     services = services_of(request)
     header, cells = row_of(body.values)
     old = bytes.fromhex(leaf)
+    services.require_own_record_key()
     new = services.importer.correct(
         item=body.item or services.records.line(old).item,
         header=header,

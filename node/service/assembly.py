@@ -332,6 +332,7 @@ def _wire(
             sender,
             sequencer,
             identity.member,
+            identity.operator,
             _registrations(keys),
             log_ids,
             {log: reader.number for log, reader in readers.items()},

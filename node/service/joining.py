@@ -2,8 +2,9 @@
 """Take a node's place on the chain: register the keys that it signs with, open its two logs, say where it is reached.
 
 Done once, by the member's own operator key; every step looks first at what the chain has, so it may be cut off and
-repeated. A new record, node or exchange key follows the one before it. A log's keys never change: others on the chain are those
-of another node of this member, and a person has to look. Where the node is reached is compared at every start.
+repeated. A new record, node or exchange key follows the one before it; one that was followed by another is not used again: its
+file came from an old copy. A log's keys never change: others on the chain are those of another node of this member, and a person
+has to look. Where the node is reached is compared at every start.
 
 A first log that is open on the chain though this store neither had it opened nor knows an anchor of it was opened in another
 life of this node, which may have promised entries in it: the store is read-only. Its head file, made at the start of an
@@ -42,6 +43,7 @@ class Joiner:
         sender: Sends the transactions.
         sequencer: Settles them in the store.
         member: This member.
+        operator: Address of the operator key that the node holds.
         keys: The keys that the node signs with.
         log_ids: Its two logs.
         numbers: Succession number of each log.
@@ -52,6 +54,7 @@ class Joiner:
     sender: Sender
     sequencer: Sequencer
     member: MemberCode
+    operator: str
     keys: Sequence[KeyRegistration]
     log_ids: Mapping[LogKind, LogId]
     numbers: Mapping[LogKind, int]
@@ -65,13 +68,21 @@ class Joiner:
 
         Raises:
             AccessDenied: The chain does not know this member, or has suspended it.
-            Conflict: The chain has other keys for this member, or refused a step; ``log-opened-elsewhere``: a log was
-                opened in another life of this node, and the node is read-only from here on.
+            Conflict: ``operator-differs``, ``key-differs`` or ``key-ended``: a key file is not the one that the chain knows;
+                ``joining-reverted``: the chain refused a step, a key of another member's among them;
+                ``log-opened-elsewhere``: a log was opened in another life of this node, and the node is read-only from
+                here on.
             Unavailable: The chain is away; call again.
         """
         found = self.chain.member(self.member)
         if found is None:
             raise AccessDenied("member-unknown", f"member {self.member} is not in the chain's registry")
+        if found.operator != self.operator:
+            raise Conflict(
+                "operator-differs",
+                f"the chain has operator {found.operator} for this member, operator.json holds the key of {self.operator}: "
+                "put the right file back, or finish its rotation; nothing can be anchored",
+            )
         self._settle(sleep, timeout_seconds)
         missing = [key for key in self.keys if self._is_missing(key)]
         unopened = [log for log in LogKind if self.chain.log_info(self.log_ids[log]) is None]
@@ -127,7 +138,14 @@ class Joiner:
 
     def _is_missing(self, key: KeyRegistration) -> bool:
         registered = self.chain.keys(self.member, key.kind)
-        if any(period.key == key.key for period in registered):
+        known = next((period for period in registered if period.key == key.key), None)
+        if known is not None and known.to_block is not None:
+            raise Conflict(
+                "key-ended",
+                f"the {key.kind.name} key of this node ended on the chain with block {known.to_block}: its file is an old "
+                "copy. Put the newest one back, or rotate the key",
+            )
+        if known is not None:
             return False
         if registered and key.kind not in (KeyKind.RECORD, KeyKind.NODE, KeyKind.EXCHANGE):
             raise Conflict(

@@ -3,7 +3,8 @@
 
 With another member's keys in the keys directory a node would sign its logs with keys that nobody trusts, wrap secrets
 that its own key does not open, and take rows that are in already for new ones. What the chain knows of (operator,
-record and node keys) it refuses itself; here stands what it cannot know or would learn too late.
+record, node and exchange keys) is compared when the node joins (node.service.joining); here stands what it cannot know or would
+learn too late.
 """
 
 from __future__ import annotations

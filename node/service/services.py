@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from node.core.encoding import encode_b64u, encode_hex
+from node.crypto.ed25519 import key_id16
+from node.crypto.jws import parse_jws
 from node.errors import Conflict, Unavailable
+from node.log import succession
+from node.log.tiles import MAX_ENTRY
 from node.ports import KeyKind
+from node.service.layout import LogKind
 from node.service.missing import take_stock
 from node.service.succession import describe_earlier, describe_succession
 from node.service.witnesses import check_witnesses
@@ -33,7 +38,6 @@ if TYPE_CHECKING:
     from node.service.gossip import Gossip
     from node.service.importing import Importer
     from node.service.joining import Joiner
-    from node.service.layout import LogKind
     from node.service.looking import AccessLog
     from node.service.missing import Account
     from node.service.reading import LogReader, Logs
@@ -260,6 +264,29 @@ class Services:
         self.sequencer.require_writable()
         self.condition.require_compared()
         self.condition.require_joined()
+
+    def require_own_record_key(self) -> None:
+        """Refuse to sign records with another key than so far, until the chain has said that it is this member's.
+
+        The newest entry of the log tells which key signed so far: rows go in while the chain is away, but a key file that
+        was mistaken for another member's, or for an older one, must not sign what stays in the log for ever.
+
+        Raises:
+            Unavailable: ``chain-not-joined``.
+            InvalidInput: The newest entry is damaged.
+        """
+        reader = self.readers[LogKind.RECORDS]
+        size = reader.size()
+        if self.condition.joined or size == 0:
+            return
+        newest = parse_jws(reader.entry(reader.row(size - 1)), typ=None, max_bytes=MAX_ENTRY).header
+        # A successor begins with an entry that the node key signed.
+        if newest["typ"] != succession.TYP and newest["kid"] != key_id16(self.public_keys.record):
+            raise Unavailable(
+                "chain-not-joined",
+                "record.pem holds another key than the one that signed so far: nothing is signed with it until the chain "
+                "has taken it for this member's",
+            )
 
     def require_ready_to_anchor(self) -> None:
         """Refuse while the node has not compared itself with the chain and joined it.

@@ -78,6 +78,7 @@ class ImportLoop:
     def _run_job(self, job: Job) -> bool:
         """Run one job and say whether it is to be tried again soon."""
         try:
+            self._services.require_own_record_key()
             done = self._services.importer.run_job(job.id)
         except NodeError as error:
             if self._stopping:

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import pytest
 
+from node.crypto.ed25519 import Ed25519Signer
 from node.crypto.hpke import ExchangeKey
 from node.errors import AccessDenied, Conflict, Fatal, Unavailable
 from node.ports import Endpoint, KeyKind, MemberStatus, Role
@@ -15,7 +16,7 @@ from node.service.layout import LogKind
 from tests.support.chain import SimulatedChain
 from tests.support.department import Successions
 from tests.support.errors import raises_code
-from tests.support.node_world import FaultyHeads, FaultyStore, NodeWorld, build_identity, seed_of
+from tests.support.node_world import FaultyHeads, FaultyStore, NodeWorld, build_identity, build_keys, seed_of
 from tests.support.records import OTHER_MEMBER
 from tests.support.rows import ISSUER
 
@@ -249,19 +250,93 @@ def copy_of(joiner, keys):
         joiner.sender,
         joiner.sequencer,
         joiner.member,
+        joiner.operator,
         keys,
         joiner.log_ids,
         joiner.numbers,
     )
 
 
-def test_a_step_that_the_chain_refuses_is_reported(world):
-    members = world.chain.state.members
+def two_members(**changes):
+    """The node of a member on the chain of another one that has joined; some keys of the other one's in its files."""
+    founders = [(code, build_identity(code).operator, Role.ISSUER) for code in (ISSUER, OTHER_MEMBER)]
+    chain = SimulatedChain(founders)
+    with NodeWorld(member=OTHER_MEMBER, chain=chain) as other:
+        other.join()
+    world = NodeWorld(chain=chain)
+    world.join()
+    world.import_penalties(range(2))
+    world.anchor()
+    world.keys = replace(world.keys, **changes)
+    world.restart()
+    return world
+
+
+@pytest.mark.parametrize("name", ["record", "node"])
+def test_a_key_of_another_member_is_refused_by_the_chain(name):
+    with two_members(**{name: getattr(build_keys(OTHER_MEMBER), name)}) as world:
+        sizes = world.sizes()
+        with raises_code(Conflict, "joining-reverted") as caught:
+            world.loop.prepare()
+        assert "KeyInUse" in caught.value.message
+        assert world.services.joiner.sender.pending() is None
+        with raises_code(Unavailable, "chain-not-joined"):
+            world.services.require_ready_to_sign()
+        assert world.sizes() == sizes
+
+
+def test_no_record_is_signed_with_a_key_that_the_chain_has_not_taken():
+    """Nor while the chain is away; with the key that signed so far records go in meanwhile."""
+    with two_members(record=build_keys(OTHER_MEMBER).record) as world:
+        world.chain.away = True
+        for _ in range(2):
+            with raises_code(Unavailable, "chain-not-joined") as caught:
+                world.services.require_own_record_key()
+            with suppress(Conflict, Unavailable):
+                world.loop.prepare()
+            world.chain.away = False
+        assert "record.pem" in caught.value.message
+        world.keys = build_keys(ISSUER)
+        world.chain.away = True
+        world.restart()
+        world.services.require_own_record_key()
+        # A key that was rotated is the chain's to confirm.
+        world.keys = replace(world.keys, record=Ed25519Signer(seed_of("rotated")))
+        world.restart()
+        with raises_code(Unavailable, "chain-not-joined"):
+            world.services.require_own_record_key()
+        world.chain.away = False
+        world.join()
+        world.services.require_own_record_key()
+
+
+def test_a_key_file_from_before_a_rotation_signs_nothing():
+    with two_members(record=Ed25519Signer(seed_of("rotated"))) as world:
+        world.join()
+        world.import_penalties(range(2, 3))
+        world.keys = build_keys(ISSUER)
+        world.restart()
+        block = world.chain.head.number
+        with raises_code(Conflict, "key-ended") as caught:
+            world.loop.prepare()
+        assert "RECORD" in caught.value.message
+        with raises_code(Unavailable, "chain-not-joined"):
+            world.services.require_ready_to_sign()
+        assert world.chain.head.number == block
+
+
+def test_an_operator_key_of_another_member_is_named(world):
+    """Before anything is sent that the chain would take as the other member's."""
+    join(world)
+    members, block = world.chain.state.members, world.chain.head.number
     members[ISSUER] = replace(members[ISSUER], operator="0x" + "11" * 20)
-    with raises_code(Conflict, "joining-reverted") as caught:
-        join(world)
-    assert "NotAuthorised" in caught.value.message
-    assert world.services.joiner.sender.pending() is None
+    world.restart()
+    with raises_code(Conflict, "operator-differs") as caught:
+        world.loop.prepare()
+    assert "operator.json" in caught.value.message
+    assert world.chain.head.number == block
+    with raises_code(Unavailable, "chain-not-joined"):
+        world.services.require_ready_to_sign()
 
 
 def test_an_anchor_under_way_is_left_to_the_anchorer(world):

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import pytest
 
+from node.crypto.ed25519 import Ed25519Signer
 from node.errors import Conflict, Fatal, Unavailable
 from node.service.jobs import get_job, store_job, unfinished_jobs
 from node.worker.loops import MAX_ATTEMPTS, RETRY_SECONDS, ChainLoop, ImportLoop
 from tests.support.api_world import ApiWorld, csv_of
 from tests.support.errors import raises_code
-from tests.support.node_world import PERIOD_SECONDS, penalty
+from tests.support.node_world import PERIOD_SECONDS, penalty, seed_of
 from tests.support.rows import PENALTY
 
 GUARD_SECONDS = 120
@@ -104,6 +105,26 @@ def test_an_import_that_waits_says_for_what_and_goes_on(world, loop, capsys):
     view = shown(world, job)
     assert (view["state"], view["waiting_code"], view["waiting"]) == ("done", None, None)
     assert world.stored_uploads() == []
+
+
+def test_an_import_waits_until_the_chain_has_taken_another_record_key(world, loop):
+    """A file that was mistaken signs nothing; rows that were read before are signed once the right one is there."""
+    assert loop._run_job(order(world, 1)) is False
+    job, leaf = order(world, 2), world.leaves()[0]
+    world.node.keys = replace(world.node.keys, record=Ed25519Signer(seed_of("another record key")))
+    world.node.restart()
+    again = ImportLoop(world.node.services, world.files.uploads)
+    size = world.node.records.size()
+    for _ in range(MAX_ATTEMPTS + 1):
+        assert again._run_job(job) is True
+        assert shown(world, job)["waiting_code"] == "chain-not-joined"
+    body = {"values": {"CF_NR": "罚款1万元"}, "ground": "笔误"}
+    refused = world.post(f"/api/v1/records/{leaf}/correct", "operator", body)
+    assert (refused.status_code, refused.json()["code"]) == (503, "chain-not-joined")
+    assert world.node.records.size() == size
+    world.node.join()
+    assert again._run_job(job) is False
+    assert shown(world, job)["state"] == "done"
 
 
 def test_an_import_of_a_read_only_node_waits_for_people(world, loop):
