@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to do about a file that was refused as a whole, in Chinese; the details of these errors say it in English."""
+"""What to do about a file that was refused as a whole or not taken, in Chinese; the details of these errors say it in English."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ ADVICE: Final = {
     "workbook-unreadable": "请用 Excel 或 WPS 打开后另存为 .xlsx",
     "workbook-too-large": "请另存为 CSV 或分成几个文件",
     "workbook-several-tables": "请只保留一张可见的数据表，其余隐藏或分别报送",
-    "header-not-found": "请检查表头和 --item，列名见 docs/catalogue.md",
+    "header-not-found": "请检查表头和 --item，列名见 docs/catalogue.md；隐藏的工作表不读取",
     "header-missing": "请补上所缺的列",
     "header-duplicate": "请删除重复的列",
+    "body-size": "请分成几个文件报送",
+    "upload-size": "请分成几个文件报送",
+    "upload-empty": "请重新导出该文件",
+    "upload-disk": "节点磁盘已满，请管理员腾出空间后重新报送",
 }

@@ -46,7 +46,7 @@ def import_file(
     as_json: JsonOption = False,
 ) -> None:
     """Import a file and print what became of its rows."""
-    with reported(as_json=as_json), open_client(home, token_file) as client:
+    with reported(as_json=as_json, advice=ADVICE), open_client(home, token_file) as client:
         if not file.is_file():
             raise NotFound("file-missing", f"no file {file}")
         if refusals is not None:

@@ -52,12 +52,19 @@ _WIDEST: Final = 10_000
 
 
 @contextmanager
-def reported(*, as_json: bool = False) -> Iterator[None]:
-    """Turn an error into its message and exit code."""
+def reported(*, as_json: bool = False, advice: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Turn an error into its message and exit code.
+
+    Args:
+        as_json: Whether the error is printed as JSON, on standard output.
+        advice: What to do about an error by its code, in Chinese; details say it in English.
+    """
     try:
         yield
     except NodeError as error:
         _tell(error, as_json=as_json)
+        if LANGUAGE == "zh" and not as_json and advice and error.code in advice:
+            sys.stderr.write(f"处理办法：{advice[error.code]}\n")
         raise SystemExit(exit_code_of(error)) from None
     except BrokenPipeError:
         raise

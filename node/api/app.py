@@ -225,6 +225,8 @@ class RequestLimits:
         is_upload = request.method == "POST" and scope["path"] == UPLOAD_PATH
         limit = self._max_upload_bytes if is_upload else self._max_bytes
         detail = f"body is larger than {limit} bytes"
+        if is_upload:
+            detail = f"file is larger than {limit - MAX_BODY_BYTES} bytes: send it in several"
         if _declared_bytes(request) > limit:
             await problem(request, BODY_SIZE_STATUS, "body-size", detail)(scope, receive, send)
             return

@@ -110,7 +110,9 @@ def install(app: FastAPI, allowed_methods: Callable[[str], list[str]]) -> None:
             return problem(request, error.status_code, "request-slow", str(error.detail), closing)
         if isinstance(error.__cause__, OSError):
             # The body of an upload waits on the disk (TMPDIR) until it is there as a whole.
-            full = Unavailable("upload-disk", f"file could not be stored: {error.__cause__.strerror}")
+            full = Unavailable(
+                "upload-disk", f"file could not be stored: {error.__cause__.strerror}; send it again later"
+            )
             return node_problem(request, full)
         code = f"http-{error.status_code}"
         headers = dict(error.headers or {})

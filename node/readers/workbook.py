@@ -109,20 +109,28 @@ class _Child:
 
     def find_table(self, find_header: FindHeader) -> tuple[SheetHead, HeaderPlace, tuple[str, ...]]:
         """Return the first rows of the one sheet that has a header, the header's place and notes."""
-        failure = InvalidInput("header-not-found", "workbook has no visible worksheet")
+        failure = InvalidInput(
+            "header-not-found", "workbook has no visible worksheet: show the one with the table"
+        )
         found: list[tuple[SheetHead, HeaderPlace]] = []
-        sheets = 0
+        sheets, hides_sheets = 0, False
         for kind, body in self._receive_until(HEADS_END):
             if kind != HEAD:
                 raise broken_reader()
             head = parse_head(body)
             sheets += 1
+            hides_sheets = head.hides_sheets
             try:
                 place = find_header(head.rows)
             except InvalidInput as error:
                 failure = error if sheets == 1 else failure
                 continue
             found.append((head, place))
+        if not found and hides_sheets:
+            raise InvalidInput(
+                "header-not-found",
+                f"{failure.message}; hidden sheets are not read: show the one with the table",
+            )
         if not found:
             raise failure
         if len(found) > 1:

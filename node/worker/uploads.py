@@ -60,7 +60,9 @@ class Uploads:
                 while chunk := source.read(COPY_BYTES):
                     size += len(chunk)
                     if size > self._max_bytes:
-                        raise InvalidInput("upload-size", f"file is larger than {self._max_bytes} bytes")
+                        raise InvalidInput(
+                            "upload-size", f"file is larger than {self._max_bytes} bytes: send it in several"
+                        )
                     digest.update(chunk)
                     target.write(chunk)
                     if size % SYNC_BYTES < len(chunk):
@@ -70,13 +72,15 @@ class Uploads:
                 os.fsync(target.fileno())
             _sync_directory(self._directory)
             if size == 0:
-                raise InvalidInput("upload-empty", "file is empty")
+                raise InvalidInput("upload-empty", "file is empty: export it again")
         except InvalidInput:
             path.unlink(missing_ok=True)
             raise
         except OSError as error:
             path.unlink(missing_ok=True)
-            raise Unavailable("upload-disk", f"file could not be stored: {error.strerror}") from None
+            raise Unavailable(
+                "upload-disk", f"file could not be stored: {error.strerror}; send it again later"
+            ) from None
         return StoredUpload(digest.hexdigest(), size)
 
     def remove(self, job_id: str) -> None:

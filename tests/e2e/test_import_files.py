@@ -98,6 +98,10 @@ def test_a_file_that_is_not_there_or_empty_or_of_an_unknown_item_is_not_taken(no
     empty.touch()
     missing = node.run("import", none, "--item", "penalty:2018")
     assert (missing.code, "[file-missing]" in missing.err) == (2, True)
+    assert "处理办法" not in missing.err
+    for path, advice in ((none, "请检查路径"), (empty, "请重新导出该文件")):
+        told = node.run("import", path, "--item", "penalty:2018", environment={"IRONCAGE_LANG": "zh"})
+        assert (told.code, told.err.endswith(f"处理办法：{advice}\n")) == (2, True)
     with raises_code(InvalidInput, "upload-empty"):
         node.order(empty)
     with raises_code(NotFound, "item-unknown") as caught:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from node.errors import NodeError
 from tests.fuzz.case import hang_detector, run_case
 from tests.fuzz.corpus import CORPUS, load_corpus, load_found
 from tests.fuzz.engines import mutated
-from tests.fuzz.page import PAGE, build_page
+from tests.fuzz.page import PAGE, RUNS, build_page
 from tests.fuzz.table import TARGETS
 
 MAX_CORPORA_BYTES = 1_500_000
@@ -113,6 +115,13 @@ def test_mutations_follow_from_their_seed():
     target = TARGETS["policy"]
     runs = [list(mutated(target, load_corpus(target), 50, 7)) for _ in range(2)]
     assert runs[0] == runs[1]
+
+
+def test_every_target_has_met_a_hundred_thousand_cases():
+    """A new one is run with ``--engine mutations --record``."""
+    runs = json.loads(RUNS.read_text(encoding="utf-8"))
+    assert runs.keys() == TARGETS.keys()
+    assert [name for name, run in runs.items() if max(each["cases"] for each in run.values()) < 100_000] == []
 
 
 def test_the_page_says_what_was_run():

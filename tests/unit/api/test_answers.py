@@ -266,6 +266,7 @@ def test_an_upload_may_be_larger_but_not_without_end(world):
     pieces = [start, *[b"x" * 65_536] * ((MAX_UPLOAD_BYTES + MAX_BODY_BYTES) // 65_536 + 1)]
     status, body = send_pieces(world, "/api/v1/imports", pieces, "operator", content_type)
     assert (status, json.loads(body)["code"]) == (413, "body-size")
+    assert json.loads(body)["detail"] == f"file is larger than {MAX_UPLOAD_BYTES} bytes: send it in several"
     assert world.stored_uploads() == []
 
 

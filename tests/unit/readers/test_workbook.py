@@ -125,8 +125,9 @@ def test_a_workbook_without_a_table(tmp_path):
     with raises_code(InvalidInput, "header-not-found"):
         read(tmp_path / "b.xlsx")
     store_xlsx(tmp_path / "b.xlsx", {"hidden": [CODES, ROW], "s": []})
-    with raises_code(InvalidInput, "header-not-found"):
+    with raises_code(InvalidInput, "header-not-found") as caught:
         read(tmp_path / "b.xlsx")
+    assert caught.value.message.endswith("hidden sheets are not read: show the one with the table")
 
 
 def test_a_truncated_workbook(tmp_path):

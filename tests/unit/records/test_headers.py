@@ -100,6 +100,13 @@ def test_one_field_twice_is_refused_with_both_columns():
         map_headers(PENALTY, [*header, "CF_CFWSH"])
 
 
+def test_a_header_of_one_name_a_thousand_times_is_refused_in_one_line():
+    with raises_code(InvalidInput, "header-duplicate") as caught:
+        map_headers(PENALTY, [*CODES, *["文书号"] * 900, *CODES])
+    assert caught.value.message.endswith("; and others")
+    assert len(caught.value.message) < 500
+
+
 def test_missing_mandatory_columns_are_all_named():
     with raises_code(InvalidInput, "header-missing") as caught:
         map_headers(PENALTY, [code for code in CODES if code not in {"CF_SY", "CF_JDRQ", "BZ"}])
