@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop that tends exchanges: drops what is over, logs what was lost, checks what other members signed."""
+"""The loop that tends exchanges: reads again what the chain says of their members, drops what is over, logs what was lost.
+
+And checks what other members signed.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from node.errors import NodeError
+from node.service.exchange.directory import REFRESH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from node.service.services import Services
 
-PERIOD_SECONDS: Final = 30.0
+PERIOD_SECONDS: Final = REFRESH_SECONDS / 2
+TURN: Final = 12
+"""Periods from one turn to the next: 30 seconds."""
 _LOG = structlog.get_logger("ironcage")
 
 
@@ -26,6 +32,7 @@ class ExchangeLoop:
         self._services = services
         self._stop = threading.Event()
         self._told: dict[str, str] = {}
+        self._periods = 0
         self._thread = threading.Thread(target=self._run, name="exchange", daemon=True)
 
     def start(self) -> None:
@@ -44,8 +51,16 @@ class ExchangeLoop:
         if exchange is not None and self._may_log():
             self._try("refusals not logged", exchange.stop)
 
+    def tick(self) -> None:
+        """Do what there is to do after each period."""
+        if self._services.exchange is not None:
+            self._services.exchange.directory.refresh()
+        self._periods += 1
+        if self._periods % TURN == 0:
+            self.turn()
+
     def turn(self) -> None:
-        """Do once what there is to do."""
+        """Do once what there is to do now and then."""
         exchange, gossip = self._services.exchange, self._services.gossip
         if exchange is None or gossip is None:
             return
@@ -60,7 +75,7 @@ class ExchangeLoop:
 
     def _run(self) -> None:
         while not self._stop.wait(PERIOD_SECONDS):
-            self.turn()
+            self.tick()
 
     def _recheck(self) -> None:
         gossip = self._services.gossip

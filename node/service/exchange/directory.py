@@ -3,12 +3,14 @@
 
 What was read stays good for some seconds, and for as long as the chain is away up to the network's ``anchor_limit``:
 past that this node releases nothing anyway. So a suspended member is refused some seconds later, and a question
-costs no call to the chain.
+costs no call to the chain. What questions use is read again before it is no longer good, by a thread that none of them
+waits for.
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -22,15 +24,17 @@ from node.ports.peers import PeerAddress
 from node.service.layout import LogKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from node.core.clock import Clock
     from node.core.types import MemberCode
-    from node.ports import AnchorChain, Member
+    from node.ports import AnchorChain, KeyPeriod, Member
 
 T = TypeVar("T")
 FRESH_SECONDS: Final = 10.0
 """How long what was read from the chain is used without asking again, and a chain that failed is left alone."""
+REFRESH_SECONDS: Final = FRESH_SECONDS / 2
+"""How old what is used may be before :meth:`Directory.refresh` reads it again; called twice in that time."""
 SETTLED_BLOCKS: Final = 100
 """Blocks behind which a block's time is kept for good: newer ones may be replaced."""
 
@@ -122,6 +126,7 @@ class _Known(Generic[T]):
         self._reading = threading.Lock()
         self._found: tuple[float, T] | None = None
         self._failed: tuple[float, NodeError] | None = None
+        self._is_used = False
 
     def get(self) -> T:
         """Give it.
@@ -129,6 +134,7 @@ class _Known(Generic[T]):
         Raises:
             NodeError: What ``read`` raised now or a moment ago.
         """
+        self._is_used = True
         found, now = self._found, self._clock.monotonic()
         if found is not None and now - found[0] < FRESH_SECONDS:
             return found[1]
@@ -137,15 +143,29 @@ class _Known(Generic[T]):
             assert found is not None, "usable"
             return found[1]
         try:
-            return self._read_once()
+            return self._read_once(FRESH_SECONDS)
         finally:
             self._reading.release()
 
-    def _read_once(self) -> T:
+    def refresh(self) -> None:
+        """Read it again before it is no longer fresh, if anybody used it since it was read and nobody reads it now.
+
+        A chain that fails is no error here: whoever needs the answer meets it.
+        """
+        if not self._is_used or not self._reading.acquire(blocking=False):
+            return
+        try:
+            with suppress(NodeError):
+                self._read_once(REFRESH_SECONDS)
+        finally:
+            self._reading.release()
+
+    def _read_once(self, fresh_seconds: float) -> T:
         found, failed, now = self._found, self._failed, self._clock.monotonic()
-        if found is not None and now - found[0] < FRESH_SECONDS:
+        if found is not None and now - found[0] < fresh_seconds:
             return found[1]
         if failed is None or now - failed[0] >= FRESH_SECONDS:
+            self._is_used = False
             try:
                 value = self._read()
             except NodeError as failure:
@@ -204,6 +224,14 @@ class Directory:
         """
         return self._codes.get()
 
+    def refresh(self) -> None:
+        """Read again what questions used and what is soon no longer fresh, so that none of them waits for the chain."""
+        self._codes.refresh()
+        with self._guard:
+            peers = list(self._peers.values())
+        for peer in peers:
+            peer.refresh()
+
     def _read_codes(self) -> frozenset[MemberCode]:
         return frozenset(member.code for member in self._chain.members())
 
@@ -219,32 +247,38 @@ class Directory:
         if exchange is not None and self._is_compromised(code, KeyKind.EXCHANGE, exchange, status.block):
             exchange = None
         endpoint = chain.endpoint(code)
+        node_periods = chain.keys(code, KeyKind.NODE)
+        past_node_keys = self._keys(code, KeyKind.NODE, node_periods, status.block)
+        valid = {
+            period.key for period in node_periods if period.to_block is None or status.block < period.to_block
+        }
         return Peer(
             member=member,
             block=status.block,
             block_time=status.block_time,
-            node_keys=self._keys(code, KeyKind.NODE, status.block, past=False),
-            past_node_keys=self._keys(code, KeyKind.NODE, status.block, past=True),
-            node_key_ends=self._ends(code, KeyKind.NODE, status.block),
-            record_keys=self._keys(code, KeyKind.RECORD, status.block, past=True),
+            node_keys={kid: key for kid, key in past_node_keys.items() if key in valid},
+            past_node_keys=past_node_keys,
+            node_key_ends=self._ends(node_periods, status.block),
+            record_keys=self._keys(code, KeyKind.RECORD, chain.keys(code, KeyKind.RECORD), status.block),
             exchange_key=None if exchange is None else chain.key_data(code, KeyKind.EXCHANGE, exchange),
             logs={kind: log for kind in LogKind if (log := self._log(code, kind)) is not None},
             address=None if endpoint is None else PeerAddress(code, endpoint.url, endpoint.tls_key),
         )
 
-    def _keys(self, code: MemberCode, kind: KeyKind, block: int, *, past: bool) -> dict[str, bytes]:
+    def _keys(
+        self, code: MemberCode, kind: KeyKind, periods: Sequence[KeyPeriod], block: int
+    ) -> dict[str, bytes]:
+        """Name the keys that were ever valid and not declared compromised."""
         return {
             key_id16(period.key): period.key
-            for period in self._chain.keys(code, kind)
-            if period.from_block <= block
-            and (past or period.to_block is None or block < period.to_block)
-            and not self._is_compromised(code, kind, period.key, block)
+            for period in periods
+            if period.from_block <= block and not self._is_compromised(code, kind, period.key, block)
         }
 
-    def _ends(self, code: MemberCode, kind: KeyKind, block: int) -> dict[str, int]:
+    def _ends(self, periods: Sequence[KeyPeriod], block: int) -> dict[str, int]:
         return {
             key_id16(period.key): self._time_of(period.to_block, block)
-            for period in self._chain.keys(code, kind)
+            for period in periods
             if period.to_block is not None and period.to_block <= block
         }
 

@@ -60,6 +60,7 @@ class Exchange:
         held: The newest receipt of each other member, sealed to it.
         contradictions: What other members signed against their own earlier word.
         depository: What a regulator issues and holds of sealed looks.
+        directory: What the chain says about the other members.
     """
 
     asker: Asker
@@ -72,6 +73,7 @@ class Exchange:
     held: HeldReceipts
     contradictions: Contradictions
     depository: Depository
+    directory: Directory
 
     def tend(self) -> None:
         """Drop what is over, log what was only counted or was lost, tell what has to be told; called now and then.
@@ -193,4 +195,5 @@ def build_exchange(
         HeldReceipts(side, keys),
         Contradictions(side, keys),
         Depository(side, keys, rejects.add),
+        directory,
     )

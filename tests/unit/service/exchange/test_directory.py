@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from node.errors import InvalidInput, Unavailable
-from node.service.exchange.directory import FRESH_SECONDS, Directory
+from node.ports import MemberStatus
+from node.service.exchange.directory import FRESH_SECONDS, REFRESH_SECONDS, Directory
+from node.worker.exchange import TURN, ExchangeLoop
 from tests.support.exchange_world import COURT, DOMAIN, MARKET
 
 WAIT_SECONDS = 20
 OVER = int(FRESH_SECONDS) + 1
+SOON = int(REFRESH_SECONDS)
 
 
 class Watched:
@@ -110,3 +114,80 @@ def test_a_slow_chain_delays_nobody_who_is_known(world, chain, directory):
         finally:
             may_answer.set()
         assert slow.result(WAIT_SECONDS) == known
+
+
+def test_what_is_used_is_read_again_before_a_question_would_wait_for_it(world, chain, directory):
+    known = directory.get(MARKET)
+    world.clock.advance(seconds=SOON)
+    assert directory.get(MARKET) is known
+    chain.calls.clear()
+    directory.refresh()
+    assert chain.calls.count("members") == chain.calls.count("member") == 1
+    chain.calls.clear()
+    world.clock.advance(seconds=OVER - SOON)
+    newer = directory.get(MARKET)
+    assert newer is not known
+    assert newer == known
+    assert chain.calls == [], "nobody waited"
+
+
+def test_what_is_young_or_not_used_is_not_read_again(world, chain, directory):
+    directory.refresh()
+    directory.get(MARKET)
+    directory.get(MARKET)
+    world.clock.advance(seconds=SOON - 1)
+    chain.calls.clear()
+    directory.refresh()
+    assert chain.calls == [], "young"
+    world.clock.advance(seconds=1)
+    directory.refresh()
+    assert chain.calls != []
+    chain.calls.clear()
+    world.clock.advance(seconds=SOON)
+    directory.refresh()
+    assert chain.calls == [], "nobody asked since"
+
+
+def test_a_suspended_member_is_refused_as_soon_as_before(world, chain, directory):
+    directory.get(MARKET)
+    world.clock.advance(seconds=SOON)
+    directory.get(MARKET)
+    directory.refresh()
+    members = world.chain.state.members
+    members[MARKET] = replace(members[MARKET], status=MemberStatus.SUSPENDED)
+    assert directory.get(MARKET).is_active, "read a moment ago"
+    world.clock.advance(seconds=OVER)
+    assert not directory.get(MARKET).is_active
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("chain-away", "no answer"), InvalidInput("endpoint-form", "?")]
+)
+def test_a_refresh_that_fails_leaves_what_is_known(world, chain, directory, error):
+    def fail(_name):
+        raise error
+
+    known = directory.get(MARKET)
+    world.clock.advance(seconds=SOON)
+    directory.get(MARKET)
+    chain.bend = fail
+    directory.refresh()
+    assert directory.get(MARKET) is known
+    chain.bend = lambda _name: None
+    world.clock.advance(seconds=OVER)
+    assert directory.get(MARKET) is not known
+
+
+def test_the_loop_refreshes_each_period_and_tends_each_turn(world):
+    node, loop = world.nodes[COURT], ExchangeLoop(world.nodes[COURT].services)
+    directory = world.exchanges[COURT].directory
+    known = directory.get(MARKET)
+    world.clock.advance(seconds=SOON)
+    directory.get(MARKET)
+    loop.tick()
+    assert directory.get(MARKET) is not known
+    turns = []
+    loop.turn = lambda: turns.append(node)
+    for _ in range(2 * TURN - 1):
+        loop.tick()
+    assert len(turns) == 2
