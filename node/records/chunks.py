@@ -18,7 +18,7 @@ from node.errors import InvalidInput
 from node.records.rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from node.records.values import Cell
 
@@ -73,12 +73,27 @@ Part: TypeAlias = "Sequence[Cell] | str | PlainLines"
 """A row as in ``RowChunk``, or many that are still lines."""
 
 
+class PartPacker:
+    """Packs the parts of chunks; cells are text, numbers or None. Lines go as they are: who parses the chunk cuts them."""
+
+    def __init__(self) -> None:
+        self._packer = msgpack.Packer()
+
+    def pack(self, part: Part) -> bytes:
+        """Pack a part for ``join``."""
+        packed: bytes = self._packer.pack(part.encode() if isinstance(part, PlainLines) else part)
+        return packed
+
+    def join(self, first_row: int, packed: Sequence[bytes]) -> bytes:
+        """Join packed parts to a chunk, the first of which has that row."""
+        head, number = self._packer.pack_array_header(2), self._packer.pack(first_row)
+        return b"".join([head, number, self._packer.pack_array_header(len(packed)), *packed])
+
+
 def encode_chunk(first_row: int, parts: Sequence[Part]) -> bytes:
-    """Encode a chunk; cells are text, numbers or None. Lines go as they are: whoever parses the chunk cuts them."""
-    packed: bytes = msgpack.packb(
-        (first_row, [part.encode() if isinstance(part, PlainLines) else part for part in parts])
-    )
-    return packed
+    """Encode a chunk as ``PartPacker`` does."""
+    packer = PartPacker()
+    return packer.join(first_row, [packer.pack(part) for part in parts])
 
 
 def parse_chunk(data: bytes) -> RowChunk:
@@ -128,6 +143,14 @@ def _parse_lines(part: bytes) -> list[list[Cell]]:
 
 
 def _cut(delimiter: str, text: str) -> list[list[Cell]]:
-    lines = io.StringIO(text, newline="")
-    rows: Iterable[list[Any]] = csv.reader(lines, delimiter=delimiter, strict=True)
+    plain = text.replace("\r\n", "\n") if "\r" in text else text
+    lines = plain.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    rows: list[list[Any]]
+    if '"' in plain or "\r" in plain or len(delimiter) != 1 or max(map(len, lines), default=0) > MAX_LINE:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    else:
+        # Nothing of what csv does is left but this, which takes half of the time.
+        rows = [line.split(delimiter) for line in lines]
     return [row if row and (row[0].strip() or "".join(row).strip()) else [] for row in rows]

@@ -46,6 +46,8 @@ MAX_DISCLOSED_BYTES: Final = 1 << 19
 """Greatest size of all disclosures of a record, a separator behind each, so that every presentation stays within
 its bound."""
 _HEAD_CHARACTERS: Final = 36
+_SIGNATURE_CHARACTERS: Final = 86
+_SIGNATURE_STRIDE: Final = 88
 _URL_SAFE: Final = b"-_"
 _BETWEEN: Final = b",\n  "
 _NO_TAIL: Final = b""
@@ -68,19 +70,19 @@ class Issued(NamedTuple):
 
 
 class Drafts(NamedTuple):
-    """What is to be issued; the members have one element a record.
+    """What is to be issued; all members but ``columns`` have one element a record.
 
     Attributes:
-        subjects: Whom each record is about.
-        rows: One NFC text per field in the item's order, None where the field is empty.
+        subjects: Whom each record is about: type and id of a ``Subject``.
+        columns: For each field in the item's order one NFC text a record, None where the field is empty.
         jtis: A fresh UUIDv7 each.
         places: Name of one of the member's status lists, and a place in it that was not used before.
         secrets: 32 fresh random bytes each.
         supersedes: Leaf hash (32 bytes) of the record that each corrects; None when they correct none.
     """
 
-    subjects: Sequence[Subject]
-    rows: Sequence[Sequence[str | None]]
+    subjects: Sequence[tuple[str, str]]
+    columns: Sequence[Sequence[str | None]]
     jtis: Sequence[str]
     places: Sequence[tuple[str, int]]
     secrets: Sequence[bytes]
@@ -104,7 +106,7 @@ class Issuer:
         self._member = parse_uscc(member)
         self._domain = vct.domain
         self._names = (SUBJECT, *map(check_field_code, field_codes))
-        self._split_salts = Struct(f"{SALT_CHARACTERS}s" * len(self._names)).unpack
+        self._split_salts = Struct(f"{SALT_CHARACTERS}s" * len(self._names)).unpack_from
         self._shapes: dict[tuple[bool, ...], _Shape] = {}
         if len(set(self._names)) != len(self._names) or len(self._names) > MAX_DISCLOSURES:
             raise InvalidInput(
@@ -146,7 +148,8 @@ class Issuer:
                 ``record-secret``, ``uuid7``, or a code of the status list's name.
         """
         corrected = None if supersedes is None else [supersedes]
-        drafts = Drafts([subject], [values], [jti], [(status_uri, status_idx)], [secret], corrected)
+        columns = [[value] for value in values]
+        drafts = Drafts([subject], columns, [jti], [(status_uri, status_idx)], [secret], corrected)
         return self.issue_all(drafts, iat)[0]
 
     def issue_all(self, drafts: Drafts, iat: int) -> list[Issued]:
@@ -159,7 +162,7 @@ class Issuer:
         Raises:
             InvalidInput: As ``issue``, when it would refuse any of them; none is issued.
         """
-        if not drafts.rows:
+        if not drafts.subjects:
             return []
         columns = self._encode_columns(drafts)
         claims = self._encode_claims(iat, drafts)
@@ -167,8 +170,8 @@ class Issuer:
         tails = chain.from_iterable(
             shape.pick(row) for shape, row in zip(shapes, zip(*columns, strict=True), strict=True)
         )
-        heads = chain.from_iterable(map(self._encode_heads, drafts.secrets, shapes))
-        shown = iter(sha256_all(list(heads), list(tails)))
+        heads = self._encode_heads(drafts.secrets, shapes)
+        shown = iter(sha256_all(heads, list(tails)))
         digests: Iterator[bytes] = chain.from_iterable(
             chain(islice(shown, shape.shown), raw_decoys(secret, shape.decoys))
             for shape, secret in zip(shapes, drafts.secrets, strict=True)
@@ -176,19 +179,23 @@ class Issuer:
         # A zero byte behind each makes its text end on a whole character: 44, of which the last is spare and takes its number.
         texts = bytearray(_encode_b64u(b"\x00".join([*digests, b""])))
         texts[DIGEST_CHARACTERS::_STRIDE] = b"".join([shape.places for shape in shapes])
-        issued, at = [], 0
+        signed, positions, at = [], [], 0
         for shape, open_claims in zip(shapes, claims, strict=True):
             ordered = bytearray(b',"'.join(sorted(shape.split_digests(texts, at))))
             at += _STRIDE * len(shape.places)
             order = ordered[DIGEST_CHARACTERS::_LISTED_STRIDE]
             ordered[DIGEST_CHARACTERS::_LISTED_STRIDE] = b'"' * len(order)
             payload = b"".join((b'{"_sd":["', ordered, b'],"_sd_alg":"sha-256",', open_claims))
-            signed = self._header + _encode_b64u(payload).rstrip(b"=")
-            signature = _encode_b64u(self._sign(signed)).rstrip(b"=")
+            signed.append(self._header + _encode_b64u(payload).rstrip(b"="))
             # A table from the number of a digest to its place, which leaves ABSENT as it is.
-            places = bytes.maketrans(order, shape.places)
-            issued.append(Issued(b"%b.%b" % (signed, signature), shape.numbers.translate(places)))
-        return issued
+            positions.append(shape.numbers.translate(bytes.maketrans(order, shape.places)))
+        # Two zero bytes behind each signature make its text, too, end on a whole character.
+        signatures = _encode_b64u(b"\x00\x00".join([*map(self._sign, signed), b""]))
+        starts = range(0, len(signatures), _SIGNATURE_STRIDE)
+        return [
+            Issued(b"%b.%b" % (text, signatures[at : at + _SIGNATURE_CHARACTERS]), found)
+            for text, found, at in zip(signed, positions, starts, strict=True)
+        ]
 
     def check_record(self, subject: Subject, values: Sequence[str | None]) -> None:
         """Refuse a subject and values that ``issue_all`` would refuse.
@@ -196,7 +203,7 @@ class Issuer:
         Raises:
             InvalidInput: ``record-values``, ``record-value``, ``record-subject``.
         """
-        self._encode_columns(Drafts([subject], [values], [], [], []))
+        self._encode_columns(Drafts([subject], [[value] for value in values], [], [], []))
 
     def _encode_columns(self, drafts: Drafts) -> list[list[bytes]]:
         """Encode the tails of all disclosures, column by column, the subjects first.
@@ -205,22 +212,21 @@ class Issuer:
             InvalidInput: A subject or value that no record may carry, or too much of them in one record.
         """
         count = len(self._names) - 1
-        for row in drafts.rows:
-            if len(row) != count:
-                raise InvalidInput("record-values", f"record has {len(row)} values, want {count}")
+        if len(drafts.columns) != count:
+            raise InvalidInput("record-values", f"record has {len(drafts.columns)} values, want {count}")
         subjects = list(dict.fromkeys(drafts.subjects))
-        for subject in subjects:
-            check_subject(subject.type, subject.id)
-        identifiers = [subject.id for subject in subjects]
+        for kind, identifier in subjects:
+            check_subject(kind, identifier)
+        identifiers = [identifier for _, identifier in subjects]
         check_texts(identifiers)
         items = _encode_array(identifiers).split(_BETWEEN)
-        kinds = [subject.type.encode("ascii") for subject in subjects]
+        kinds = [kind.encode("ascii") for kind, _ in subjects]
         objects = [b'{"id":%b,"type":"%b"}' % pair for pair in zip(items, kinds, strict=True)]
         tails: dict[Any, bytes] = dict(
             zip(subjects, _encode_tails(SUBJECT, _BETWEEN.join(objects)), strict=True)
         )
         columns = [list(map(tails.__getitem__, drafts.subjects))]
-        columns += map(_encode_column, self._names[1:], zip(*drafts.rows, strict=True))
+        columns += map(_encode_column, self._names[1:], drafts.columns)
         if sum(max(map(len, column)) for column in columns) > MAX_DISCLOSED_BYTES - len(columns) * (
             _HEAD_CHARACTERS + 1
         ):
@@ -259,10 +265,20 @@ class Issuer:
                 self._shapes[present] = shape
         return shape
 
-    def _encode_heads(self, secret: bytes, shape: _Shape) -> tuple[bytes, ...]:
-        """Encode the heads of the disclosures that a record has."""
-        salts = self._split_salts(_encode_b64u(raw_salts(secret, len(self._names))))
-        return shape.split_heads(_encode_b64u(b'["%b"' % b'"["'.join(shape.pick(salts))))
+    def _encode_heads(self, secrets: Sequence[bytes], shapes: Sequence[_Shape]) -> list[bytes]:
+        """Encode the heads of the disclosures that records have, in two passes of base64 for all of them."""
+        count = len(self._names)
+        salts = _encode_b64u(b"".join([raw_salts(secret, count) for secret in secrets]))
+        starts = range(0, len(salts), SALT_CHARACTERS * count)
+        texts = [
+            b'["%b"' % b'"["'.join(shape.pick(self._split_salts(salts, at)))
+            for shape, at in zip(shapes, starts, strict=True)
+        ]
+        heads: list[bytes] = []
+        encoded = _encode_b64u(b"".join(texts))
+        for shape in shapes:
+            heads += shape.split_heads(encoded, _HEAD_CHARACTERS * len(heads))
+        return heads
 
     def _encode_claims(self, iat: int, drafts: Drafts) -> list[bytes]:
         """Encode the open claims behind ``_sd_alg`` in order of name; each is checked to need no escaping."""
@@ -308,7 +324,7 @@ class _Shape(NamedTuple):
     """
 
     pick: Callable[[Sequence[bytes]], tuple[bytes, ...]]
-    split_heads: Callable[[bytes], tuple[bytes, ...]]
+    split_heads: Callable[[bytes, int], tuple[bytes, ...]]
     shown: int
     decoys: int
     numbers: bytes
@@ -322,7 +338,7 @@ def _build_shape(present: Sequence[bool]) -> _Shape:
     numbers = iter(range(len(shown)))
     return _Shape(
         build_picker(shown),
-        Struct(f"{_HEAD_CHARACTERS}s" * len(shown)).unpack,
+        Struct(f"{_HEAD_CHARACTERS}s" * len(shown)).unpack_from,
         len(shown),
         decoys,
         bytes(next(numbers) if here else ABSENT for here in present),

@@ -14,7 +14,7 @@ A refused row gets one refusal for each field at fault, or a single one when its
 
 from __future__ import annotations
 
-from itertools import compress
+from itertools import chain, compress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from node.records.conditions import Conditions, build_picker
@@ -26,7 +26,7 @@ from node.records.texts import Texts
 from node.records.values import BadValue, compile_column, compile_field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from node.records.catalogue import CatalogueItem
     from node.records.conditions import Faults
@@ -59,6 +59,42 @@ class ValidRow(NamedTuple):
     content: bytes
     disclosure: str
     numbered: bool
+
+
+class ValidRows(NamedTuple):
+    """Rows that became records' values; all members but ``columns`` have one element a row.
+
+    Args:
+        places: Where the rows stand among those that were checked, ascending.
+        subjects: Type and id of each subject, as in ``ValidRow``.
+        columns: For each of the item's fields, its values.
+        packed: As in ``ValidRow``, like all that follow.
+        identities: The identities.
+        contents: The contents.
+        disclosures: The classes.
+        numbered: Whether each has a document number.
+    """
+
+    places: Sequence[int]
+    subjects: Sequence[tuple[str, str]]
+    columns: Sequence[Sequence[str | None]]
+    packed: Sequence[bytes]
+    identities: Sequence[bytes]
+    contents: Sequence[bytes]
+    disclosures: Sequence[str]
+    numbered: Sequence[bool]
+
+    def split(self) -> list[ValidRow]:
+        """Give the rows one by one."""
+        values = map(list, zip(*self.columns, strict=True))
+        return [
+            ValidRow(*subject, *rest) for subject, *rest in zip(self.subjects, values, *self[3:], strict=True)
+        ]
+
+    def pick(self, pick: Callable[[Sequence[Any]], Sequence[Any]]) -> ValidRows:
+        """Apply to each sequence of one element a row what picks some of its elements, or orders them."""
+        places, subjects, columns, *others = self
+        return ValidRows(pick(places), pick(subjects), list(map(pick, columns)), *map(pick, others))
 
 
 class RowValidator:
@@ -115,6 +151,10 @@ class RowValidator:
         Returns:
             The record's values, or at least one refusal.
         """
+        outcome = self._check(row, number, 0)
+        return outcome.split()[0] if isinstance(outcome, ValidRows) else outcome
+
+    def _check(self, row: Sequence[Cell] | str, number: int, place: int) -> ValidRows | list[Refusal]:
         if isinstance(row, str):
             return [Refusal(number, None, row, "")]
         faults: Faults = {}
@@ -130,11 +170,11 @@ class RowValidator:
         whole = self._find_whole_fault(row)
         if faults or whole is not None:
             return self._refuse(row, number, faults, whole)
-        return self._accept(cells, values, number)
+        return self._accept(cells, values, number, place)
 
     def check_all(
         self, rows: Sequence[Sequence[Cell] | str], first_row: int
-    ) -> tuple[list[tuple[int, ValidRow]], list[Refusal]]:
+    ) -> tuple[ValidRows, list[Refusal]]:
         """Check consecutive rows; the outcome is that of ``check`` for each, in a third of the time.
 
         Columns are looked at instead of rows, and whatever stands out sends its row through ``check``.
@@ -144,21 +184,20 @@ class RowValidator:
             first_row: Number of the first of them.
 
         Returns:
-            The valid rows, each with its place among these, and the refusals.
+            The valid rows and the refusals.
         """
         even = [place for place, row in enumerate(rows) if not isinstance(row, str) and self._is_even(row)]
-        found: dict[int, ValidRow] = {}
-        if even:
-            found = self._accept_all([rows[place] for place in even], even)
-        valid: list[tuple[int, ValidRow]] = []
+        parts = [self._accept_all([rows[place] for place in even], even)]
+        found = set(parts[0].places)
         refusals: list[Refusal] = []
         for place, row in enumerate(rows):
-            outcome = found.get(place) or (self.check(row, first_row + place) if row else [])
-            if isinstance(outcome, ValidRow):
-                valid.append((place, outcome))
-            else:
-                refusals += outcome
-        return valid, refusals
+            if row and place not in found:
+                outcome = self._check(row, first_row + place, place)
+                if isinstance(outcome, ValidRows):
+                    parts.append(outcome)
+                else:
+                    refusals += outcome
+        return _join(parts), refusals
 
     def _is_even(self, row: Sequence[Cell]) -> bool:
         """Tell whether a row has a cell for each column and nothing behind them."""
@@ -166,8 +205,10 @@ class RowValidator:
             len(row) > self._width and not any(map(_is_filled, row[self._width :]))
         )
 
-    def _accept_all(self, rows: Sequence[Any], places: Sequence[int]) -> dict[int, ValidRow]:
-        """Accept what needs no closer look of rows that have a cell for each column; give it by its place."""
+    def _accept_all(self, rows: Sequence[Any], places: Sequence[int]) -> ValidRows:
+        """Accept what needs no closer look of rows that have a cell for each column."""
+        if not rows:
+            return self._build_valid([], [[] for _ in self._codes], [], [])
         cells: list[Sequence[Cell]] = list(zip(*rows, strict=False))
         # A field without a column reads empty cells.
         cells[self._width :] = [[None] * len(rows)]
@@ -212,7 +253,7 @@ class RowValidator:
         columns: Sequence[Sequence[str | None]],
         subjects: Sequence[tuple[str, str]],
         classes: Sequence[str],
-    ) -> dict[int, ValidRow]:
+    ) -> ValidRows:
         kinds, ids = zip(*subjects, strict=True) if subjects else ((), ())
         packed = build_contents(kinds, ids, columns)
         contents = packed
@@ -223,10 +264,8 @@ class RowValidator:
         numbers = nothing if self._number is None else columns[self._number]
         dates = nothing if self._date is None else columns[self._date]
         identities = build_identities(self._item_key, self._issuer, numbers, dates, subjects, contents)
-        rows = map(list, zip(*columns, strict=True))
         numbered = [number is not None for number in numbers]
-        members = zip(kinds, ids, rows, packed, identities, contents, classes, numbered, strict=True)
-        return dict(zip(places, map(ValidRow._make, members), strict=True))
+        return ValidRows(places, subjects, columns, packed, identities, contents, classes, numbered)
 
     def _fit(self, row: Sequence[Cell]) -> list[Cell]:
         """Return exactly the named columns and a None behind them."""
@@ -262,8 +301,8 @@ class RowValidator:
         return None
 
     def _accept(
-        self, cells: Sequence[Cell], values: Sequence[str | None], row_number: int
-    ) -> ValidRow | list[Refusal]:
+        self, cells: Sequence[Cell], values: Sequence[str | None], row_number: int, place: int
+    ) -> ValidRows | list[Refusal]:
         person = self._subjects.is_natural_person(values)
         cell = None if self._class_position is None else cells[self._class_position]
         try:
@@ -278,7 +317,7 @@ class RowValidator:
                 )
             ]
         columns = [[value] for value in values]
-        return self._build_valid([row_number], columns, [subject], [disclosure])[row_number]
+        return self._build_valid([place], columns, [subject], [disclosure])
 
     def _refuse(self, row: Sequence[Cell], number: int, faults: Faults, whole: str | None) -> list[Refusal]:
         refused = {self._positions[place] for place in faults}
@@ -295,6 +334,17 @@ class RowValidator:
             Refusal(number, self._codes[place], rule, describe_value(_cell_at(row, self._positions[place])))
             for place, rule in sorted(faults.items())
         ]
+
+
+def _join(parts: Sequence[ValidRows]) -> ValidRows:
+    """Put what was found apart together, in the order of the rows."""
+    if len(parts) == 1:
+        return parts[0]
+    each, others = [part.columns for part in parts], [part._replace(columns=()) for part in parts]
+    joined = ValidRows(*(list(chain.from_iterable(members)) for members in zip(*others, strict=True)))
+    columns = [list(chain.from_iterable(pieces)) for pieces in zip(*each, strict=True)]
+    order = sorted(range(len(joined.places)), key=joined.places.__getitem__)
+    return joined._replace(columns=columns).pick(build_picker(order))
 
 
 def _cell_at(row: Sequence[Cell], place: int) -> Cell:

@@ -127,12 +127,19 @@ class _Remembering:
 
     def convert_all(self, cells: Sequence[Cell], marked: set[int]) -> list[str | None]:
         """Convert many cells and mark the rows of those that a rule refuses."""
+        if _are_empty(cells):
+            return [None] * len(cells)
         values = list(map(self.memory.get, cells, repeat(_UNSEEN)))
         if _UNSEEN in values:
             for row, value in enumerate(values):
                 if value is _UNSEEN:
                     values[row] = _convert_or_mark(self, cells[row], row, marked)
         return values
+
+
+def _are_empty(cells: Sequence[Cell]) -> bool:
+    """Tell whether all cells, at least one, are the empty text: half of the columns of a file often are."""
+    return cells[0] == "" and cells.count("") == len(cells)
 
 
 def _convert_or_mark(convert: Converter, cell: Cell, row: int, marked: set[int]) -> str | None:
@@ -162,6 +169,8 @@ def compile_column(field: Field, empty: frozenset[str], convert: Converter) -> C
     most = field.max_length
 
     def convert_texts(cells: Sequence[Cell], marked: set[int]) -> list[str | None]:
+        if _are_empty(cells):
+            return [None] * len(cells)
         kinds = set(map(type, cells))
         if kinds == _TEXT:
             texts = list(map(str.strip, cast("Sequence[str]", cells)))
@@ -171,7 +180,9 @@ def compile_column(field: Field, empty: frozenset[str], convert: Converter) -> C
             return convert_each(cells, marked)
         if max(map(len, texts), default=0) > most:
             return convert_each(cells, marked)
-        return list(texts) if empty.isdisjoint(texts) else [None if text in empty else text for text in texts]
+        if empty.isdisjoint(texts):
+            return cast("list[str | None]", texts)
+        return [None if text in empty else text for text in texts]
 
     return convert_texts
 

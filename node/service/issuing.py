@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgpack
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from node.core.types import MemberCode
     from node.records.catalogue import CatalogueItem
     from node.records.issue import Issued
-    from node.records.rows import ValidRow
+    from node.records.rows import ValidRow, ValidRows
     from node.records.values import Cell
 
 SECRET_BYTES: Final = 32
@@ -194,11 +195,16 @@ class ChunkIssuer:
         refusals = list(map(list, refused))
         valid, records, unfit = self._issue_rows(item, task, valid)
         refusals += [[chunk.first_row + place, None, NO_RECORD, ""] for place in unfit]
-        flags = [[chunk.first_row + place, NO_NUMBER] for place, row in valid if not row.numbered]
+        flags = [
+            [chunk.first_row + place, NO_NUMBER]
+            for place, numbered in zip(valid.places, valid.numbered, strict=True)
+            if not numbered
+        ]
         read = sum(1 for row in chunk.rows if row)
         last_row = chunk.first_row + len(chunk.rows) - 1
-        rows = [place for place, _ in valid]
-        packed: bytes = msgpack.packb([chunk.first_row, last_row, read, rows, *records, refusals, flags])
+        packed: bytes = msgpack.packb(
+            [chunk.first_row, last_row, read, valid.places, *records, refusals, flags]
+        )
         return packed
 
     def _validator(self, item: CatalogueItem, task: IssueTask) -> RowValidator:
@@ -213,8 +219,8 @@ class ChunkIssuer:
         return self._last[1]
 
     def _issue_rows(
-        self, item: CatalogueItem, task: IssueTask, valid: list[tuple[int, ValidRow]]
-    ) -> tuple[list[tuple[int, ValidRow]], list[Any], list[int]]:
+        self, item: CatalogueItem, task: IssueTask, valid: ValidRows
+    ) -> tuple[ValidRows, list[Any], list[int]]:
         """Issue valid rows; give those that became records, the records, and the places of those that cannot."""
         issuer, unfit = self._issuer(item), []
         try:
@@ -222,51 +228,49 @@ class ChunkIssuer:
         except InvalidInput as error:
             if error.code not in _ROW_CODES:
                 raise
-            unfit = [place for place, row in valid if not _is_fit(issuer, row)]
-            valid = [(place, row) for place, row in valid if place not in unfit]
+            fit = [_is_fit(issuer, row) for row in valid.split()]
+            unfit = [place for place, is_fit in zip(valid.places, fit, strict=True) if not is_fit]
+            valid = valid.pick(lambda members: list(compress(members, fit)))
             issued, drafts = self._issue_all(issuer, task, valid)
         entries = [record.jwt for record in issued]
-        rows = [row for _, row in valid]
         return (
             valid,
             [
                 entries,
                 sha256_all([LEAF_PREFIX] * len(entries), entries),
-                self._seal_all(issued, drafts, rows),
+                self._seal_all(issued, drafts, valid.packed),
                 self._wrap_all(drafts.secrets, drafts.jtis),
                 bytes.fromhex("".join(drafts.jtis).replace("-", "")),
-                self._identities.digest_all([row.identity for row in rows]),
-                self._contents.digest_all([row.content for row in rows]),
+                self._identities.digest_all(valid.identities),
+                self._contents.digest_all(valid.contents),
                 self._subjects.digest_all(
-                    [f"{row.subject_type}\x00{row.subject_id}".encode() for row in rows]
+                    [f"{kind}\x00{identifier}".encode() for kind, identifier in valid.subjects]
                 ),
-                bytes(DISCLOSURES.index(row.disclosure) for row in rows),
+                bytes(map(DISCLOSURES.index, valid.disclosures)),
             ],
             unfit,
         )
 
-    def _issue_all(
-        self, issuer: Issuer, task: IssueTask, valid: Sequence[tuple[int, ValidRow]]
-    ) -> tuple[list[Issued], Drafts]:
-        count = len(valid)
+    def _issue_all(self, issuer: Issuer, task: IssueTask, valid: ValidRows) -> tuple[list[Issued], Drafts]:
+        count = len(valid.places)
         secrets = self._random(count * SECRET_BYTES)
-        places = [task.places[place] for place, _ in valid]
+        places = [task.places[place] for place in valid.places]
         drafts = Drafts(
-            subjects=[Subject(row.subject_type, row.subject_id) for _, row in valid],
-            rows=[row.values for _, row in valid],
+            subjects=valid.subjects,
+            columns=valid.columns,
             jtis=build_uuid7_many(task.now_ms, count, self._random),
             places=[(self._uri(number), index) for number, index in places],
             secrets=[secrets[at : at + SECRET_BYTES] for at in range(0, count * SECRET_BYTES, SECRET_BYTES)],
-            supersedes=[task.supersedes[place] for place, _ in valid] if task.supersedes else None,
+            supersedes=[task.supersedes[place] for place in valid.places] if task.supersedes else None,
         )
         return issuer.issue_all(drafts, task.now_ms // 1000), drafts
 
     @staticmethod
-    def _seal_all(issued: Sequence[Issued], drafts: Drafts, rows: Sequence[ValidRow]) -> list[bytes]:
+    def _seal_all(issued: Sequence[Issued], drafts: Drafts, packed: Sequence[bytes]) -> list[bytes]:
         """Give positions and sealed values of each record, as they are stored."""
         return [
-            b"%c%b%b" % (len(record.positions), record.positions, seal_packed(secret, jti, row.packed))
-            for record, secret, jti, row in zip(issued, drafts.secrets, drafts.jtis, rows, strict=True)
+            b"%c%b%b" % (len(record.positions), record.positions, seal_packed(secret, jti, content))
+            for record, secret, jti, content in zip(issued, drafts.secrets, drafts.jtis, packed, strict=True)
         ]
 
     def _issuer(self, item: CatalogueItem) -> Issuer:

@@ -113,12 +113,12 @@ def test_hashes_and_signatures_of_a_record(worker_calls):
 
 def test_calls_in_a_worker(worker_calls):
     """No function of ours is called for each field; base64 and JSON are made for a record, or a column, at once."""
-    assert worker_calls["python"] <= 33 * ROWS
-    # Salts, heads, payload, signature; once for the digests of a chunk.
-    assert worker_calls["b64encode"] == 4 * ROWS + 1
+    assert worker_calls["python"] <= 24 * ROWS
+    # Payload; once for the salts, the heads, the digests and the signatures of a chunk.
+    assert worker_calls["b64encode"] == ROWS + 4
     assert worker_calls["b2a_base64"] <= 6 * ROWS
     assert worker_calls["dumps"] <= (1 + len(PENALTY.fields))
-    assert worker_calls.total() <= 100 * ROWS
+    assert worker_calls.total() <= 75 * ROWS
 
 
 def test_calls_of_reading_separated_text(tmp_path):

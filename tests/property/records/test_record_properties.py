@@ -142,7 +142,7 @@ def test_records_issued_together_are_those_issued_alone(data, count, correct):
     rows = data.draw(st.lists(st.tuples(VALUE, VALUE, VALUE), min_size=count, max_size=count))
     drafts = Drafts(
         subjects=[data.draw(SUBJECTS) for _ in rows],
-        rows=rows,
+        columns=list(zip(*rows, strict=True)) or [[]] * len(codes),
         jtis=[data.draw(JTIS) for _ in rows],
         places=[
             (encode_status_uri(StatusUri(DOMAIN, MEMBER, data.draw(st.integers(0, 2)))), place)
@@ -167,5 +167,7 @@ def test_records_issued_together_are_those_issued_alone(data, count, correct):
             secret=secret,
             supersedes=drafts.supersedes[place] if correct else None,
         )
-        for subject, values, jti, (uri, place), secret in zip(*drafts[:5], strict=True)
+        for subject, values, jti, (uri, place), secret in zip(
+            drafts.subjects, rows, *drafts[2:5], strict=True
+        )
     ]
