@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import repeat
 from operator import add
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from node.core.types import EntryIndex
 from node.service import layout
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from node.service.status import Place, StoredChange
     from node.service.transaction import Transaction
 
+T = TypeVar("T")
 INDEX_BYTES: Final = 8
 CHANGED: Final = "record-changed"
 WITHDRAWN: Final = "record-withdrawn"
@@ -91,8 +92,8 @@ def decide(
     return decision
 
 
-def _split(digests: bytes) -> list[bytes]:
-    return [digests[at : at + DIGEST_BYTES] for at in range(0, len(digests), DIGEST_BYTES)]
+def _split(column: bytes, width: int = DIGEST_BYTES) -> list[bytes]:
+    return [column[at : at + width] for at in range(0, len(column), width)]
 
 
 def append_records(
@@ -103,25 +104,25 @@ def append_records(
     Args:
         transaction: The commit.
         chunk: What the worker issued.
-        records: Which of its records.
+        records: Which of its records, ascending.
         places: Status place of each row of the chunk.
         kind: Kind number of the catalogue item.
     """
-    taken = [places[chunk.rows[n]] for n in records]
+    is_whole = len(records) == len(chunk.rows)
+
+    def column(whole: Sequence[T]) -> Sequence[T]:
+        return whole if is_whole else [whole[n] for n in records]
+
+    taken = [places[row] for row in column(chunk.rows)]
     mark_used(transaction, taken)
-
-    def column(digests: bytes) -> list[bytes]:
-        split = _split(digests)
-        return [split[n] for n in records]
-
-    leaves = [chunk.leaves[n] for n in records]
+    leaves = column(chunk.leaves)
     appended = Appended(
-        entries=[chunk.entries[n] for n in records],
-        keys=[chunk.jtis[n * KEY_BYTES : (n + 1) * KEY_BYTES] for n in records],
-        values=[chunk.values[n] for n in records],
+        entries=column(chunk.entries),
+        keys=column(_split(chunk.jtis, KEY_BYTES)),
+        values=column(chunk.values),
         statuses=taken,
         kind=kind,
-        disclosures=bytes([chunk.disclosures[n] for n in records]),
+        disclosures=bytes(column(chunk.disclosures)),
         leaves=leaves,
     )
     indices = transaction.append_all(LogKind.RECORDS, appended)
@@ -129,13 +130,12 @@ def append_records(
     own = range(base + indices.start, base + indices.stop)
     encoded = list(map(layout.u64, own))
     transaction.put_all(zip(map(layout.leaf_key, leaves), encoded, strict=True))
-    found = map(add, encoded, column(chunk.contents))
-    transaction.put_all(zip(map(layout.identity_key, column(chunk.identities)), found, strict=True))
-    subjects = map(layout.subject_key, column(chunk.subjects), own)
+    found = map(add, encoded, column(_split(chunk.contents)))
+    transaction.put_all(zip(map(layout.identity_key, column(_split(chunk.identities))), found, strict=True))
+    subjects = map(layout.subject_key, column(_split(chunk.subjects)), own)
     transaction.put_all(zip(subjects, repeat(b""), strict=False))
-    secrets = [chunk.secrets[n] for n in records]
     secret_keys = map(layout.secret_key, repeat(LogKind.RECORDS), own)
-    transaction.put_all_secrets(zip(secret_keys, secrets, strict=True))
+    transaction.put_all_secrets(zip(secret_keys, column(chunk.secrets), strict=True))
 
 
 def supersede(
