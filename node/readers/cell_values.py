@@ -68,7 +68,7 @@ class CellValues:
         self._dates = {str(style) for style in dates}
         self._epoch = _EPOCH_1904 if date1904 else _EPOCH
         self._readers: dict[str, Callable[[str], Cell]] = {
-            "s": _Known(lambda number: strings.get(number) or None).__getitem__,
+            "s": _Known(strings.get).__getitem__,
             "n": _read_number,
             "b": lambda text: "TRUE" if text == "1" else "FALSE",
             # An error (#N/A) is no value; the reader of whole sheets leaves it empty too.

@@ -9,6 +9,7 @@ start from, and sends chunks.
 
 from __future__ import annotations
 
+import gc
 import resource
 import sys
 from datetime import date, datetime, time, timedelta
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from node.records.values import Cell
 
 _HEAD_ROWS = MAX_TITLE_ROWS + 1
+_YOUNG_OBJECTS = 50_000
+"""So many before the collector looks for cycles; rows have none."""
 _PLAIN_TYPES = frozenset({str, int, float, type(None)})
 
 
@@ -53,6 +56,7 @@ def main() -> None:
     # The soft limit ends the process with a signal of its own, by which the node tells the reason.
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    gc.set_threshold(_YOUNG_OBJECTS)
     limits = Limits(whole_sheet_bytes=whole_sheet_bytes, unpacked_bytes=unpacked_bytes)
     output = sys.stdout.buffer
     try:

@@ -26,8 +26,11 @@ MAX_CELL_CHARACTERS = 2**20
 """Far more than the 32,767 that a spreadsheet program takes."""
 _MAX_TOKEN_BYTES = 2**22
 _AGAIN = "open it in Excel and save it as .xlsx again"
-_MARK = b"\xef\xbb\xbf"
-_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MARK = b"\0"
+JOINT = b"\1"
+"""Neither stands in the elements that are offered, so that whoever takes them may put these in for what is left out."""
+_CONTROLS = bytes(code for code in range(32) if code not in b"\0\t\n\r")
 _REFERENCE = re.compile("&(?:(amp|lt|gt|quot|apos)|#(?:([0-9]{1,7})|x([0-9A-Fa-f]{1,6})));")
 _XML_CHARACTER = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNICODE_END = 0x110000
@@ -72,15 +75,15 @@ class PlainFeeder:
         end: The end tag of the elements that may be taken, as ``</row>``.
         is_between: Tells whether the handlers stand where such an element is read as ``take`` reads it.
         take: Takes elements from the one of a number on, and returns the number of the first that it did not take. They come
-            without their end tags, with the white space before them, and hold only characters that XML may hold.
+            without their end tags, with the white space before them, and hold neither MARK nor JOINT.
     """
 
     def __init__(
         self,
         parser: expat.XMLParserType,
-        end: str,
+        end: bytes,
         is_between: Callable[[], bool],
-        take: Callable[[list[str], int], int],
+        take: Callable[[list[bytes], int], int],
     ) -> None:
         self._parser = parser
         self._end = end
@@ -112,7 +115,7 @@ class PlainFeeder:
         try:
             for part in parts:
                 if not self._fed and not held:
-                    start = part.removeprefix(_MARK)[:2]
+                    start = part.removeprefix(_BYTE_ORDER_MARK)[:2]
                     # Otherwise it may be UTF-16, which needs no declaration.
                     self._plain = len(start) == 2 and start.isascii() and 0 not in start  # noqa: PLR2004  bytes of one unit
                 held = self._feed_block(held + part)
@@ -128,7 +131,7 @@ class PlainFeeder:
 
     def _feed_block(self, data: bytes) -> bytes:
         """Feed and take what is there, and return the beginning of an element whose end is not there yet."""
-        end = self._end.encode()
+        end = self._end
         first = data.find(end) + len(end)
         if first < len(end) or not self._plain:
             self._feed(data)
@@ -146,18 +149,17 @@ class PlainFeeder:
         return data[last:]
 
     def _feed_elements(self, data: bytes) -> None:
-        text = _decode_plain(data)
-        if text is None:
+        if MARK in data or JOINT in data:
             self._feed(data)
             return
-        elements = text.split(self._end)
+        elements = data.split(self._end)
         elements.pop()
         number = self._take(elements, 0)
         while number < len(elements):
-            self._feed(f"{elements[number]}{self._end}".encode())
+            self._feed(elements[number] + self._end)
             number += 1
             if not self._stands_between():
-                self._feed("".join(f"{other}{self._end}" for other in elements[number:]).encode())
+                self._feed(self._end.join([*elements[number:], b""]))
                 return
             number = self._take(elements, number)
 
@@ -172,16 +174,20 @@ class PlainFeeder:
             raise unreadable("a part of the workbook holds an endless tag")
 
 
-def _decode_plain(data: bytes) -> str | None:
-    """Decode what consists of characters that XML may hold (XML 1.0, 2.2), with ends of line as 2.11 wants them."""
+def decode_text(data: bytes) -> str:
+    """Decode text between tags, with ends of line as XML wants them (XML 1.0, 2.11); a MARK may stand between texts.
+
+    Raises:
+        OddError: Another byte that is no character of XML (2.2), or the end of CDATA.
+    """
     if len(data.translate(None, _CONTROLS)) != len(data):
-        return None
+        raise OddError
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        return None
+        raise OddError from None
     if "]]>" in text or "\ufffe" in text or "\uffff" in text:
-        return None
+        raise OddError
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -204,24 +210,6 @@ def _resolve_one(found: re.Match[str]) -> str:
     if code >= _UNICODE_END or not _XML_CHARACTER.fullmatch(chr(code)):
         raise OddError
     return chr(code)
-
-
-def parse_attributes(text: str) -> Attributes:
-    """Parse the attributes of a tag that stand behind the attribute ``r``, from the quotation mark on.
-
-    Raises:
-        OddError: They are not well-formed, or there is another ``r``.
-    """
-    found: list[Attributes] = []
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda _name, attributes: found.append(attributes)
-    try:
-        parser.Parse(f'<a r=""{text}/>', True)
-    except expat.ExpatError:
-        raise OddError from None
-    if len(found) != 1:
-        raise OddError
-    return found[0]
 
 
 def build_parser() -> expat.XMLParserType:

@@ -3,7 +3,10 @@
 
 Straight on expat, without a tree: nothing is held but the rows of a block, so that neither endless rows, cells, texts
 and tags nor deep nesting can fill memory. Document type declarations are refused, so there are no entities to expand.
-Rows in plain form are cut by a regular expression (``node.readers.plain_xml``); both ways give the same cells.
+
+Most rows differ from an earlier one in their number and their texts alone. So a row is cut into the texts between its
+tags and what is left, its shape. The first row of a shape is read tag by tag, with marks for texts, which tells where
+each text belongs; the others of that shape are taken by that.
 """
 
 from __future__ import annotations
@@ -12,39 +15,25 @@ import re
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from node.readers.cell_values import MAX_COLUMN, CellValues, Columns, unescape
-from node.readers.plain_xml import (
-    OddError,
-    PlainFeeder,
-    append_text,
-    build_parser,
-    names_like,
-    parse_attributes,
-    resolve,
-    unreadable,
-)
+from node.errors import InvalidInput
+from node.readers.cell_values import CellValues, unescape
+from node.readers.plain_xml import JOINT, MARK, OddError, PlainFeeder, decode_text, feed, resolve
+from node.readers.sheet_tags import SheetTags, number_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from node.readers.plain_xml import Attributes
     from node.readers.shared_strings import Strings
     from node.records.values import Cell
 
-MAX_ROW = 1_048_576
-_MAX_DIGITS = 9
-_CACHED_TAGS = 2**12
-_CACHED_CELLS = 2**17
-"""Cells of the shapes that are kept; with 100 characters each they take some tens of mebibytes."""
-INLINE = "inlineStr"
-_PLAIN_ROW = re.compile('[ \t\n]*+<row r="([0-9]{1,7})"([^>]{0,255}+)>')
-# Behind the attribute r: the other attributes, the text of the value, the text of an inline string.
-_PLAIN_CELL = re.compile(
-    '<c r="([A-Z]++)[0-9]*+"([^>]*+)>'
-    "(?:(?:<f>[^<&]*+</f>)?+<v>([^<]*+)</v></c>"
-    '|<is><t(?: xml:space="preserve")?+>([^<]*+)</t></is></c>)?+'
-)
-_PIECES = _PLAIN_CELL.groups + 1
+_CACHED_BYTES = 2**24
+"""Of the shapes that are kept, about."""
+_BYTES_OF_CELL = 2**5
+_ROW = re.compile(b'[ \t\r\n]*+<row r="([0-9]{1,7})"')
+_TEXT = re.compile(b">([^<]++)")
+_NUMBERED = re.compile(b' r="[A-Z]*+' + MARK + b'"')
+_NEVER_PLAIN = (b"<!", b"<?", b"sheetData")
+"""In comments, CDATA and instructions tags are text; and without the tag around it a row is balanced by itself."""
 
 
 class SheetRows:
@@ -57,103 +46,25 @@ class SheetRows:
     """
 
     def __init__(self, strings: Strings, dates: frozenset[int], *, date1904: bool) -> None:
-        self._values = CellValues(strings, dates, date1904=date1904)
-        self._shapes = _Shapes(self._values)
-        self._row_attributes: set[str] = {""}
-        self._row_number = 0
-        self._done: list[tuple[int, list[Cell]]] = []
+        values = CellValues(strings, dates, date1904=date1904)
+        self._tags = SheetTags(values.reader_of)
+        self._shapes = _Shapes(values)
 
     def read(self, parts: Iterable[bytes]) -> Iterator[list[Cell]]:
         """Read the rows, gaps as blank rows, so that the n-th row is row n of the sheet."""
         expected = 1
-        for _ in self._build_feeder().feed_all(parts):
-            for number, row in self._done:
+        tags = self._tags
+        for _ in PlainFeeder(tags.parser, b"</row>", tags.is_between, self._take).feed_all(parts):
+            for number, row in tags.done:
                 while expected < number:
                     yield []
                     expected += 1
                 yield row
                 expected += 1
-            self._done.clear()
+            tags.done.clear()
 
-    def _build_feeder(self) -> PlainFeeder:  # noqa: C901, PLR0915  called for each tag: no calls below
-        parser = build_parser()
-        columns, done, reader_of = Columns(), self._done, self._values.reader_of
-        texts: list[str] = []
-        row: list[Cell] | None = None
-        kind: str | None = None
-        style: str | None = None
-        phonetic = False
-        inside = False
-        name_c = name_v = name_row = name_t = name_ph = name_data = ""
-
-        def start(name: str, attributes: Attributes) -> None:  # noqa: C901, PLR0912  same
-            nonlocal row, kind, style, phonetic, inside
-            nonlocal name_c, name_v, name_row, name_t, name_ph, name_data
-            if name == name_v or (name == name_t and kind == INLINE and not phonetic):
-                if kind is not None:
-                    parser.CharacterDataHandler = collect
-            elif name == name_c:
-                if row is None:
-                    return
-                if kind is not None:
-                    raise unreadable("a cell of a sheet stands inside another")
-                place = attributes.get("r")
-                if place is not None:
-                    column = columns[place.rstrip("0123456789")]
-                    missing = column - len(row)
-                    if missing < 0:
-                        raise unreadable("cells of a sheet stand out of order")
-                    if missing:
-                        row.extend([None] * missing)
-                elif len(row) >= MAX_COLUMN:
-                    raise unreadable("a row of a sheet has more cells than any spreadsheet")
-                kind = attributes.get("t", "n")
-                style = attributes.get("s")
-            elif name == name_row:
-                if row is not None:
-                    raise unreadable("a row of a sheet stands inside another")
-                if inside:
-                    self._row_number = _number_of(attributes.get("r"), self._row_number + 1)
-                    row = []
-            elif name == name_ph:
-                phonetic = True
-            elif name == name_data:
-                inside = True
-            elif not name_c:
-                name_c, name_v, name_row, name_t, name_ph, name_data = names_like(
-                    name, "c", "v", "row", "t", "rPh", "sheetData"
-                )
-
-        def collect(text: str) -> None:
-            append_text(texts, text)
-
-        def end(name: str) -> None:
-            nonlocal row, kind, phonetic, inside
-            if name in (name_v, name_t):
-                parser.CharacterDataHandler = None
-            elif name == name_c:
-                if kind is not None and row is not None:
-                    row.append(reader_of(kind, style)("".join(texts)) if texts else None)
-                    kind = None
-                    texts.clear()
-            elif name == name_row:
-                if row is not None:
-                    done.append((self._row_number, row))
-                    row = None
-            elif name == name_ph:
-                phonetic = False
-            elif name == name_data:
-                inside = False
-
-        def is_between() -> bool:
-            return inside and row is None and not phonetic and name_c == "c"
-
-        parser.StartElementHandler = start
-        parser.EndElementHandler = end
-        return PlainFeeder(parser, "</row>", is_between, self._take)
-
-    def _take(self, elements: list[str], first: int) -> int:
-        """Take rows in plain form, as ``PlainFeeder`` wants it."""
+    def _take(self, elements: list[bytes], first: int) -> int:
+        """Take rows of known shapes, as ``PlainFeeder`` wants it."""
         for number in range(first, len(elements)):
             try:
                 self._take_row(elements[number])
@@ -161,101 +72,108 @@ class SheetRows:
                 return number
         return len(elements)
 
-    def _take_row(self, element: str) -> None:
-        found = _PLAIN_ROW.match(element)
+    def _take_row(self, element: bytes) -> None:
+        found = _ROW.match(element)
         if found is None:
             raise OddError
-        digits, attributes = found.groups()
-        if attributes not in self._row_attributes:
-            parse_attributes(attributes)
-            if len(self._row_attributes) >= _CACHED_TAGS:
-                self._row_attributes.clear()
-            self._row_attributes.add(attributes)
-        row = self._cut_cells(element[found.end() :])
-        self._row_number = _number_of(digits, self._row_number + 1)
-        self._done.append((self._row_number, row))
-
-    def _cut_cells(self, text: str) -> list[Cell]:
-        pieces = _PLAIN_CELL.split(text)
-        if any(pieces[::_PIECES]):
-            raise OddError
-        if len(pieces) == 1:
-            return []
-        shape = self._shapes[*pieces[1::_PIECES], *pieces[2::_PIECES]]
-        values, inlines = pieces[3::_PIECES], pieces[4::_PIECES]
-        if "&" in text:
-            values = [value and resolve(value) for value in values]
-            inlines = [inline and resolve(inline) for inline in inlines]
-        # Every inline string has a text, if the other cells have none, which is looked at below.
-        if inlines.count(None) != len(shape.others):
-            raise OddError
-        cells: list[Cell] = [*inlines, None]
-        if "_x" in text or "" in inlines:
-            cells = [(inline and unescape(inline)) or None for inline in (*inlines, None)]
-        for place, read in shape.others:
-            value = values[place]
-            if value and read:
-                cells[place] = read(value)
-            elif (value is None) != (read is None) or inlines[place] is not None:
-                raise OddError
-        row = list(shape.pick(cells))
-        row.pop()
-        return row
+        pieces = _TEXT.split(element)
+        key = JOINT.join(pieces[::2]).replace(found[1] + b'"', MARK + b'"')
+        shape = self._shapes.get(key) or self._shapes.learn(key, pieces)
+        row = shape.read(pieces[1::2])
+        tags = self._tags
+        tags.row_number = number_row(found[1].decode(), tags.row_number + 1)
+        tags.done.append((tags.row_number, row))
 
 
 class _Shape(NamedTuple):
-    """What the places and attributes of the cells of a row tell.
+    """Where the texts of a row belong.
 
     Args:
-        others: Number of each cell that is no inline string, and what reads it, None where its tag is closed.
-        pick: Of the cells and a None behind them, takes the row with its gaps, and that None.
+        readers: Number of each text that is no text to the reader of the row, and what reads it.
+        letters: Numbers of the texts that are.
+        pick: Of the texts and a None behind them, takes the row with its gaps, and that None twice.
     """
 
-    others: list[tuple[int, Callable[[str], Cell] | None]]
+    readers: list[tuple[int, Callable[[str], Cell]]]
+    letters: list[int]
     pick: itemgetter[tuple[Cell, ...]]
 
+    def read(self, texts: list[bytes]) -> list[Cell]:
+        """Return the cells of a row of this shape.
 
-class _Shapes(dict[tuple[str, ...], _Shape]):
-    """Shapes of rows, of which a sheet has few, by the letters of the cells and then what stands behind their places."""
+        Raises:
+            OddError: Expat shall read it.
+            InvalidInput: ``workbook-unreadable``.
+        """
+        text = decode_text(MARK.join(texts))
+        parts = text.split("\0")
+        if "&" in text or "_x" in text:
+            parts = list(map(resolve, parts))
+            for place in self.letters:
+                parts[place] = unescape(parts[place])
+        cells: list[Cell] = [*parts, None]
+        for place, read in self.readers:
+            cells[place] = read(parts[place])
+        row = list(self.pick(cells))
+        del row[-2:]
+        return row
+
+
+class _Shapes(dict[bytes, _Shape]):
+    """Shapes of rows, of which a sheet has few: without its texts, and a mark instead of the number of the row."""
 
     def __init__(self, values: CellValues) -> None:
         super().__init__()
         self._values = values
-        self._columns = Columns()
         self._weight = 0
 
-    def __missing__(self, key: tuple[str, ...]) -> _Shape:
-        count = len(key) // 2
-        picked: list[int] = []
-        others: list[tuple[int, Callable[[str], Cell] | None]] = []
-        for number, (letters, text) in enumerate(zip(key[:count], key[count:], strict=True)):
-            gap = self._columns[letters] - len(picked)
-            if gap < 0:
-                raise OddError
-            picked += [-1] * gap
-            picked.append(number)
-            attributes = parse_attributes(text.removesuffix("/"))
-            kind = attributes.get("t", "n")
-            if text.endswith("/"):
-                others.append((number, None))
-            elif kind != INLINE:
-                others.append((number, self._values.reader_of(kind, attributes.get("s"))))
-        if self._weight >= _CACHED_CELLS:
+    def learn(self, key: bytes, pieces: list[bytes]) -> _Shape:
+        """Read the first row of a shape.
+
+        Raises:
+            OddError: Another row of that shape might have to be read otherwise.
+        """
+        if any(mark in key for mark in _NEVER_PLAIN) or MARK in _NUMBERED.sub(b"", key):
+            raise OddError
+        marked = list(pieces)
+        marked[1::2] = [b">%d;" % place for place in range(len(pieces) // 2)]
+        tags = SheetTags(lambda kind, style: lambda text: (kind, style, text))
+        try:
+            feed(
+                tags.parser,
+                b"<worksheet><sheetData>%b</row></sheetData></worksheet>" % b"".join(marked),
+                last=True,
+            )
+        except InvalidInput:
+            raise OddError from None
+        if len(tags.done) != 1:
+            raise OddError
+        cells = tags.done[0][1]
+        if self._weight >= _CACHED_BYTES:
             self.clear()
             self._weight = 0
-        self._weight += len(key) + len(picked)
-        self[key] = _Shape(others, itemgetter(*picked, -1))
+        self._weight += len(key) + _BYTES_OF_CELL * len(cells)
+        self[key] = self._build(cells)
         return self[key]
 
-
-def _number_of(text: str | None, expected: int) -> int:
-    """Return the number of a row, which must not go back."""
-    if text is None:
-        number = expected
-    else:
-        number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else -1
-    if number < expected:
-        raise unreadable("rows of a sheet stand out of order")
-    if number > MAX_ROW:
-        raise unreadable("a sheet has more rows than any spreadsheet")
-    return number
+    def _build(self, cells: list[tuple[str, str | None, str] | None]) -> _Shape:
+        """Build a shape out of its cells: the attributes ``t`` and ``s`` and the marks of the texts of each."""
+        readers: list[tuple[int, Callable[[str], Cell]]] = []
+        letters: list[int] = []
+        picked: list[int] = []
+        for cell in cells:
+            if cell is None:
+                picked.append(-1)
+                continue
+            kind, style, marks = cell
+            mark = marks.removesuffix(";")
+            if not mark.isdecimal():
+                raise OddError
+            place = int(mark)
+            picked.append(place)
+            read = self._values.reader_of(kind, style)
+            if read is unescape:
+                letters.append(place)
+            else:
+                readers.append((place, read))
+        return _Shape(readers, letters, itemgetter(*picked, -1, -1))

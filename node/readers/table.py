@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from node.records.chunks import CHUNK_ROWS, Part, PlainLines, encode_chunk
+from node.records.chunks import CHUNK_ROWS, Part, PartPacker, PlainLines
 from node.records.headers import HeaderPlace
 from node.records.values import Cell
 
@@ -21,8 +21,8 @@ FindHeader: TypeAlias = Callable[[Sequence[Sequence[Cell]]], HeaderPlace]
 """Finds the header among the first rows; raises InvalidInput ``header-not-found``."""
 
 _MIB = 2**20
-CHUNK_CHARACTERS = 2**21
-"""A chunk ends behind the row with which it holds as many."""
+_CHUNK_BYTES = 2**21
+"""A chunk ends behind the row with which it holds as many, so that long rows do not fill memory by hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ def pack_rows(parts: Iterable[Part], first_row: int, start_row: int) -> Iterator
         Chunks of at most 500 rows, fewer where they are long; stretches of blank rows are left out.
     """
     number = first_row
-    held: list[Part] = []
+    packer = PartPacker()
+    held: list[bytes] = []
     held_from = size = weight = 0
     filled = False
     for part in parts:
@@ -105,25 +106,19 @@ def pack_rows(parts: Iterable[Part], first_row: int, start_row: int) -> Iterator
                 held_from = number + begin
             end = min(count, begin + CHUNK_ROWS - size)
             piece = part._replace(lines=part.lines[begin:end]) if isinstance(part, PlainLines) else part
-            held.append(piece)
+            packed = packer.pack(piece)
+            held.append(packed)
             filled = filled or _is_filled(piece)
             size += end - begin
-            weight += _weight_of(piece)
+            weight += len(packed)
             begin = end
-            if size == CHUNK_ROWS or weight >= CHUNK_CHARACTERS:
+            if size == CHUNK_ROWS or weight >= _CHUNK_BYTES:
                 if filled:
-                    yield encode_chunk(held_from, held)
+                    yield packer.join(held_from, held)
                 held, size, weight, filled = [], 0, 0, False
         number += count
     if filled:
-        yield encode_chunk(held_from, held)
-
-
-def _weight_of(piece: Part) -> int:
-    """Return about how many characters a piece holds, or bytes, so that long rows do not fill memory by hundreds."""
-    if isinstance(piece, PlainLines):
-        return sum(map(len, piece.lines))
-    return len(piece) + sum(len(cell) for cell in piece if type(cell) is str)
+        yield packer.join(held_from, held)
 
 
 def _is_filled(part: Part) -> bool:

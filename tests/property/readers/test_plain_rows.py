@@ -181,12 +181,39 @@ def _read_strings(head, document, size, *, front=""):
 @example("", '<row r="1"></row><!-- <row r="2"></row> --><row r="3"><c r="A1"><v>3</v></c></row>', 40)
 @example("", '<row r="1"></row><![CDATA[ </row><row r="2"></row> ]]>', 40)
 @example("", '<row r="1"></row></sheetData><row r="2"></row><sheetData>', 10_000)
+@example("", "".join(f'<row r="{n}"><c r="A{n}" s="{n}"><v>46083</v></c></row>' for n in (1, 2, 3)), 10_000)
+@example("", "".join(f'<row r="{n}"><c r="A1{n}" s="1{n}"><v>1</v></c></row>' for n in (4, 5)), 10_000)
+@example(
+    "",
+    '<row r="1"/><row r="2"></row><row r="3"><c r="A3"><v>1</v></c></row><row r="4"><c r="A\0"><v>2</v></c></row>',
+    10_000,
+)
+@example(
+    "",
+    '<row r="1"></row><row r="2"><!-- <a>1</a> --></row><row r="3"><!-- <a>1 --><c r="A3"/> --></row>',
+    10_000,
+)
+@example(
+    "",
+    '<row r="1"></row><row r="2"><c r="A2"><v></v></c></row><row r="3"><c r="A3"><v>3</v></c></row>',
+    10_000,
+)
+@example("", '<row r="1"></row><row r="2" a=">1"><c r="A2"><v>2</v></c></row>', 10_000)
+@example("", '<row r="1"></row><row r="2"><sheetData/></row><row r="3"><c r="A3"><v>3</v></c></row>', 10_000)
+@example("", '<row r="1"></row><row r="2"></row ><row r="3"></row>', 10_000)
+@example("", '<row r="1"></row><row r="2"><c r="A2" t="str"><v>&#95;x0041_</v></c></row>', 10_000)
 def test_a_sheet_is_the_same_cut_or_read_by_tags(head, document, size):
     assert _read_sheet(head, document, size) == _read_sheet(head, document, size, front=ALONE)
 
 
 @given(st.sampled_from(HEADS), string_documents(), st.sampled_from([10, 70, 300, 10_000]))
 @example("", "<si><t>a</t></si><si><t>b</t></si><t>c</t><si><t>d</t></si>", 10_000)
+@example("", "<si><t>a</t></si><si><t>b</si>c</t></si>", 10_000)
+@example(
+    "",
+    "<si><t>云</t></si>" * 70 + "<si><t/></si>" + "<si><t>a</t></si>" * 70 + "<si><t>_x0041_</t></si>",
+    10_000,
+)
 def test_shared_strings_are_the_same_cut_or_read_by_tags(head, document, size):
     assert _read_strings(head, document, size) == _read_strings(head, document, size, front=ALONE)
 
@@ -206,16 +233,16 @@ def test_elements_are_offered_only_where_the_parser_stands_between_them():
 
     def take(elements, first):
         for number in range(first, len(elements)):
-            if "!" in elements[number]:
+            if b"!" in elements[number]:
                 declined.append(elements[number])
                 return number
             offered.append(elements[number])
         return len(elements)
 
-    feeder = PlainFeeder(build_parser(), "</a>", lambda: True, take)
+    feeder = PlainFeeder(build_parser(), b"</a>", lambda: True, take)
     blocks = [b"<r><a>1</a><a>2</a><a>", b"3</a><!-- <a>4</a><a>5</a>", b"--><a>6</a>", b"<a>7</a></r>"]
     assert len(list(feeder.feed_all(blocks))) == len(blocks) + 1
-    assert (offered, declined) == (["<a>2", "<a>3", "<a>7"], ["<!-- <a>4"])
+    assert (offered, declined) == ([b"<a>2", b"<a>3", b"<a>7"], [b"<!-- <a>4"])
 
 
 def _count_calls(document):
@@ -238,7 +265,7 @@ def test_a_row_costs_few_calls():
     """What a row in plain form costs, whatever its width; read by tags, each of its 30 cells takes at least six calls."""
     row = "".join(f'<c r="A{chr(65 + n)}1" t="inlineStr"><is><t>云州</t></is></c>' for n in range(26))
     row += '<c r="BA1" s="1"><v>46083</v></c><c r="BB1" t="s"><v>2</v></c><c r="BC1" s="1"/>'
-    rows = "".join(f'<row r="{number}" spans="1:30">{row}</row>' for number in range(1, 201))
+    rows = "".join(f'<row r="{number}" spans="1:30">{row}</row>' for number in range(1, 1_001))
     document = f"<worksheet>%s<sheetData>{rows}</sheetData></worksheet>"
     assert _count_calls(document % "") < 8
     assert _count_calls(document % ALONE) > 100
