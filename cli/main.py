@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 
 from cli.address import split_address
@@ -40,6 +41,8 @@ def _run(words: list[str]) -> None:
     wanted = parse_plain(arguments)
     if wanted is not None:
         sys.exit(verify_files(wanted))
+    # A core file would hold the keys or the passphrase of a command that opens them.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from cli.app import app
 
     if LANGUAGE == "zh":

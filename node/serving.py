@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from node.config import load_settings
-from node.errors import NotFound, Unavailable
+from node.errors import NotFound, Unavailable, Verification
 from node.storage.keyfiles import load_private
 from node.unlocking import Unlocking
 
@@ -47,7 +47,7 @@ def run_node(home: Path) -> None:
     Raises:
         NodeError: What kept it from starting.
     """
-    # A core file would hold the node's keys.
+    # A core file would hold the node's keys; other processes of the node inherit it.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(_UMASK)
     settings = load_settings(home)
@@ -78,17 +78,38 @@ def load_passphrase(settings: Settings) -> str:
 
     Raises:
         NotFound: None of them is there.
+        Fatal: ``key-readable``: others can read the file.
+        Unavailable: ``key-unreadable``.
+        Verification: ``keyfile-passphrase``: what is there is no text.
     """
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")  # noqa: TID251 - systemd names the directory only here
     if credentials and (Path(credentials) / PASSPHRASE_CREDENTIAL).is_file():
-        return (Path(credentials) / PASSPHRASE_CREDENTIAL).read_text().rstrip("\n")
+        return _read_text(Path(credentials) / PASSPHRASE_CREDENTIAL, _load_credential)
     if settings.passphrase_file is not None:
-        return load_private(settings.path(settings.passphrase_file)).decode().rstrip("\n")
+        return _read_text(settings.path(settings.passphrase_file), load_private)
     if sys.stdin.isatty():
         return getpass.getpass("Passphrase of this node's keys 本节点密钥口令: ")
     raise NotFound(
         "passphrase-missing", "no passphrase: set passphrase_file, a systemd credential, or use a terminal"
     )
+
+
+def _load_credential(path: Path) -> bytes:
+    """Read what systemd put there, whose mode is systemd's own."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unavailable(
+            "key-unreadable", f"{path.name} in {path.parent} cannot be read: got {error.strerror}"
+        ) from error
+
+
+def _read_text(path: Path, load: Callable[[Path], bytes]) -> str:
+    try:
+        return load(path).decode().rstrip("\n")
+    except UnicodeDecodeError:
+        # Its text would quote the passphrase.
+        raise Verification("keyfile-passphrase", f"{path.name} is no UTF-8 text") from None
 
 
 class _Stop(BaseException):

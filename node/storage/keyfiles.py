@@ -89,7 +89,7 @@ def create_keys(directory: Path, passphrase: str, random: Callable[[int], bytes]
         Conflict: There are keys already.
     """
     require_no_keys(directory)
-    directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    make_private_directory(directory)
     operator = random(SECRET_BYTES)
     for name, secret in (
         ("operator", operator),
@@ -104,6 +104,18 @@ def create_keys(directory: Path, passphrase: str, random: Callable[[int], bytes]
     for log in LOG_NAMES:
         create_log_keys(directory, log, 0, passphrase, random)
     return OperatorKey(operator).address
+
+
+def make_private_directory(directory: Path) -> None:
+    """Make a directory for its owner alone, and its name durable: keys that others were told of must not go with it.
+
+    Raises:
+        OSError: The system refused.
+    """
+    directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    # Its parent, the home directory, was made a moment ago, too.
+    for above in (directory.parent, directory.parent.parent):
+        OsFiles().sync_dir(str(above))
 
 
 def require_no_keys(directory: Path) -> None:

@@ -8,12 +8,14 @@ can treat what was not synced, and the node is started on it.
 from __future__ import annotations
 
 import shutil
+from itertools import count
 
 import pytest
 
 from tests.chaos.faultfs.days import check_recovered
 from tests.chaos.faultfs.disk import POLICIES
 from tests.chaos.faultfs.recorded import Day
+from tests.chaos.faultfs.rotation import check_rotated, held, rotate_all
 
 SEED = 4
 
@@ -57,3 +59,26 @@ def test_power_cut_at_some_calls(day):
 def test_power_cut_at_every_call(day, policy):
     least = 300 if policy in {"torn", "shuffled", "kept"} else 30
     assert check_all(day.crashes([policy], seed=SEED), go_on_every=8) > least
+
+
+def test_power_cut_at_every_call_of_key_rotations(tmp_path):
+    """Of each key the file that was there or the new one is there, whole, and the next rotation goes through."""
+    day = Day(tmp_path, "tests.chaos.faultfs.rotation")
+    number = rotated = 0
+    for crash in day.crashes(POLICIES, seed=SEED):
+        if not crash.told.keys:
+            continue  # before init has ended
+        keys = crash.path / "keys"
+        try:
+            check_rotated(keys, crash.told.keys)
+        except BaseException as error:
+            error.add_note(f"after {crash.place}, seed {SEED}")
+            raise
+        number += 1
+        if number % 10 == 0:
+            rotate_all(keys, count(1_000), lambda **facts: None)
+            check_rotated(keys, [held(keys)])
+            rotated += 1
+    assert len(crash.told.keys) == 2 * 4 + 3
+    assert number > 40
+    assert rotated > 3

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from node.crypto.keyfile import parse_private_key
+from node.crypto.keystore import parse_keystore
 from node.errors import NodeError
 from tests.support.penalty_files import HEADER, csv_text, penalty_row
+from tests.support.project import ROOT
 from tests.support.real_node import ironcage, real_nodes
 from tests.support.rows import PERSON, RESIDENT_ID
 
@@ -171,6 +176,78 @@ def test_log_lines_hold_none_of_it(node, said):
     log = node.log.read_bytes()
     assert b"import ended" in log
     assert marks_in(log) == []
+
+
+def secrets_of(home):
+    """Every secret in the keys directory by its file, as bytes: seeds of keys, passphrase, token."""
+    keys = home / "keys"
+    passphrase = (keys / "passphrase").read_text().strip()
+    found = {name: (keys / name).read_bytes().strip() for name in ("passphrase", "operator.token")}
+    for path in keys.glob("*.pem"):
+        kind = "ml-dsa-44" if "ml-dsa" in path.name else "ed25519"
+        found[path.name] = parse_private_key(kind, path.read_bytes(), passphrase)
+    for name in ("operator", "recovery", "wrapping", "index", "exchange"):
+        found[f"{name}.json"] = parse_keystore((keys / f"{name}.json").read_bytes(), passphrase)
+    return found
+
+
+def secrets_in(data, secrets):
+    """Names of the secrets that stand in data: as they are, in hex, in base64."""
+    forms = {
+        name: (s, s.hex().encode(), s.hex().upper().encode(), base64.b64encode(s)[:-4])
+        for name, s in secrets.items()
+    }
+    forms = {name: (*f, f[-1].replace(b"+", b"-").replace(b"/", b"_")) for name, f in forms.items()}
+    return sorted(name for name, texts in forms.items() if any(text in data for text in texts))
+
+
+def test_keys_passphrase_and_token_stand_nowhere_else(node, said):
+    """Neither in answers, log lines and files, nor where other accounts look: arguments and environment of processes."""
+    secrets = secrets_of(node.home)
+    assert len(secrets) == 13
+    for name, secret in secrets.items():
+        assert secrets_in(b"before" + base64.urlsafe_b64encode(secret), secrets) == [name]
+    assert [secrets_in(text.encode(), secrets) for text in said if secrets_in(text.encode(), secrets)] == []
+    found = {
+        str(path.relative_to(node.home)): secrets_in(path.read_bytes(), secrets)
+        for path in node.home.rglob("*")
+        if path.is_file()
+    }
+    assert {path: names for path, names in found.items() if names} == {
+        "keys/passphrase": ["passphrase"],
+        "keys/operator.token": ["operator.token"],
+    }
+    processes = [node.process.pid, *(worker.pid for worker in node.workers())]
+    assert len(processes) > 3, "the node, its key process and its workers"
+    for pid in processes:
+        assert secrets_in(Path(f"/proc/{pid}/cmdline").read_bytes(), secrets) == []
+        # That of the key process is closed to its own account, too.
+        with suppress(PermissionError):
+            assert secrets_in(Path(f"/proc/{pid}/environ").read_bytes(), secrets) == []
+
+
+def test_no_process_that_holds_keys_leaves_a_core_file(node, said):
+    for pid in (node.process.pid, *(worker.pid for worker in node.workers())):
+        assert core_limit(Path(f"/proc/{pid}/limits").read_text()) == ["0", "0"]
+    asked = subprocess.run(
+        [sys.executable, "-c", CORE_OF_A_COMMAND], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert core_limit(asked.stdout) == ["0", "0"]
+
+
+def core_limit(limits):
+    """Soft and hard limit of a process."""
+    return next(line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core file size"))
+
+
+CORE_OF_A_COMMAND = """
+import contextlib, sys
+from cli.main import run
+sys.argv = ["ironcage", "--version"]
+with contextlib.suppress(SystemExit):
+    run()
+print(open("/proc/self/limits").read())
+"""
 
 
 def test_the_files_of_the_store_hold_none_of_it(node, said):

@@ -143,6 +143,7 @@ class Told:
     opened: list = field(default_factory=list)
     promised: list = field(default_factory=list)
     withdrawn: list = field(default_factory=list)
+    keys: list = field(default_factory=list)  # of tests.chaos.faultfs.rotation
     count: int = 0
 
     def note(self, **facts):
@@ -160,6 +161,8 @@ class Told:
             self.promised.append(facts["promised"])
         if "withdrawn" in facts:
             self.withdrawn.append(facts["withdrawn"])
+        if "keys" in facts:
+            self.keys.append(facts["keys"])
 
     def chain(self, clock):
         """Build the chain as it stands now; ``clock`` is moved to it."""
