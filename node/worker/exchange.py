@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from node.errors import NodeError
-from node.service.exchange.directory import REFRESH_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from node.service.services import Services
 
-PERIOD_SECONDS: Final = REFRESH_SECONDS / 2
-TURN: Final = 12
-"""Periods from one turn to the next: 30 seconds."""
+PERIOD_SECONDS: Final = 1.0
+TURN: Final = 30
+"""Periods from one turn to the next."""
 _LOG = structlog.get_logger("ironcage")
 
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FRESH_SECONDS: Final = 10.0
 """How long what was read from the chain is used without asking again, and a chain that failed is left alone."""
-REFRESH_SECONDS: Final = FRESH_SECONDS / 2
-"""How old what is used may be before :meth:`Directory.refresh` reads it again; called twice in that time."""
+REFRESH_SECONDS: Final = 8.0
+"""How old what is used may be before :meth:`Directory.refresh` reads it again, which is called every second."""
 SETTLED_BLOCKS: Final = 100
 """Blocks behind which a block's time is kept for good: newer ones may be replaced."""
 
