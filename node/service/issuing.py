@@ -176,6 +176,8 @@ class ChunkIssuer:
         self._random = random
         self._issuers: dict[str, Issuer] = {}
         self._uris: dict[int, str] = {}
+        # Its memory, some MB for an answer, is kept: asking the system for it anew takes longer than packing.
+        self._pack: Callable[[object], bytes] = msgpack.Packer().pack
         self._last: tuple[tuple[object, ...], RowValidator] | None = None
 
     def issue(self, encoded_task: bytes) -> bytes:
@@ -202,10 +204,7 @@ class ChunkIssuer:
         ]
         read = sum(1 for row in chunk.rows if row)
         last_row = chunk.first_row + len(chunk.rows) - 1
-        packed: bytes = msgpack.packb(
-            [chunk.first_row, last_row, read, valid.places, *records, refusals, flags]
-        )
-        return packed
+        return self._pack([chunk.first_row, last_row, read, valid.places, *records, refusals, flags])
 
     def _validator(self, item: CatalogueItem, task: IssueTask) -> RowValidator:
         """Return the validator of the chunk before when the file is the same: it remembers cells that repeat."""
