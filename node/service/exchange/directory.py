@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from node.access.receipt import MAX_SKEW_SECONDS
 from node.crypto.ed25519 import key_id16
@@ -198,6 +198,7 @@ class Directory:
         self._codes: _Known[frozenset[MemberCode]] = _Known(self._read_codes, clock, stale_seconds)
         self._times: dict[int, int] = {}
         self._peers: dict[MemberCode, _Known[Peer]] = {}
+        self._members: dict[MemberCode, _Known[Member]] = {}
 
     def get(self, code: MemberCode) -> Peer:
         """Give a member.
@@ -206,15 +207,27 @@ class Directory:
             AccessDenied: ``member-unknown``: nobody of that code ever joined.
             Unavailable: ``chain-…``: the chain cannot be asked, and what is known is too old.
         """
+        return self._find(self._peers, code, self._read)
+
+    def member(self, code: MemberCode) -> Member:
+        """Give status and roles of a member alone, which one call to the chain tells; of this one nothing else is asked.
+
+        Raises:
+            AccessDenied, Unavailable: As ``get``.
+        """
+        return self._find(self._members, code, self._read_member)
+
+    def _find(
+        self, known: dict[MemberCode, _Known[T]], code: MemberCode, read: Callable[[MemberCode], T]
+    ) -> T:
         # Whoever is not among them costs no call: junk must not become load on the chain.
         if code not in self._codes.get():
             raise AccessDenied("member-unknown", f"{code} is no member of this network")
         with self._guard:
-            known = self._peers.get(code)
-            if known is None:
-                known = _Known(partial(self._read, code), self._clock, self._stale_seconds)
-                self._peers[code] = known
-        return known.get()
+            found = known.get(code)
+            if found is None:
+                found = known[code] = _Known(partial(read, code), self._clock, self._stale_seconds)
+        return found.get()
 
     def codes(self) -> frozenset[MemberCode]:
         """Give the codes of all that ever joined.
@@ -228,9 +241,9 @@ class Directory:
         """Read again what questions used and what is soon no longer fresh, so that none of them waits for the chain."""
         self._codes.refresh()
         with self._guard:
-            peers = list(self._peers.values())
-        for peer in peers:
-            peer.refresh()
+            used: list[_Known[Any]] = [*self._members.values(), *self._peers.values()]
+        for known in used:
+            known.refresh()
 
     def _read_codes(self) -> frozenset[MemberCode]:
         return frozenset(member.code for member in self._chain.members())
@@ -240,9 +253,7 @@ class Directory:
         status = chain.probe()
         if status.block is None or status.block_time is None or status.state not in {"ready", "behind"}:
             raise Unavailable("chain-away", f"the chain cannot be asked about members: {status.detail}")
-        member = chain.member(code)
-        if member is None:
-            raise AccessDenied("member-unknown", f"{code} is no member of this network")
+        member = self._read_member(code)
         exchange = chain.key_at(code, KeyKind.EXCHANGE, status.block)
         if exchange is not None and self._is_compromised(code, KeyKind.EXCHANGE, exchange, status.block):
             exchange = None
@@ -264,6 +275,12 @@ class Directory:
             logs={kind: log for kind in LogKind if (log := self._log(code, kind)) is not None},
             address=None if endpoint is None else PeerAddress(code, endpoint.url, endpoint.tls_key),
         )
+
+    def _read_member(self, code: MemberCode) -> Member:
+        member = self._chain.member(code)
+        if member is None:
+            raise AccessDenied("member-unknown", f"{code} is no member of this network")
+        return member
 
     def _keys(
         self, code: MemberCode, kind: KeyKind, periods: Sequence[KeyPeriod], block: int

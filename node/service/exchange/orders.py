@@ -169,7 +169,7 @@ def prejudge_each(
         Conflict: ``rules-missing``.
         Unavailable: ``chain-…``.
     """
-    me = side.directory.get(side.member).member
+    me = side.directory.member(side.member)
     lines, approval = len(question.subjects), order.approval
     judged: dict[MemberCode, Judged] = {}
     for peer in peers:

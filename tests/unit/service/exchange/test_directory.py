@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from node.errors import InvalidInput, Unavailable
+from consortium.samples.codes import build_uscc
+from node.errors import AccessDenied, InvalidInput, Unavailable
 from node.ports import MemberStatus
 from node.service.exchange.directory import FRESH_SECONDS, REFRESH_SECONDS, Directory
 from node.worker.exchange import TURN, ExchangeLoop
@@ -18,6 +19,7 @@ from tests.support.exchange_world import COURT, DOMAIN, MARKET
 WAIT_SECONDS = 20
 OVER = int(FRESH_SECONDS) + 1
 SOON = int(REFRESH_SECONDS)
+UNKNOWN = build_uscc("11", "520100", "00700009")
 
 
 class Watched:
@@ -191,3 +193,19 @@ def test_the_loop_refreshes_each_period_and_tends_each_turn(world):
     for _ in range(2 * TURN - 1):
         loop.tick()
     assert len(turns) == 2
+
+
+def test_the_roles_of_this_member_cost_one_call(world, chain, directory):
+    assert directory.member(COURT) == directory.get(COURT).member
+    chain.calls.clear()
+    world.clock.advance(seconds=OVER)
+    directory.member(COURT)
+    assert chain.calls == ["members", "member"]
+    chain.calls.clear()
+    world.clock.advance(seconds=SOON)
+    directory.member(COURT)
+    directory.refresh()
+    assert chain.calls == ["members", "member"], "what nobody asked for again is left alone"
+    with pytest.raises(AccessDenied) as refused:
+        directory.member(UNKNOWN)
+    assert refused.value.code == "member-unknown"
