@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SHA-256 of many messages in one call; only what issues records loads it (docs/adr/0031)."""
+"""SHA-256 of many messages in one call; what verifies does not load it (docs/adr/0031)."""
 
 from __future__ import annotations
 
