@@ -12,6 +12,7 @@ import pytest
 from node.errors import Conflict, Fatal, NodeError
 from node.ports import Batch
 from node.storage.ahead import MAX_BYTES, SLOTS, slot_key
+from node.storage.backup import copy_store
 from node.storage.leveldb import open_leveldb
 from node.storage.opening import MAIN_TUNING, SECRETS_TUNING, open_store
 from node.storage.state import STORE_KEY
@@ -210,6 +211,21 @@ def test_a_store_that_failed_empties_no_slots(tmp_path, store, disk):
         commit(store, {ENTRIES: b"b"})
     store.close()
     assert slots_of(tmp_path / "store") == [0]
+
+
+def test_a_backup_made_while_slots_are_taken_is_of_one_commit(tmp_path, store):
+    """It holds the slots of its own commits and no byte of later ones, written ahead or not."""
+    commit(store, {ENTRIES: b"a", VALUES: b"b"}, {ENTRIES: b"cc"})
+    with store.snapshot() as snapshot:
+        commit(store, {ENTRIES: b"later"}, {ENTRIES: bytes(MAX_BYTES + 1)}, {VALUES: b"later"})
+        copy_store(snapshot, str(tmp_path / "store"), str(tmp_path / "backup"), lambda _: None)
+    assert slots_of(tmp_path / "backup") == [0, 1]
+    for _ in range(2):
+        again = opened(tmp_path / "backup")
+        assert [again.length(stream) for stream in FIRST] == [14, 13]
+        assert again.read(ENTRIES, 0, 14) == FIRST[ENTRIES] + b"acc"
+        assert again.read(VALUES, 0, 13) == FIRST[VALUES] + b"b"
+        again.close()
 
 
 def test_a_store_of_format_2_is_upgraded_by_its_mark_alone(tmp_path, store):
