@@ -183,6 +183,7 @@ def _anchors(group):
             f"{row['gas']:,}",
             f"{row['calldata_gas']:,}",
             f"{row['execution_gas']:,}",
+            f"{row['hashing_gas']:,}",
             row["proof_hashes"],
         ]
         for row in group["rows"]
@@ -195,10 +196,19 @@ def _anchors(group):
             f"{first['gas']:,}",
             f"{first['calldata_gas']:,}",
             f"{first['execution_gas']:,}",
+            f"{first['hashing_gas']:,}",
             0,
         ]
     )
-    head = ["log size", "growth", "gas", "of that calldata", "of that execution", "hashes in the proof"]
+    head = [
+        "log size",
+        "growth",
+        "gas",
+        "of that calldata",
+        "of that execution",
+        "of that SHA-256",
+        "hashes in the proof",
+    ]
     return _table(head, rows)
 
 
