@@ -1,47 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Progress of what takes long: a moving line on a terminal, elsewhere a line every few seconds."""
+"""Progress of what takes long: a moving line on a terminal; elsewhere a line now and then, when something has changed."""
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cli.language import say
 
-LINE_SECONDS = 2.0
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST_SECONDS: Final = 2.0
+"""What ends before has no line of its own in a file or a pipe."""
+LINE_SECONDS: Final = 30.0
 
 
 class LiveLine:
-    """One line on standard error that says how far something has come."""
+    """One line on standard error that says how far something has come.
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._said_at = time.monotonic()
+    Args:
+        now: Seconds of a clock that only goes on.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        console = Console(stderr=True)
+        # FORCE_COLOR makes rich take a pipe for a terminal, which would fill a log with moves of the cursor.
+        self._moves = sys.stderr.isatty() and console.is_terminal and not console.is_dumb_terminal
+        self._now = now
+        self._next = now() + FIRST_SECONDS
+        self._said = ""
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             TimeElapsedColumn(),
-            console=self._console,
+            console=console,
             transient=True,
         )
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._moves:
+            self._progress.start()
         self._task = self._progress.add_task(say("等待", "waiting"), total=None)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._moves:
+            self._progress.stop()
 
     def tell(self, text: str) -> None:
         """Say how far it has come now."""
-        self._progress.update(self._task, description=text)
-        if not self._console.is_terminal and time.monotonic() - self._said_at > LINE_SECONDS:
-            self._said_at = time.monotonic()
-            self._console.print(text)
+        if self._moves:
+            self._progress.update(self._task, description=text)
+        elif text != self._said and self._now() >= self._next:
+            self._said, self._next = text, self._now() + LINE_SECONDS
+            sys.stderr.write(text + "\n")
 
     def tell_import(self, job: dict[str, Any]) -> None:
         """Say how many rows were read, accepted and refused."""
