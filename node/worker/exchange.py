@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop that tends exchanges: reads again what the chain says of their members, drops what is over, logs what was lost.
+"""The loop that tends exchanges: drops what is over, logs what was lost, checks what other members signed.
 
-And checks what other members signed.
+A thread of its own reads again what the chain says of the members in use: a chain that hangs holds up nothing else.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from node.service.services import Services
 
-PERIOD_SECONDS: Final = 1.0
-TURN: Final = 30
-"""Periods from one turn to the next."""
+PERIOD_SECONDS: Final = 30.0
+REFRESH_PERIOD_SECONDS: Final = 1.0
 _LOG = structlog.get_logger("ironcage")
 
 
@@ -31,12 +30,18 @@ class ExchangeLoop:
         self._services = services
         self._stop = threading.Event()
         self._told: dict[str, str] = {}
-        self._periods = 0
-        self._thread = threading.Thread(target=self._run, name="exchange", daemon=True)
+        self._threads = tuple(
+            threading.Thread(target=self._run, args=(do, period), name=name, daemon=True)
+            for name, do, period in (
+                ("exchange", self.turn, PERIOD_SECONDS),
+                ("directory", self.refresh, REFRESH_PERIOD_SECONDS),
+            )
+        )
 
     def start(self) -> None:
         """Start the loop."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def request_stop(self) -> None:
         """Stop when what runs has ended."""
@@ -44,19 +49,19 @@ class ExchangeLoop:
 
     def join(self, seconds: float) -> None:
         """Wait until the loop has ended, ``seconds`` at most; then log what was only counted."""
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+        clock = self._services.clock
+        until = clock.monotonic() + seconds
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, until - clock.monotonic()))
         exchange = self._services.exchange
         if exchange is not None and self._may_log():
             self._try("refusals not logged", exchange.stop)
 
-    def tick(self) -> None:
-        """Do what there is to do after each period."""
+    def refresh(self) -> None:
+        """Read again what the chain says of the members in use; what fails is met by whoever needs it."""
         if self._services.exchange is not None:
             self._services.exchange.directory.refresh()
-        self._periods += 1
-        if self._periods % TURN == 0:
-            self.turn()
 
     def turn(self) -> None:
         """Do once what there is to do now and then."""
@@ -72,9 +77,9 @@ class ExchangeLoop:
         condition = self._services.condition
         return condition.verified and condition.joined
 
-    def _run(self) -> None:
-        while not self._stop.wait(PERIOD_SECONDS):
-            self.tick()
+    def _run(self, do: Callable[[], None], period_seconds: float) -> None:
+        while not self._stop.wait(period_seconds):
+            do()
 
     def _recheck(self) -> None:
         gossip = self._services.gossip

@@ -13,7 +13,7 @@ from consortium.samples.codes import build_uscc
 from node.errors import AccessDenied, InvalidInput, Unavailable
 from node.ports import MemberStatus
 from node.service.exchange.directory import FRESH_SECONDS, REFRESH_SECONDS, Directory
-from node.worker.exchange import TURN, ExchangeLoop
+from node.worker.exchange import ExchangeLoop
 from tests.support.exchange_world import COURT, DOMAIN, MARKET
 
 WAIT_SECONDS = 20
@@ -180,19 +180,38 @@ def test_a_refresh_that_fails_leaves_what_is_known(world, chain, directory, erro
     assert directory.get(MARKET) is not known
 
 
-def test_the_loop_refreshes_each_period_and_tends_each_turn(world):
-    node, loop = world.nodes[COURT], ExchangeLoop(world.nodes[COURT].services)
+def test_the_loop_refreshes_what_is_in_use(world):
     directory = world.exchanges[COURT].directory
     known = directory.get(MARKET)
     world.clock.advance(seconds=SOON)
     directory.get(MARKET)
-    loop.tick()
+    ExchangeLoop(world.nodes[COURT].services).refresh()
     assert directory.get(MARKET) is not known
-    turns = []
-    loop.turn = lambda: turns.append(node)
-    for _ in range(2 * TURN - 1):
-        loop.tick()
-    assert len(turns) == 2
+
+
+def test_a_chain_that_hangs_holds_up_no_other_work_of_the_loop(world, monkeypatch):
+    for period in ("PERIOD_SECONDS", "REFRESH_PERIOD_SECONDS"):
+        monkeypatch.setattr(f"node.worker.exchange.{period}", 0.01)
+    hangs, turned, may_answer = threading.Event(), threading.Event(), threading.Event()
+
+    def hang():
+        hangs.set()
+        assert may_answer.wait(WAIT_SECONDS)
+
+    def turn(_loop):
+        if hangs.is_set():
+            turned.set()
+
+    monkeypatch.setattr(world.exchanges[COURT].directory, "refresh", hang)
+    monkeypatch.setattr(ExchangeLoop, "turn", turn)
+    loop = ExchangeLoop(world.nodes[COURT].services)
+    loop.start()
+    try:
+        assert turned.wait(WAIT_SECONDS)
+    finally:
+        may_answer.set()
+        loop.request_stop()
+        loop.join(WAIT_SECONDS)
 
 
 def test_the_roles_of_this_member_cost_one_call(world, chain, directory):
