@@ -88,7 +88,7 @@ def run_import(client: NodeClient, file: Path, item: str, *, corrections: bool, 
                 line.tell_import(job)
             if job["waiting_code"] != told:
                 told = job["waiting_code"]
-                _tell_waiting(job)
+                tell_waiting(job)
     return job
 
 
@@ -104,11 +104,18 @@ def _poll(client: NodeClient, job_id: str) -> dict[str, Any]:
     return job
 
 
-def _tell_waiting(job: dict[str, Any]) -> None:
+def tell_waiting(job: dict[str, Any]) -> None:
     """Say on standard error that an import waits, and for what; it goes on by itself."""
-    if job["waiting_code"] is not None:
-        waits = say("导入暂停，条件恢复后自动继续", "the import waits and goes on by itself")
-        sys.stderr.write(f"{waits}: {job['waiting']} [{job['waiting_code']}]\n")
+    if job["waiting_code"] is None:
+        return
+    from node.core.texts import title_of
+
+    code, detail = job["waiting_code"], job["waiting"]
+    waits = say(
+        f"导入暂停，条件恢复后自动继续：{title_of(code, 'zh')}（{detail}）",
+        f"the import waits and goes on by itself: {detail}",
+    )
+    sys.stderr.write(f"{waits} [{code}]\n")
 
 
 def fetch_refusals(client: NodeClient, job_id: str) -> list[dict[str, Any]]:

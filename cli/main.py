@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
+from contextlib import suppress
 
 from cli.address import split_address
 from cli.language import LANGUAGE, refuse_language, split_language
@@ -41,8 +41,7 @@ def _run(words: list[str]) -> None:
     wanted = parse_plain(arguments)
     if wanted is not None:
         sys.exit(verify_files(wanted))
-    # A core file would hold the keys or the passphrase of a command that opens them.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _leave_no_core_file()
     from cli.app import app
 
     if LANGUAGE == "zh":
@@ -50,3 +49,14 @@ def _run(words: list[str]) -> None:
 
         sys.exit(run_chinese(app, arguments))
     app(arguments, prog_name="ironcage")
+
+
+def _leave_no_core_file() -> None:
+    """Leave no core file, which would hold the keys or the passphrase of a command that opens them.
+
+    A system without such limits (Windows), or a sandbox that lets nobody set them, keeps no command from running.
+    """
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -3,7 +3,7 @@
 
 import pytest
 
-from cli.imports import print_report
+from cli.imports import print_report, tell_waiting
 from cli.output import print_table, require_file, require_start
 from node.core.texts import title_of
 from node.errors import InvalidInput, NotFound
@@ -32,6 +32,17 @@ def test_what_is_there_to_be_copied_stands_on_one_line(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     print_table(("a", "leaf"), [("x" * 40, "0123456789abcdef" * 4)], fold=False)
     assert "0123456789abcdef" * 4 + "\n" in capsys.readouterr().out
+
+
+def test_an_import_that_waits_says_why_in_chinese(capsys, monkeypatch):
+    monkeypatch.setattr("cli.imports.say", lambda zh, _en: zh)
+    tell_waiting({"waiting_code": "chain-not-joined", "waiting": "record.pem holds another key"})
+    text = capsys.readouterr().err
+    assert (
+        f"{title_of('chain-not-joined', 'zh')}（record.pem holds another key） [chain-not-joined]\n" in text
+    )
+    tell_waiting({"waiting_code": None, "waiting": None})
+    assert capsys.readouterr().err == ""
 
 
 def test_an_import_that_ended_early_says_why_in_chinese(capsys, monkeypatch):
