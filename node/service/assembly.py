@@ -12,6 +12,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from node.crypto.sha256 import check_digests
 from node.errors import Conflict
 from node.log.checkpoint import build_origin, log_id
 from node.log.merkle import EMPTY_ROOT
@@ -171,10 +172,11 @@ def assemble(identity: Identity, keys: Keys, ports: Ports, items: Mapping[str, C
         items: Catalogue items by ``<item>:<version>``.
 
     Raises:
-        Fatal: A head file or the right edge of a log is damaged.
+        Fatal: A head file or the right edge of a log is damaged, or this machine hashes wrongly.
         Conflict: ``keys-of-another-store`` or ``log-keys-differ``; nothing was written.
         Unavailable: The store cannot be read or written now.
     """
+    check_digests()
     logs = open_logs(ports.store, identity.domain, identity.member)
     readers = {log: each.open for log, each in logs.items()}
     vkeys = {log: build_vkeys(reader.origin, keys.logs[log]) for log, reader in readers.items()}
