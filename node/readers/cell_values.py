@@ -19,6 +19,8 @@ MAX_COLUMN = 16_384
 _MAX_SERIAL = 2_958_466
 """Serial number of 10000-01-01."""
 _MAX_NUMBER = 1e300
+_MAX_INTEGER = 2**63
+"""Whole numbers from here on stay floats: chunks hold integers of 64 bits."""
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001  a spreadsheet's dates have no zone
 _EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001  same
 _CACHED_VALUES = 2**16
@@ -104,7 +106,7 @@ def _read_number(text: str) -> Cell:
     if not -_MAX_NUMBER < value < _MAX_NUMBER:
         # No value of any record: as text it is refused with its row.
         return text
-    return int(value) if value.is_integer() else value
+    return int(value) if value.is_integer() and -_MAX_INTEGER < value < _MAX_INTEGER else value
 
 
 def unescape(text: str) -> str:

@@ -65,6 +65,9 @@ def feed(parser: expat.XMLParserType, data: bytes, *, last: bool) -> None:
         if error.code == expat.errors.codes[expat.errors.XML_ERROR_NO_MEMORY]:
             raise MemoryError from None
         raise unreadable("a part of the workbook is no well-formed XML") from None
+    except (LookupError, ValueError):
+        # Of Python's codecs, which expat asks for any encoding but UTF-8, UTF-16, ISO-8859-1 and US-ASCII.
+        raise unreadable("a part of the workbook is in an encoding that none may have") from None
 
 
 class PlainFeeder:

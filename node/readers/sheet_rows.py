@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _CACHED_BYTES = 2**24
 """Of the shapes that are kept, about."""
-_BYTES_OF_CELL = 2**5
+_BYTES_OF_SHAPE = 2**9
+_BYTES_OF_CELL = 2**6
 _ROW = re.compile(b'[ \t\r\n]*+<row r="([0-9]{1,7})"')
 _TEXT = re.compile(b">([^<]++)")
 _NUMBERED = re.compile(b' r="[A-Z]*+' + MARK + b'"')
@@ -146,13 +147,15 @@ class _Shapes(dict[bytes, _Shape]):
             )
         except InvalidInput:
             raise OddError from None
+        finally:
+            tags.close()
         if len(tags.done) != 1:
             raise OddError
         cells = tags.done[0][1]
         if self._weight >= _CACHED_BYTES:
             self.clear()
             self._weight = 0
-        self._weight += len(key) + _BYTES_OF_CELL * len(cells)
+        self._weight += len(key) + _BYTES_OF_SHAPE + _BYTES_OF_CELL * len(cells)
         self[key] = self._build(cells)
         return self[key]
 

@@ -37,6 +37,11 @@ class SheetTags:
         self.done: list[tuple[int, list[Any]]] = []
         self.is_between = self._attach(reader_of)
 
+    def close(self) -> None:
+        """Let go of the parser, whose handlers hold it; until the collector met them, thousands would fill memory."""
+        parser = self.parser
+        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+
     def _attach(  # noqa: C901, PLR0915  called for each tag: no calls below
         self, reader_of: Callable[[str, str | None], Callable[[str], Any]]
     ) -> Callable[[], bool]:

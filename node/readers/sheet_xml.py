@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 2**18
 _SMALL_PART_BYTES = 2**24
+_MAX_DIGITS = 9
 STRINGS = "xl/sharedStrings.xml"
 _PROLOG_BYTES = 2**20
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
@@ -215,7 +216,8 @@ def _build_parser(
 
 
 def _integer(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else -1
+    digits = text is not None and text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    return int(text) if text is not None and digits else -1
 
 
 def _shows_date(code: str) -> bool:

@@ -4,8 +4,11 @@
 A CDATA section in front makes expat read the whole rest; nothing else about a document changes by it.
 """
 
+import gc
 import sys
+import tracemalloc
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -269,3 +272,41 @@ def test_a_row_costs_few_calls():
     document = f"<worksheet>%s<sheetData>{rows}</sheetData></worksheet>"
     assert _count_calls(document % "") < 8
     assert _count_calls(document % ALONE) > 100
+
+
+def _rows_of_other_shapes(inside, count):
+    rows = "".join(f'<row r="{number}" a="{number}-">{inside}</row>' for number in range(1, count + 1))
+    return f"<worksheet><sheetData>{rows}</sheetData></worksheet>"
+
+
+@pytest.mark.parametrize("cell", ["", '<c t="inlineStr"><is><t>a</t><t>b</t></is></c>'])
+def test_learning_shapes_leaves_nothing_to_the_collector(cell):
+    """A parser holds 64 KiB: those of thousands of rows, each of its own shape, would fill the memory of the process."""
+    document = _rows_of_other_shapes(cell, 50).encode()
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        rows = SheetRows(Strings(), frozenset(), date1904=False)
+        assert sum(1 for _ in rows.read([document])) == 50
+        shapes = len(rows._shapes)
+        del rows
+        assert len(gc.get_objects()) - before < 500
+    finally:
+        gc.enable()
+    assert shapes == (0 if cell else 49)
+
+
+@pytest.mark.parametrize("inside", ["", '<c t="str"><v>a</v></c>', "<c><v>1</v></c>" * 30, "<c/>" * 300])
+def test_shapes_weigh_what_they_hold(inside):
+    """Else the limit of what is kept would be none: rows can differ in one attribute, and hold no cell."""
+    document = _rows_of_other_shapes(inside, 500).encode()
+    rows = SheetRows(Strings(), frozenset(), date1904=False)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in rows.read([document])) == 500
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.25 * rows._shapes._weight

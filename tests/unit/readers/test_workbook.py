@@ -88,6 +88,24 @@ def test_rows_are_validated_as_those_of_a_text_file(tmp_path, limits):
 
 
 @pytest.mark.parametrize("limits", [WHOLE, STREAMED])
+def test_a_number_that_no_integer_of_64_bits_holds_is_read(tmp_path, limits):
+    """As spreadsheets make of a long code that was entered without an apostrophe."""
+    numbers = [10**18, 10**19, 2 * 10**19, -(10**19), 1.5e25, 1e299]
+    store_xlsx(tmp_path / "b.xlsx", {"s": [CODES, [*numbers, *ROW[len(numbers) :]]]})
+    _, rows = read(tmp_path / "b.xlsx", limits=limits)
+    assert rows[2] == [*numbers, *ROW[len(numbers) :]]
+
+
+@pytest.mark.parametrize("limits", [WHOLE, STREAMED])
+@pytest.mark.parametrize("encoding", ["GBK", "utf-7", "no-such", "idna", "hex"])
+def test_a_workbook_in_an_encoding_that_none_may_have_is_refused(tmp_path, limits, encoding):
+    store_parts(tmp_path / "b.xlsx", "<row/>", doctype=f'<?xml version="1.0" encoding="{encoding}"?>')
+    with raises_code(InvalidInput, "workbook-unreadable") as caught:
+        read(tmp_path / "b.xlsx", limits=limits)
+    assert "encoding" in caught.value.message
+
+
+@pytest.mark.parametrize("limits", [WHOLE, STREAMED])
 def test_reading_goes_on_at_any_row(tmp_path, limits):
     store_xlsx(tmp_path / "b.xlsx", {"s": [CODES, *[[number, *ROW[1:]] for number in range(2, 1100)]]})
     _, rows = read(tmp_path / "b.xlsx", limits=limits, start_row=700)
