@@ -113,9 +113,10 @@ def make_private_directory(directory: Path) -> None:
         OSError: The system refused.
     """
     directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-    # Its parent, the home directory, was made a moment ago, too.
-    for above in (directory.parent, directory.parent.parent):
-        OsFiles().sync_dir(str(above))
+    OsFiles().sync_dir(str(directory.parent))
+    # The home directory was made a moment ago, too; below a directory that this account may not read somebody else made it.
+    with suppress(PermissionError):
+        OsFiles().sync_dir(str(directory.parent.parent))
 
 
 def require_no_keys(directory: Path) -> None:

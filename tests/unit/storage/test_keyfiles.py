@@ -174,3 +174,17 @@ def test_keys_of_an_init_that_was_broken_off_are_not_written_over(keys):
     with raises_code(Conflict, "keys-exist") as caught:
         create_keys(keys, PASSPHRASE, lambda _: bytes(32), scrypt_n=1 << 12)
     assert "begin again" in caught.value.message
+
+
+def test_keys_are_made_in_a_home_below_a_directory_that_this_account_may_not_read(tmp_path, monkeypatch):
+    """As systemd's for states of dynamic users; root reads everything, so the system's answer is put in."""
+    real, home = os.open, tmp_path / "home"
+
+    def refuse(path, *rest):
+        if str(path) == str(tmp_path):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *rest)
+
+    monkeypatch.setattr(os, "open", refuse)
+    create_keys(home / "keys", PASSPHRASE, lambda length: sha256(b"1").digest()[:length], scrypt_n=1 << 12)
+    assert load(home / "keys").operator.address
