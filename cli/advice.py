@@ -26,5 +26,5 @@ ADVICE: Final = {
     "body-size": "请分成几个文件报送",
     "upload-size": "请分成几个文件报送",
     "upload-empty": "请重新导出该文件",
-    "upload-disk": "节点磁盘已满，请管理员腾出空间后重新报送",
+    "upload-disk": "节点磁盘无法写入（多为已满），请管理员处理后重新报送",
 }

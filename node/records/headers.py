@@ -25,8 +25,9 @@ MAX_TITLE_ROWS = 10
 """The header stands within so many rows; titles and notes may stand above it."""
 
 _MAX_HEADER_CHARS = 100
-# A header may hold every name twice; the message stays one that can be read.
+# A header may hold every name twice, or one a thousand times; the message stays one that can be read.
 _MAX_NAMED_TWICE = 10
+_MAX_NAMED_COLUMNS = 4
 _DROPPED = dict.fromkeys(map(ord, "()[]{}<>〔〕【】《》「」_-—–*:、,;。·/\\\"'“”‘’.?!|~"))
 
 
@@ -174,8 +175,8 @@ def map_headers(item: CatalogueItem, header: Sequence[Cell]) -> HeaderMap:
         header: The header row as read.
 
     Raises:
-        InvalidInput: ``header-duplicate`` when two columns stand for one field, which names the first ten such fields;
-            ``header-missing`` when a mandatory field has no column, which names all of them.
+        InvalidInput: ``header-duplicate`` when two columns stand for one field, which names the first ten such fields
+            and the first four columns of each; ``header-missing`` when a mandatory field has no column, which names all of them.
     """
     table = item.headers
     own: dict[str, list[int]] = {}
@@ -226,9 +227,11 @@ def _check_unique(
     if len(classes) > 1:
         twice.append(("disclosure class", classes))
     if twice:
-        named = [
-            f"{code} in columns {places[0] + 1} and {places[1] + 1}"
-            for code, places in twice[:_MAX_NAMED_TWICE]
-        ]
+        named = [f"{code} in columns {_name_columns(places)}" for code, places in twice[:_MAX_NAMED_TWICE]]
         names = "; ".join([*named, *(["and others"] if len(twice) > len(named) else [])])
         raise InvalidInput("header-duplicate", f"columns of {item.key} occur twice: {names}")
+
+
+def _name_columns(places: Sequence[int]) -> str:
+    numbers = [str(place + 1) for place in places[:_MAX_NAMED_COLUMNS]]
+    return " and ".join([*numbers, *(["others"] if len(places) > len(numbers) else [])])

@@ -107,6 +107,21 @@ def test_a_header_of_one_name_a_thousand_times_is_refused_in_one_line():
     assert len(caught.value.message) < 500
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (1, "31 and 32"),
+        (2, "31 and 32 and 33"),
+        (3, "31 and 32 and 33 and 34"),
+        (900, "33 and 34 and others"),
+    ],
+)
+def test_each_of_a_few_columns_for_one_thing_is_named(more, named):
+    with raises_code(InvalidInput, "header-duplicate") as caught:
+        map_headers(PENALTY, [*CODES, "使用范围", *["CF_SYFW"] * more])
+    assert caught.value.message.endswith(named)
+
+
 def test_missing_mandatory_columns_are_all_named():
     with raises_code(InvalidInput, "header-missing") as caught:
         map_headers(PENALTY, [code for code in CODES if code not in {"CF_SY", "CF_JDRQ", "BZ"}])

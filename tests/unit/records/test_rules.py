@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.core.texts import title_of
 from node.records import rules
 from node.records.rules import (
     RULES,
@@ -18,6 +19,7 @@ from node.records.rules import (
     render_refusal,
     translate_value_class,
 )
+from node.service.deciding import WITHDRAWN
 
 ROOT = Path(rules.__file__).parents[2]
 
@@ -93,6 +95,11 @@ def test_every_rule_and_warning_has_two_texts_and_a_place_in_the_documents():
         assert re.search(r"[\u4e00-\u9fff]", chinese), code
         assert english.isascii() or "其他" in english, code
         assert f"| `{code}` | {chinese} | {english} |" in page, code
+
+
+def test_a_row_that_would_correct_a_withdrawn_record_has_a_place_in_the_documents():
+    page = (ROOT / "docs" / "import.md").read_text()
+    assert f"| `{WITHDRAWN}` | {title_of(WITHDRAWN, 'zh')} | {title_of(WITHDRAWN, 'en')} |" in page
 
 
 def test_every_rule_that_the_sources_name_has_texts():
