@@ -79,7 +79,13 @@ class ExchangeLoop:
 
     def _run(self, do: Callable[[], None], period_seconds: float) -> None:
         while not self._stop.wait(period_seconds):
-            do()
+            try:
+                do()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next period begins anew
+                kind = type(error).__name__
+                if kind != self._told.get("exchange fault"):
+                    _LOG.error("exchange fault", code="fault", reason=kind)
+                self._told["exchange fault"] = kind
 
     def _recheck(self) -> None:
         gossip = self._services.gossip

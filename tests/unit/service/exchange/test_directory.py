@@ -214,6 +214,29 @@ def test_a_chain_that_hangs_holds_up_no_other_work_of_the_loop(world, monkeypatc
         loop.join(WAIT_SECONDS)
 
 
+def test_a_fault_does_not_end_the_loop(world, monkeypatch, capsys):
+    monkeypatch.setattr("node.worker.exchange.REFRESH_PERIOD_SECONDS", 0.01)
+    calls, third = [], threading.Event()
+
+    def refresh():
+        calls.append(None)
+        if len(calls) == 3:
+            third.set()
+        raise KeyError("a value that nobody may see")
+
+    monkeypatch.setattr(world.exchanges[COURT].directory, "refresh", refresh)
+    loop = ExchangeLoop(world.nodes[COURT].services)
+    loop.start()
+    try:
+        assert third.wait(WAIT_SECONDS)
+    finally:
+        loop.request_stop()
+        loop.join(WAIT_SECONDS)
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("KeyError") == 1, "it is logged once"
+    assert "nobody may see" not in told.out + told.err
+
+
 def test_the_roles_of_this_member_cost_one_call(world, chain, directory):
     assert directory.member(COURT) == directory.get(COURT).member
     chain.calls.clear()
