@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the disk itself does meanwhile: a process of its own syncs 4 KiB again and again and notes how long it waited.
 
-It has nothing to do with a node but the disk, so a wait of a node's commit that falls into one of its waits is not of the
-node's making, nor of the file system's, whose journal or inodes both would have to share. As a program:
+It shares nothing with a node but the disk: its file neither grows nor changes its inode. So a wait of a node's commit that falls
+into one of its waits is the device's, be it for what others write or for what the node wrote just before: these two cannot be told
+apart from here. As a program:
 ``python -m tests.bench.disk FILE`` prints begin and end of each wait, in seconds of the monotonic clock.
 """
 
@@ -34,9 +35,8 @@ class DiskWaits:
 
     def since(self, moment):
         """Give (begin, end) of each wait that ended behind a moment, in seconds of the monotonic clock."""
-        lines = self._path.read_text().split("\n")[
-            :-1
-        ]  # what is behind the last newline is not written whole
+        # What is behind the last newline is not written whole.
+        lines = self._path.read_text().split("\n")[:-1]
         return [wait for wait in (tuple(map(float, line.split())) for line in lines) if wait[1] > moment]
 
 

@@ -9,7 +9,7 @@ A machine's speed changes more in half an hour than a log's growth can show. So 
 with the first million of a second, new log, file by file: the two differ by nothing but the size of what is there.
 
 A disk that others share keeps a commit waiting now and then, whoever commits. Another process that syncs a block of its own
-meanwhile (``tests.bench.disk``) tells such waits from ours.
+meanwhile (``tests.bench.disk``) tells waits of the device from those of our own code.
 """
 
 from __future__ import annotations
