@@ -95,6 +95,7 @@ class Pairing:
         if asks or answers or receives:
             every_ask = asks
             asks, answers, receives = (self._once(kind) for kind in (asks, answers, receives))
+            self._count_lost(asks, answers, receives)
             answers = self._judge_reuse(asks, answers, receives)
             self._judge_presence(asks, answers, receives)
             for other in (*answers, *receives):
@@ -136,6 +137,15 @@ class Pairing:
             # A successor logs again what its predecessor had promised.
             kept.setdefault((self._member_of[row.log], row.req), row)
         return list(kept.values())
+
+    def _count_lost(self, asks: list[Row], answers: list[Row], receives: list[Row]) -> None:
+        """Count answers whose receipts may be nowhere: whoever uses an id again may drop what answers him."""
+        taken = {row.req for row in receives if row.released != NO_MARK}
+        asker = next((self._member_of[row.log] for row in (*receives, *asks)), NOT_OPENED)
+        for answer in answers:
+            if answer.req not in taken:
+                named = self._names.get(answer.peer) or self._names.get(asker, "")
+                self.lost[self._logs[answer.log].member, named] += 1
 
     def _judge_reuse(self, asks: list[Row], answers: list[Row], receives: list[Row]) -> list[Row]:
         """Name a request id that stands for several requests; give the answers to the one that was asked."""
@@ -246,11 +256,9 @@ class Pairing:
                 self._compare_order(ask, answer)
             for receive in receives[:1]:
                 self._compare_received(answer, receive)
-            if all(row.released == NO_MARK for row in receives):
-                asker = next((self._member_of[row.log] for row in (*receives, *asks)), answer.peer)
-                self.lost[self._logs[answer.log].member, self._names.get(asker, "")] += 1
-                if answer.kind == _GRANT and any(row.flags & OPENED for row in receives):
-                    self._remark("answer-not-taken", receives[0])
+            not_taken = all(row.released == NO_MARK for row in receives)
+            if not_taken and answer.kind == _GRANT and any(row.flags & OPENED for row in receives):
+                self._remark("answer-not-taken", receives[0])
 
     def _compare_terms(self, asks: Sequence[Row], other: Row) -> None:
         """Hold an event against the asks of its request id; where there are several, which is named by itself, it fits one."""

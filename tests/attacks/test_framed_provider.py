@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import pytest
 
+from node.access.receipt import parse_receipt
 from node.crypto.jws import sign_jws
 from node.errors import AccessDenied, Unavailable, Verification
 from node.log.interval import find_first_cover, interval_of
 from tests.support.errors import raises_code
-from tests.support.exchange_audit import OwnChain, audit, settle
+from tests.support.exchange_audit import OwnChain, audit, held_by, settle
 from tests.support.exchange_world import COURT, MARKET
 
 
@@ -32,6 +33,23 @@ def test_one_id_for_two_questions_is_the_askers(world):
     found = accused(world)
     assert {member for _, member in found} == {COURT}
     assert {"event-twice", "rid-reused"} <= {code for code, _ in found}
+
+
+def test_receipts_that_the_asker_drops_are_no_gap_of_the_provider(world):
+    """Its own program asks with used ids and shows no receipt of what came back: numbers between two receipts are missing."""
+    assert world.ask_one().result == "ok"
+    ((_, ask),) = world.events(COURT, "ask")
+    for number in range(3):
+        token, _ = world.sign_request(rid=ask.rid, case=f"2026-执-{number + 7}")
+        world.post.deliver(MARKET, world.seal(token))
+    assert world.ask_one().result == "ok"
+    assert world.kinds(MARKET) == ["grant", "deny", "deny", "deny", "grant"]
+    settle(world)
+    shown = held_by(world.nodes[COURT])
+    assert [receipt.pair for receipt in map(parse_receipt, shown)] == [1, 5]
+    found = audit(world, receipts=shown).findings.listed
+    assert MARKET not in {finding.member for finding in found}
+    assert "rid-reused" in {finding.code for finding in found}
 
 
 @pytest.mark.parametrize("is_readable", [True, False])
