@@ -34,6 +34,7 @@ from tests.support.exchange_watch import Watch
 from tests.support.exchange_world import COURT, FIELDS, MARKET, VCT
 from tests.support.node_world import WHY, penalty
 from tests.support.rows import COMPANY, PERSON, RESIDENT_ID
+from tests.support.same_lives import same_each_time
 from tests.support.two_nodes import BAD_DAYS, HOWS, OTHER, UNWRAP, Blow, TwoNodes
 
 EXAMPLES = int(os.environ.get("IRONCAGE_MACHINE_EXAMPLES", "0"))
@@ -433,7 +434,11 @@ def run_with(examples, steps):
     )
 
 
-TestExchange = ExchangeMachine.TestCase
+def case_of(machine):
+    return machine.TestCase if EXAMPLES else same_each_time(machine.TestCase)
+
+
+TestExchange = case_of(ExchangeMachine)
 TestExchange.settings = run_with(10, 25)
 
 
@@ -441,5 +446,5 @@ class LongExchangeMachine(ExchangeMachine):
     """The same for longer: ``IRONCAGE_MACHINE_EXAMPLES`` says how many lives of two nodes."""
 
 
-TestExchangeForLonger = pytest.mark.slow(LongExchangeMachine.TestCase)
+TestExchangeForLonger = pytest.mark.slow(case_of(LongExchangeMachine))
 TestExchangeForLonger.settings = run_with(EXAMPLES or 60, 60)
