@@ -276,12 +276,14 @@ class Pairing:
                 self._add("peer-differs", one.log, [one, other])
 
     def _compare_order(self, earlier: Row, later: Row) -> None:
-        """What was logged in an interval that ends before another begins was logged before it."""
+        """What an anchor covers was logged before whatever cannot have been logged until after it; of that, a heartbeat says so."""
         if later.end and later.end < earlier.start:
+            since = [] if earlier.since < 0 else [Place(earlier.log, earlier.since)]
             self._add(
                 "order-differs",
                 earlier.log,
                 [earlier, later],
+                since,
                 earlier=KINDS[earlier.kind],
                 later=KINDS[later.kind],
             )
@@ -307,11 +309,18 @@ class Pairing:
         self._findings.remark(code, self._logs[row.log].origin)
 
     def _add(
-        self, code: str, log: int, rows: Sequence[Row], *, member: int | None = -1, **values: int | str
+        self,
+        code: str,
+        log: int,
+        rows: Sequence[Row],
+        more: Sequence[Place] = (),
+        *,
+        member: int | None = -1,
+        **values: int | str,
     ) -> None:
         """Add a finding in a log; ``member`` is whose log lacks something, by default that log's own."""
         named = self._logs[log].member if member == -1 else None if member is None else self._names[member]
-        places = [Place(row.log, row.place) for row in rows]
+        places = [*(Place(row.log, row.place) for row in rows), *more]
         self._findings.add(code, named, self._logs[log].origin, places, values=values)
 
 

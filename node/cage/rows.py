@@ -21,7 +21,7 @@ ELSEWHERE: Final = 0xFFFE
 """A peer that was opened and whose log is not in the audit."""
 
 OPENED: Final = 1
-_ROW: Final = struct.Struct("<22s43sHBBQQH48s8sQQ")
+_ROW: Final = struct.Struct("<22s43sHBBQQH48s8sQQq")
 _HELD_BYTES: Final = 8 << 20
 
 
@@ -55,8 +55,11 @@ class Row(NamedTuple):
         peer: Number of a member, ``ELSEWHERE`` or ``NOT_OPENED``.
         marks: What both sides must agree on, eight bytes for each name of ``opened.AGREED``.
         released: Eight bytes; zeros where absent or not opened.
-        start: Chain time, seconds, of the last anchor that does not cover it.
-        end: Chain time of the first that does; 0 while none does.
+        start: Seconds; it was not logged before. Chain time of the last anchor that does not cover it, or five minutes before
+            the heartbeat under that one, whichever is earlier: an anchor may have waited for the chain meanwhile. 0 where
+            nothing says since when.
+        end: Chain time of the first anchor that covers it; 0 while none does.
+        since: Place of that heartbeat; -1 where there is none.
     """
 
     rid: bytes
@@ -71,6 +74,7 @@ class Row(NamedTuple):
     released: bytes
     start: int
     end: int
+    since: int
 
 
 pack_row = _ROW.pack

@@ -248,7 +248,7 @@ class Walk:
         self._note_beat(self._beat)
         if self._log.n and self._next_anchor == 0:
             # What the log before had promised is logged again, with its own times; no heartbeat is.
-            self._earliest_event_ms = 0
+            self._earliest_event_ms = self._earliest_logged = 0
         self._limit_ms = (self._start + self._rules.anchor_limit_seconds + CLAIM_TOLERANCE_SECONDS) * _MS
 
     def _note_beat(self, beat: Beat | None) -> None:
@@ -256,9 +256,12 @@ class Walk:
 
         What is logged while an anchor waits for the chain is behind it, and may be older than its block.
         """
-        self._since, self._earliest_event_ms = beat, self._earliest_ms
+        self._since, self._earliest_event_ms, self._earliest_logged = beat, self._earliest_ms, self._start
+        if beat is None and self._next_anchor:
+            self._earliest_logged = 0  # nothing says since when; that there is no heartbeat is named
         if beat is not None:
             self._earliest_event_ms = min(self._earliest_ms, beat.t_ms - CLAIM_TOLERANCE_SECONDS * _MS)
+            self._earliest_logged = max(0, min(self._start, beat.t_ms // _MS - CLAIM_TOLERANCE_SECONDS))
 
     def _check_silence(self, i: int, seconds: int) -> None:
         if seconds > self._rules.anchor_limit_seconds:
@@ -386,8 +389,9 @@ class Walk:
             peer,
             b"".join(opened.marks),
             mark_set(line.set_root) if line.set_root and line.req else opened.released,
-            self._start,
+            self._earliest_logged,
             self._end,
+            -1 if self._since is None else self._since.at,
         )
 
     def _take_heartbeat(self, index: int, beat: Heartbeat) -> None:

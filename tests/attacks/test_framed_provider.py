@@ -124,3 +124,29 @@ def test_what_was_logged_while_an_anchor_waited_for_the_chain_is_not_said_to_be_
     cover = find_first_cover(OwnChain(world).anchors(node.access.origin), index)
     assert not interval_of(cover).allows_claim(grant.t_ms // 1_000), "by the chain alone it looks dated back"
     assert accused(world) == set()
+
+
+@pytest.mark.parametrize(("waiting", "other", "earlier"), [(COURT, MARKET, "ask"), (MARKET, COURT, "grant")])
+def test_what_was_logged_while_an_anchor_waited_for_the_chain_is_not_said_to_be_late(
+    world, waiting, other, earlier
+):
+    """The anchor of one side waits, they exchange, the other side's anchor is mined, and then the one that waited."""
+    node, peer = world.nodes[waiting], world.nodes[other]
+    world.clock.advance(seconds=300)
+    world.chain.swallow_sends = True
+    with raises_code(Unavailable, "transaction-slow"):
+        node.services.anchorer.anchor_now(sleep=node.sleep, timeout_seconds=5)
+    world.chain.swallow_sends = False
+    assert world.ask_one().result == "ok"
+    world.clock.advance(seconds=10)
+    peer.services.anchorer.anchor_now(sleep=peer.sleep, timeout_seconds=5)
+    world.clock.advance(seconds=600)
+    node.services.anchorer.anchor_now(sleep=node.sleep, timeout_seconds=5)
+    settle(world)
+    chain = OwnChain(world)
+    ((index, _),) = world.events(waiting, earlier)
+    cover = find_first_cover(chain.anchors(node.access.origin), index)
+    (answering, _), *_ = world.events(other, "grant" if earlier == "ask" else "receive")
+    first = find_first_cover(chain.anchors(peer.access.origin), answering)
+    assert first.time < cover.prev_time, "by the chain alone it looks late"
+    assert {(finding.code, finding.member) for finding in audit(world).findings.listed} == set()

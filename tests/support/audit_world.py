@@ -48,6 +48,8 @@ class AuditNode:
         openings: The ten openings of each event, nothing for other entries.
         anchors: As the chain has them.
         unwraps: Its unwrap counter.
+        down: When it is down, (from, until).
+        waits: When the chain takes no anchors from it; one that was sent then is mined at the end.
     """
 
     def __init__(self, member):
@@ -59,7 +61,7 @@ class AuditNode:
         self.entries, self.openings, self.anchors, self.unwraps = [], [], [], 7
         self.tree = TreeWriter()
         self.pairs = {}
-        self.down = []
+        self.down, self.waits = [], []
         self.given = {}
         self.away_at = self.cut_at = self.note = None
         self.opens = True
@@ -97,7 +99,7 @@ class AuditNode:
         checkpoint = Checkpoint(self.origin, size, root or tree.root())
         return sign_checkpoint(checkpoint, self.ed25519, self.ml_dsa, START)
 
-    def anchor(self, at, *, size=None, wait=5):
+    def anchor(self, at, *, size=None, root=None, wait=5):
         size = size or len(self.entries)
         last = (
             self.anchors[-1]
@@ -108,7 +110,9 @@ class AuditNode:
         tree = self.tree
         time = at + wait
         self.anchors.append(
-            Anchor(i, last.size, last.block, last.time, size, tree.root(), time // BLOCK_SECONDS, time)
+            Anchor(
+                i, last.size, last.block, last.time, size, root or tree.root(), time // BLOCK_SECONDS, time
+            )
         )
 
     # ---- LogSource
@@ -284,8 +288,12 @@ class AuditWorld:
         end = self.end + more_seconds
         for number, node in enumerate(self.nodes):
             at = START + 60 + 7 * number
+            mined = at
             while at < end:
-                if node.is_up(at):
+                if node.is_up(at) and at >= mined:
+                    mined = max([at, *(until for since, until in node.waits if since <= at < until)])
+                    if mined > at:
+                        self.plan(mined, lambda node=node, at=mined: self._mine(node, at))
                     self.plan(
                         at, lambda node=node, at=at, number=number: self._period(node, at, skip, number)
                     )
@@ -303,7 +311,15 @@ class AuditWorld:
             node.append(build_heartbeat(at * 1000, rejects=0, unwraps=node.unwraps))
         while len(node.entries) % 16 and "pad" not in what:
             node.append(build_pad(self.bytes(16)))
-        node.anchor(at)
+        waits = [until for since, until in node.waits if since <= at < until]
+        if waits:
+            node.sent = (len(node.entries), node.tree.root())
+        else:
+            node.anchor(at)
+
+    def _mine(self, node, at):
+        size, root = node.sent
+        node.anchor(at, size=size, root=root)
 
     # ---- the auditor
 

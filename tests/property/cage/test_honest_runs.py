@@ -40,6 +40,22 @@ def test_nodes_that_were_down_are_silent_and_nothing_else(seed, downs):
     assert codes_of(world.audit()) <= SILENCE
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    waits=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 3_000), st.integers(300, 3_000)), min_size=1, max_size=4
+    ),
+)
+@QUICK
+def test_anchors_that_waited_for_the_chain_make_nothing_late(seed, waits):
+    world = AuditWorld(seed)
+    for number, start, seconds in waits:
+        world.nodes[number].waits.append((START + start, START + start + seconds))
+    world.some_exchanges(40)
+    world.run()
+    assert codes_of(world.audit()) <= SILENCE
+
+
 @given(seed=st.integers(0, 10**6), data=st.data())
 @QUICK
 def test_logs_that_are_read_to_different_places_contradict_nothing(seed, data):

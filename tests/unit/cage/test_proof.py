@@ -159,3 +159,34 @@ def test_a_heartbeat_of_a_successor_is_not_dated_back():
     assert finding.member == node.member
     assert node.entries[finding.entries[0][1]] == build_heartbeat(1_000, rejects=0, unwraps=8)
     assert verify_finding(parse_finding(finding.proof), world.policy())
+
+
+def test_that_an_ask_is_late_is_shown_by_the_heartbeat_before_it():
+    world = AuditWorld(10)
+    world.some_exchanges(5)
+    ctx = world.exchange(START + 1_000, 0, 1, without={"ask"})
+    asker, provider = world.nodes[:2]
+    world.plan(START + 2_400, lambda: world.log(asker, "ask", START + 2_400, ctx, peer=provider))
+    world.run()
+    (finding,) = [one for one in world.audit().findings.listed if one.code == "order-differs"]
+    assert finding.member == asker.member
+    file = parse_finding(finding.proof)
+    assert verify_finding(file, world.policy())
+    with raises_code(Verification, "finding-differs"):
+        verify_finding(replace(file, entries=file.entries[:2]), world.policy())
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_an_ask_that_a_successor_logs_again_is_not_late(n):
+    """The log before it had promised the ask, and was lost before an anchor covered it; in a first log it is late."""
+    world = AuditWorld(10)
+    asker = world.nodes[0]
+    asker.origin = build_origin("city.example", asker.member, "access", n)
+    asker.down.append((START, START + 1_500))
+    world.exchange(START + 30, 0, 1)
+    world.run()
+    asker.anchors[0] = replace(asker.anchors[0], prev_time=START + 1_500, prev_block=(START + 1_500) // 5)
+    found = {finding.code: finding for finding in world.audit().findings.listed}
+    assert ("order-differs" in found) == (n == 0)
+    if n == 0:
+        assert verify_finding(parse_finding(found["order-differs"].proof), world.policy())
