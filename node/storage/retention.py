@@ -56,6 +56,8 @@ class Pruned:
 def list_backups(directory: Path, identity: str) -> list[KeptBackup]:
     """List the backups of one node in a directory, and what was to be one, oldest first.
 
+    A manifest tells the second only; within one, the milliseconds in the name decide.
+
     Args:
         directory: The directory; other nodes may keep theirs in it.
         identity: Whose: ``<exchange domain>/<USCC>``. Where no manifest reads, the code in the name decides.
@@ -88,7 +90,7 @@ def prune_backups(directory: Path, identity: str, now_seconds: int) -> Pruned:
         Unavailable: ``backup-unreadable``; ``backup-stays``: one could not be removed, all others were.
     """
     kept = list_backups(directory, identity)
-    newest = max((each for each in kept if each.complete), key=lambda each: each.made_at, default=None)
+    newest = next((each for each in reversed(kept) if each.complete), None)
     expired = [each for each in kept if each.expires_at <= now_seconds]
     removed, failure = [], None
     for each in expired:

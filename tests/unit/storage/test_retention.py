@@ -128,6 +128,14 @@ def test_the_newest_whole_backup_stays_whatever_the_clock_says(directory):
     assert (pruned.removed, pruned.kept) == ([whole], None)
 
 
+def test_of_whole_backups_made_within_one_second_the_last_stays(directory):
+    places = [keep(directory, NOW, name=f"{MEMBER}-{NOW}{part}") for part in ("004", "999", "105")]
+    first, last, between = places
+    assert paths(list_backups(directory, IDENTITY)) == [first, between, last]
+    pruned = prune_backups(directory, IDENTITY, NOW + 365 * 86_400)
+    assert (pruned.removed, pruned.kept) == ([first, between], last)
+
+
 def test_what_is_not_this_nodes_is_left_alone(directory, tmp_path):
     others = {
         keep(directory, NOW, identity="zj.example/911100000000000000"),
