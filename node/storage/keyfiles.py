@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -28,11 +28,11 @@ from node.crypto.keyfile import encode_private_key, parse_private_key
 from node.crypto.keystore import encode_keystore, parse_keystore
 from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.secp256k1 import OperatorKey
-from node.errors import Conflict, Fatal, NotFound, Unavailable
+from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable, Verification
 from node.storage.files import OsFiles, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from node.crypto.keyfile import KeyKind
@@ -158,8 +158,8 @@ def load_log_keys(directory: Path, log: str, number: int, passphrase: str) -> Lo
     """
     ed25519, ml_dsa = directory / f"{log}-{number}.pem", directory / f"{log}-{number}.ml-dsa.pem"
     return LogKeyPair(
-        Ed25519Signer(parse_private_key("ed25519", _load(ed25519), passphrase)),
-        MlDsa44Signer(parse_private_key("ml-dsa-44", _load(ml_dsa), passphrase)),
+        Ed25519Signer(_load_pem("ed25519", ed25519, passphrase)),
+        MlDsa44Signer(_load_pem("ml-dsa-44", ml_dsa, passphrase)),
     )
 
 
@@ -198,11 +198,11 @@ def load_keys(directory: Path, passphrase: str, numbers: Mapping[str, int]) -> N
     # Deriving the key of a file takes up to half a second, in which other threads run; the largest come first.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         keystores = {
-            name: threads.submit(parse_keystore, _load(directory / f"{name}.json"), passphrase)
+            name: threads.submit(_load_keystore, directory / f"{name}.json", passphrase)
             for name in ("operator", "index", *_exchange_files(directory))
         }
         seeds = {
-            name: threads.submit(parse_private_key, kind, _load(directory / f"{name}.pem"), passphrase)
+            name: threads.submit(_load_pem, kind, directory / f"{name}.pem", passphrase)
             for name, kind in pems.items()
         }
     return NodeKeys(
@@ -248,7 +248,7 @@ def load_exchange_key(directory: Path, passphrase: str) -> ExchangeKey:
     Raises:
         NotFound, Fatal, InvalidInput, Verification: As ``load_keys``.
     """
-    return ExchangeKey(parse_keystore(_load(directory / f"{_EXCHANGE}.json"), passphrase))
+    return ExchangeKey(_load_keystore(directory / f"{_EXCHANGE}.json", passphrase))
 
 
 def replace_exchange_key(
@@ -279,7 +279,7 @@ def load_signing_key(directory: Path, name: str, passphrase: str) -> Ed25519Sign
     Raises:
         NotFound, Fatal, InvalidInput, Verification: As ``load_keys``.
     """
-    return Ed25519Signer(parse_private_key("ed25519", _load(directory / f"{name}.pem"), passphrase))
+    return Ed25519Signer(_load_pem("ed25519", directory / f"{name}.pem", passphrase))
 
 
 def replace_signing_key(
@@ -304,13 +304,13 @@ def load_operator(directory: Path, passphrase: str) -> OperatorKey:
     Raises:
         NotFound, Fatal, InvalidInput, Verification: As ``load_keys``.
     """
-    return OperatorKey(parse_keystore(_load(directory / "operator.json"), passphrase))
+    return OperatorKey(_load_keystore(directory / "operator.json", passphrase))
 
 
 def find_next_operator(directory: Path, passphrase: str) -> OperatorKey | None:
     """Find the operator key that is to take over; None when none is under way."""
     path = directory / _NEXT_OPERATOR
-    return OperatorKey(parse_keystore(_load(path), passphrase)) if path.is_file() else None
+    return OperatorKey(_load_keystore(path, passphrase)) if path.is_file() else None
 
 
 def create_next_operator(
@@ -340,7 +340,7 @@ def load_wrapping_key(directory: Path, passphrase: str) -> bytes:
     Raises:
         NodeError: As for ``load_keys``.
     """
-    return parse_keystore(_load(directory / "wrapping.json"), passphrase)
+    return _load_keystore(directory / "wrapping.json", passphrase)
 
 
 def store_private(path: Path, data: bytes) -> None:
@@ -394,6 +394,25 @@ def _load(path: Path) -> bytes:
         raise Unavailable(
             "key-unreadable", f"{path.name} in {path.parent} cannot be read: got {error.strerror}"
         ) from error
+
+
+def _load_keystore(path: Path, passphrase: str) -> bytes:
+    with _named(path):
+        return parse_keystore(_load(path), passphrase)
+
+
+def _load_pem(kind: KeyKind, path: Path, passphrase: str) -> bytes:
+    with _named(path):
+        return parse_private_key(kind, _load(path), passphrase)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say of which file an error speaks: whoever has to put one back has fourteen of them."""
+    try:
+        yield
+    except (InvalidInput, Verification) as error:
+        raise type(error)(error.code, f"{path.name} in {path.parent}: {error.message}") from None
 
 
 def _check_private(path: Path) -> None:

@@ -97,6 +97,7 @@ def test_a_file_of_another_kind(keys, here, from_, error, code):
     with pytest.raises(error) as caught:
         load(keys)
     assert code in (None, caught.value.code)
+    assert caught.value.message.startswith(f"{here} in {keys}: ")
 
 
 def test_a_flipped_bit_in_any_key_file_is_refused(keys):
@@ -107,7 +108,8 @@ def test_a_flipped_bit_in_any_key_file_is_refused(keys):
         store_private(path, whole[:place] + bytes((whole[place] ^ 1,)) + whole[place + 1 :])
         try:
             found, wrapping = load(keys), load_wrapping_key(keys, PASSPHRASE)
-        except (InvalidInput, Verification):
+        except (InvalidInput, Verification) as error:
+            assert error.message.startswith(f"{path.name} in {keys}: ")
             continue
         finally:
             store_private(path, whole)
