@@ -106,17 +106,18 @@ class LevelSnapshot:
     read that finds its key 5 µs slower, and one that finds nothing no slower.
     """
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_path", "_raw")
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, path: str) -> None:
         self._raw = raw
+        self._path = path
 
     def get(self, key: bytes) -> bytes | None:
         """Implement :meth:`DatabaseSnapshot.get`."""
         try:
             value: bytes | None = self._raw.get(key, verify_checksums=True)
         except (_plyvel.Error, RuntimeError) as error:
-            raise _read_error(error) from error
+            raise _read_error(error, self._path) from error
         return value
 
     def iterate(self, start: bytes, stop: bytes | None, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
@@ -130,8 +131,8 @@ class LevelSnapshot:
                 start=None if reverse else start, stop=stop, reverse=reverse, verify_checksums=True
             )
         except (_plyvel.Error, RuntimeError) as error:
-            raise _read_error(error) from error
-        return _pairs(raw, start)
+            raise _read_error(error, self._path) from error
+        return _pairs(raw, start, self._path)
 
     def close(self) -> None:
         """Implement :meth:`DatabaseSnapshot.close`."""
@@ -188,7 +189,7 @@ class LevelDatabase:
 
     def snapshot(self) -> LevelSnapshot:
         """Implement :meth:`Database.snapshot`."""
-        return LevelSnapshot(self._raw.snapshot())
+        return LevelSnapshot(self._raw.snapshot(), self._path)
 
     def compact(self, first: bytes, last: bytes) -> None:
         """Implement :meth:`Database.compact`; plyvel takes bounds left out for the empty range."""
@@ -228,7 +229,7 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
     try:
         lost = None if create else check_logs(path)
         if lost is not None:
-            raise Fatal("store-corrupt", f"a database of the store is damaged: got {path}/{lost}")
+            raise Fatal("store-corrupt", f"database {path} is damaged: got {lost}")
         try:
             raw = _open(path, tuning, create=create)
         except _plyvel.CorruptionError:
@@ -241,7 +242,7 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
             raise Unavailable("store-locked", f"the store is open in another process: got {text}") from error
         raise Unavailable("store-open-failed", f"the store cannot be opened: got {text}") from error
     except _plyvel.Error as error:
-        raise Fatal("store-corrupt", f"a database of the store is damaged: got {_text(error)}") from error
+        raise Fatal("store-corrupt", f"database {path} is damaged: got {_text(error)}") from error
     return LevelDatabase(raw, path)
 
 
@@ -261,7 +262,7 @@ def _open(path: str, tuning: Tuning, *, create: bool) -> Any:
     )
 
 
-def _pairs(raw: Any, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _pairs(raw: Any, start: bytes, path: str) -> Iterator[tuple[bytes, bytes]]:
     """Yield what a raw iterator yields, down to the key ``start``."""
     try:
         for pair in raw:
@@ -269,17 +270,17 @@ def _pairs(raw: Any, start: bytes) -> Iterator[tuple[bytes, bytes]]:
                 return
             yield pair
     except (_plyvel.Error, RuntimeError) as error:
-        raise _read_error(error) from error
+        raise _read_error(error, path) from error
     finally:
         raw.close()
 
 
-def _read_error(error: Exception) -> NodeError:
+def _read_error(error: Exception, path: str) -> NodeError:
     if isinstance(error, RuntimeError):  # plyvel's word for a closed database, snapshot or iterator
         return Unavailable("store-closed", "the store is closed")
     if isinstance(error, _plyvel.IOError):
-        return Unavailable("store-read-failed", f"a database cannot be read: got {_text(error)}")
-    return Fatal("store-corrupt", f"a database of the store is damaged: got {_text(error)}")
+        return Unavailable("store-read-failed", f"database {path} cannot be read: got {_text(error)}")
+    return Fatal("store-corrupt", f"database {path} is damaged: got {_text(error)}")
 
 
 def _text(error: Exception) -> str:

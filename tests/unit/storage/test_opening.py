@@ -361,6 +361,7 @@ def test_flipped_bit_in_a_table_is_never_data(path):
         try:
             call()
         except Fatal as error:
+            assert f"{path}/main is damaged" in error.message
             return error.code == "store-corrupt"
         return False
 
