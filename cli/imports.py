@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.advice import ADVICE
+from cli.advice import ADVICE, FILE_ADVICE
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
 from cli.language import LANGUAGE, say
 from cli.output import REFUSED, print_json, print_line, print_table, reported, require_writable
@@ -46,7 +46,7 @@ def import_file(
     as_json: JsonOption = False,
 ) -> None:
     """Import a file and print what became of its rows."""
-    with reported(as_json=as_json, advice=ADVICE), open_client(home, token_file) as client:
+    with reported(as_json=as_json, advice=FILE_ADVICE), open_client(home, token_file) as client:
         if not file.is_file():
             raise NotFound("file-missing", f"no file {file}")
         if refusals is not None:
@@ -131,15 +131,7 @@ def fetch_refusals(client: NodeClient, job_id: str) -> list[dict[str, Any]]:
 def print_report(job: dict[str, Any], refused: list[dict[str, Any]]) -> None:
     """Print counts and the first refused rows."""
     if job["error"]:
-        from node.core.texts import title_of
-
-        code, detail = job["error_code"], job["error"]
-        print_line(
-            say(f"导入未完成：{title_of(code, 'zh')}（{detail}）", f"import ended early: {detail}")
-            + f" [{code}]"
-        )
-        if LANGUAGE == "zh" and code in ADVICE:
-            print_line(f"处理办法：{ADVICE[code]}")
+        _print_failure(job["error_code"], job["error"])
     print_line(
         say(
             f"{job['file_name']}：读取 {job['read']} 行，入库 {job['accepted']}（其中更正 {job['corrected']}），"
@@ -173,6 +165,22 @@ def print_report(job: dict[str, Any], refused: list[dict[str, Any]]) -> None:
                     f"… and {more} more; --refusals FILE writes all",
                 )
             )
+
+
+def _print_failure(code: str, detail: str) -> None:
+    from cli.details import translate_detail
+    from node.core.texts import title_of
+
+    print_line(
+        say(
+            f"导入未完成：{title_of(code, 'zh')}（{translate_detail(detail)}）",
+            f"import ended early: {detail}",
+        )
+        + f" [{code}]"
+    )
+    what_to_do = FILE_ADVICE.get(code) or ADVICE.get(code)
+    if LANGUAGE == "zh" and what_to_do is not None:
+        print_line(f"处理办法：{what_to_do}")
 
 
 def write_refusals(path: Path, refused: list[dict[str, Any]]) -> None:

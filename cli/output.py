@@ -57,14 +57,14 @@ def reported(*, as_json: bool = False, advice: Mapping[str, str] | None = None) 
 
     Args:
         as_json: Whether the error is printed as JSON, on standard output.
-        advice: What to do about an error by its code, in Chinese; details say it in English.
+        advice: What to do about errors of this command alone, by their codes, in Chinese; details say it in English.
     """
     try:
         yield
     except NodeError as error:
         _tell(error, as_json=as_json)
-        if LANGUAGE == "zh" and not as_json and advice and error.code in advice:
-            sys.stderr.write(f"处理办法：{advice[error.code]}\n")
+        if LANGUAGE == "zh" and not as_json:
+            _advise(error.code, advice or {})
         raise SystemExit(exit_code_of(error)) from None
     except BrokenPipeError:
         raise
@@ -74,6 +74,14 @@ def reported(*, as_json: bool = False, advice: Mapping[str, str] | None = None) 
         )
         _tell(refused, as_json=as_json)
         raise SystemExit(exit_code_of(refused)) from None
+
+
+def _advise(code: str, advice: Mapping[str, str]) -> None:
+    from cli.advice import ADVICE
+
+    what_to_do = advice.get(code) or ADVICE.get(code)
+    if what_to_do is not None:
+        sys.stderr.write(f"处理办法：{what_to_do}\n")
 
 
 def _tell(error: NodeError, *, as_json: bool) -> None:

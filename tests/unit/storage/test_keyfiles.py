@@ -102,6 +102,7 @@ def test_a_file_of_another_kind(keys, here, from_, error, code):
 
 def test_a_flipped_bit_in_any_key_file_is_refused(keys):
     before, secret = load(keys), load_wrapping_key(keys, PASSPHRASE)
+    named: list[bool] = []
     for at, path in enumerate(used_files(keys)):
         whole = load_private(path)
         place = len(whole) * (at + 1) // 13
@@ -109,7 +110,7 @@ def test_a_flipped_bit_in_any_key_file_is_refused(keys):
         try:
             found, wrapping = load(keys), load_wrapping_key(keys, PASSPHRASE)
         except (InvalidInput, Verification) as error:
-            assert error.message.startswith(f"{path.name} in {keys}: ")
+            named.append(error.message.startswith(f"{path.name} in {keys}: "))
             continue
         finally:
             store_private(path, whole)
@@ -117,6 +118,8 @@ def test_a_flipped_bit_in_any_key_file_is_refused(keys):
         assert found.operator.address == before.operator.address
         assert (wrapping, found.index) == (secret, before.index)
         assert [key.public for key in found.exchange] == [key.public for key in before.exchange]
+    assert named
+    assert all(named)
 
 
 def test_a_home_without_an_exchange_key_gets_one_and_keeps_it(keys):
