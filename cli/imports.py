@@ -7,6 +7,7 @@ import csv
 import sys
 import time
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -145,26 +146,51 @@ def print_report(job: dict[str, Any], refused: list[dict[str, Any]]) -> None:
     for warning in job["warnings"]:
         print_line(say("注意：", "note: ") + _warning_text(warning))
     if refused:
-        columns = (
+        print_refusals(refused)
+
+
+def print_refusals(refused: list[dict[str, Any]]) -> None:
+    """Print the first refused rows. What one rule says of several empty columns of a row, such as a row of totals, is one line."""
+    lines = [list(same) for _, same in groupby(refused, key=lambda r: (r["row"], r["rule"], r["got"]))]
+    shown = lines[:SHOWN_REFUSALS]
+    print_table(
+        (
             say("行", "row"),
             say("列", "column"),
             say("原因", "reason"),
             say("值的类型", "got"),
-            "rule",
-        )
-        shown = refused[:SHOWN_REFUSALS]
-        print_table(
-            columns,
-            [(r["row"], r["column"] or "—", r["reason"], _got_text(r["got"]), r["rule"]) for r in shown],
-        )
-        if len(refused) > len(shown):
-            more = len(refused) - len(shown)
-            print_line(
-                say(
-                    f"……另有 {more} 条，用 --refusals 文件 全部写出",
-                    f"… and {more} more; --refusals FILE writes all",
-                )
+            say("规则", "rule"),
+        ),
+        [
+            (
+                same[0]["row"],
+                _columns_text(same),
+                same[0]["reason"],
+                _got_text(same[0]["got"]),
+                same[0]["rule"],
             )
+            for same in shown
+        ],
+    )
+    more = len(refused) - sum(map(len, shown))
+    if more:
+        print_line(
+            say(
+                f"……另有 {more} 条，用 --refusals 文件 全部写出",
+                f"… and {more} more; --refusals FILE writes all",
+            )
+        )
+
+
+def _columns_text(same: list[dict[str, Any]]) -> str:
+    """Name the column as people and the catalogue do, and how many more there are."""
+    column, title = same[0]["column"], same[0]["title"]
+    if column is None:
+        return "—"
+    # Chinese names are those of the file's header; English ones stand nowhere in it.
+    name = column if LANGUAGE != "zh" or title == column else f"{title} {column}"
+    more = len(same) - 1
+    return name + say(f" 等 {more + 1} 列", f" and {more} more") if more else name
 
 
 def _print_failure(code: str, detail: str) -> None:
@@ -188,12 +214,13 @@ def write_refusals(path: Path, refused: list[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(
-            ["行", "列", "规则", "原因", "值的类型"]
+            ["行", "列", "列名", "规则", "原因", "值的类型"]
             if LANGUAGE == "zh"
-            else ["row", "column", "rule", "reason", "got"]
+            else ["row", "column", "title", "rule", "reason", "got"]
         )
         writer.writerows(
-            [r["row"], r["column"] or "", r["rule"], r["reason"], _got_text(r["got"])] for r in refused
+            [r["row"], r["column"] or "", r["title"] or "", r["rule"], r["reason"], _got_text(r["got"])]
+            for r in refused
         )
 
 

@@ -148,7 +148,14 @@ def fsck(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> Non
             }
         )
     else:
-        print_line("  ".join(f"{name}: {count}" for name, count in counts.items()))
+        names = {
+            "entries": say("条目", "entries"),
+            "records": say("记录", "records"),
+            "checkpoints": say("检查点", "checkpoints"),
+            "anchors": say("锚定", "anchors"),
+            "sealed": say("密封值", "sealed values"),
+        }
+        print_line("  ".join(f"{names[name]}: {count}" for name, count in counts.items()))
         if passphrase is None:
             print_line(
                 say(

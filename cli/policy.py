@@ -94,14 +94,15 @@ def show(file: Annotated[Path, typer.Argument(help=say("策略文件", "policy f
 
     from node.core.encoding import encode_b64u, encode_hex
     from node.evidence.policy import MAX_POLICY_BYTES, parse_policy
+    from node.evidence.report import LEVELS
 
     with reported():
         policy = parse_policy(require_file(file, max_bytes=MAX_POLICY_BYTES))
     demand, chain = policy.demand, policy.chain
     needs = ", ".join(sorted(demand.require)) or _NONE
-    print_line(
-        f"{say('要求级别', 'demanded level')}: {demand.level.text}  {say('另外要求', 'also')}: {needs}"
-    )
+    level = demand.level.text
+    named = say(f"{LEVELS[level].zh} {level}", level)
+    print_line(f"{say('要求的证明程度', 'demanded level')}: {named}  {say('另外要求', 'also')}: {needs}")
     age, interval = (_seconds_text(value) for value in (demand.max_status_age, demand.max_interval))
     print_line(
         f"{say('状态最长时效', 'greatest age of a status')}: {age}  "

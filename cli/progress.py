@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cli.language import say
+from cli.words import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,4 +72,4 @@ class LiveLine:
 
     def tell_check(self, log: str, count: int) -> None:
         """Say how many entries of which log were checked."""
-        self.tell(say(f"已核对 {log} 日志 {count} 条", f"{count} entries of the {log} log checked"))
+        self.tell(say(f"已核对{word(log)} {count} 条", f"{count} entries of the {log} log checked"))

@@ -173,15 +173,23 @@ class RefusalView(BaseModel):
 
     row: int = Field(description="Row number as the file's reader sees it.")
     column: str | None
+    title: str | None = Field(
+        description="The column's field in the caller's language; null as the column is."
+    )
     rule: str
     reason: str = Field(description="The rule in the caller's language.")
     got: str = Field(description="Class of the value that was there, never the value.")
 
 
-def refusal_view(refusal: RefusedRow, reason: str) -> RefusalView:
+def refusal_view(refusal: RefusedRow, title: str | None, reason: str) -> RefusalView:
     """Show a refusal."""
     return RefusalView(
-        row=refusal.row, column=refusal.column, rule=refusal.rule, reason=reason, got=refusal.value_class
+        row=refusal.row,
+        column=refusal.column,
+        title=title,
+        rule=refusal.rule,
+        reason=reason,
+        got=refusal.value_class,
     )
 
 

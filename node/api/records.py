@@ -118,14 +118,19 @@ def show_refusals(
 ) -> list[RefusalView]:
     """List refused rows with column, rule and class of value, in the order of the file."""
     del caller
-    store = services_of(request).store
-    get_job(store, job_id)
+    services = services_of(request)
+    item = services.items.get(get_job(services.store, job_id).item)
     language = language_of(request)
+    fields = item.fields if item else ()
+    titles: dict[str | None, str] = {
+        field.code: field.zh if language == "zh" else field.en for field in fields
+    }
     views: list[RefusalView] = []
-    for refusal in iterate_refusals(store, job_id, after=after):
+    for refusal in iterate_refusals(services.store, job_id, after=after):
         if len(views) >= limit and refusal.row != views[-1].row:
             break
-        views.append(refusal_view(refusal, _reason(refusal.rule, language)))
+        title = titles.get(refusal.column, refusal.column)
+        views.append(refusal_view(refusal, title, _reason(refusal.rule, language)))
     return views
 
 

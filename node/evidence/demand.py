@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from node.evidence.policy import Level
-from node.evidence.report import Verdict
+from node.evidence.report import LEVELS, Verdict
 from node.evidence.steps import Found, NotChecked, Refuted, Words
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def find_unmet(
         unmet.append(
             Unmet(
                 Words(
-                    f"要求证明程度 {demand.level.text}，只达到 {level.text}",
+                    f"要求证明程度：{LEVELS[demand.level.text].zh}，现为：{LEVELS[level.text].zh}",
                     f"level {demand.level.text} is demanded, {level.text} is reached",
                 ),
                 waits,
@@ -99,7 +99,7 @@ def check_demand(demand: Demand, unmet: Sequence[Unmet], steps: Steps) -> Found[
     """
     if not unmet:
         level = demand.level.text
-        return Found(None, f"满足：要求 {level}", f"met: {level} is demanded")
+        return Found(None, f"满足：要求{LEVELS[level].zh}", f"met: {level} is demanded")
     zh, en = "；".join(each.words.zh for each in unmet), "; ".join(each.words.en for each in unmet)
     if all(each.retry for each in unmet) and not steps.failures():
         raise NotChecked(zh, en, code="demand-open", retry=True)

@@ -243,18 +243,19 @@ _UNAVAILABLE: Final = Words(
 _NOT_IN_FORCE: Final = Words(
     "不予采信：内容真实，但记录现在无效", "REFUSED: authentic, but the record is not in force"
 )
-_WRONG: Final = Words("不予采信：第 {} 步失败", "REFUSED: step {} failed")
+_WRONG: Final = Words("不予采信：第 {} 步失败", "REFUSED: {} failed")
 _UNMET: Final = Words(
     "未达到策略要求：没有发现错误，但证明不足",
     "REFUSED: nothing is wrong, but less is proven than the policy demands",
 )
-_LEVELS: Final = {
+LEVELS: Final = {
     "none": Words("未证明任何事项", "none: nothing is proven"),
     "signed": Words("已签名", "signed"),
     "logged": Words("已入日志", "logged"),
     "anchored": Words("已锚定", "anchored"),
     "final": Words("已终局", "final"),
 }
+"""What each level is called."""
 _OUTCOMES: Final = {
     Outcome.PASSED: Words("通过", "passed"),
     Outcome.FAILED: Words("失败", "FAILED"),
@@ -283,9 +284,9 @@ def _render(report: Report, language: Language, labels: Mapping[str, str]) -> st
         lines.append(say(f"★ 该记录现在不能作为有效记录使用：{meaning}", f"*** NOT IN FORCE: {meaning} ***"))
     lines.append(
         say("证明程度：", "Level: ")
-        + word(_LEVELS[report.level.text])
+        + word(LEVELS[report.level.text])
         + say("，要求：", ", demanded: ")
-        + word(_LEVELS[report.demand.level.text])
+        + word(LEVELS[report.demand.level.text])
     )
     lines += [say("  未满足：", "  not met: ") + word(reason) for reason in report.unmet]
     lines += _render_record(report, say, labels)
@@ -320,8 +321,9 @@ def _describe_verdict(report: Report) -> Words:
         return _UNMET
     if first.kind.name == "in-force":
         return _NOT_IN_FORCE
-    numbers = ", ".join(str(step.number) for step in wrong if step.kind.name != "demand")
-    return Words(_WRONG.zh.format(numbers), _WRONG.en.format(numbers))
+    numbers = [str(step.number) for step in wrong if step.kind.name != "demand"]
+    steps = ("step " if len(numbers) == 1 else "steps ") + ", ".join(numbers)
+    return Words(_WRONG.zh.format("、".join(numbers)), _WRONG.en.format(steps))
 
 
 def _render_record(report: Report, say: Say, labels: Mapping[str, str]) -> list[str]:

@@ -114,7 +114,8 @@ def open_disclosures(payload: Mapping[str, Any], disclosures: Iterable[str]) -> 
     claims = opening.open_object(dict(payload), MAX_NESTING, top=True)
     if opening.unused:
         raise Verification(
-            "disclosure-unreferenced", f"{len(opening.unused)} disclosures have a digest that stands nowhere"
+            "disclosure-unreferenced",
+            f"{len(opening.unused)} of the disclosed fields match no signed digest: changed, or of another record",
         )
     return Opened(claims, tuple(opening.withheld), opening.read)
 

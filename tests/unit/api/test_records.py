@@ -63,8 +63,13 @@ def test_an_import_and_its_report(world):
         (5, "CF_NR_FK", "decimal-format"),
     ]
     english = world.get(path, "operator", headers={"Accept-Language": "en"}).json()
-    assert all(r["reason"].isascii() for r in english)
+    assert all(r["reason"].isascii() and r["title"].isascii() for r in english)
     assert not any(r["reason"].isascii() for r in refusals)
+    assert [r["title"] for r in refusals] == [
+        "行政相对人代码_1(统一社会信用代码)",
+        "违法事实",
+        "罚款金额(万元)",
+    ]
     assert WRONG["CF_XDR_SHXYM"] not in str(refusals + english)
 
 
