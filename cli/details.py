@@ -49,8 +49,8 @@ _SENTENCES: Final = {
     "workbook is cut off or damaged inside: fetch or save it again": "文件内部不完整或已损坏",
     "a part of the workbook unpacks to more than {} bytes: save it as CSV or in parts": "有一个部件解压后超过 {} 字节",
     # node/records/headers.py
-    "no header of {} in the first {} rows: the best names {} of {} mandatory columns, want at least {}": "找不到 {} 的表头：前 {} 行中"
-    "最接近的一行只有 {} 个必填列（共 {} 个，至少须有 {} 个）",
+    "no header of {} in the first {} rows: the best names {} of {} mandatory columns, want at least {}": "按目录 {}，前 {} 行中"
+    "最接近表头的一行只有 {} 个必填列（共 {} 个，至少须有 {} 个）",
     "mandatory columns of {} are missing: want {}": "{} 的必填列不全，缺：{}",
     "columns of {} occur twice: {}": "{} 有重复的列：{}",
 }

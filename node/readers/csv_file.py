@@ -18,7 +18,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from node.errors import InvalidInput
-from node.readers.encodings import TextEncoding, find_encoding, read_blocks
+from node.readers.encodings import TextEncoding, ends_within_a_character, find_encoding, read_blocks
 from node.readers.table import FindHeader, Limits, Row, Table, pack_rows
 from node.records.chunks import CHUNK_ROWS, MAX_LINE, Part, PlainLines
 from node.records.headers import MAX_TITLE_ROWS
@@ -195,6 +195,14 @@ class _Lines:
         """Tell whether the record at hand ends the file without a newline."""
         return not self._waiting and not self.taken[-1][0].endswith(_NEWLINES)
 
+    @property
+    def ends_within_a_character(self) -> bool:
+        """Tell whether the record at hand is one line that ends the file, all of it text but a character that is cut."""
+        line, damaged = self.taken[0]
+        if not damaged or len(self.taken) > 1 or not self.ends_open:
+            return False
+        return ends_within_a_character(line, self.encoding)
+
 
 def _is_plain(text: bytes) -> bool:
     """Tell whether lines hold no quotation mark and end."""
@@ -231,6 +239,8 @@ def _read_record(lines: _Lines, delimiter: str, widths: tuple[int, int] | None) 
         return None
     except csv.Error:
         row = None
+    if lines.ends_within_a_character:
+        return "row-cut"
     if row is None or (len(lines.taken) > 1 and not least <= len(row) <= most):
         cut = len(lines.taken) == 1 and lines.ends_open
         damaged = lines.taken[0][1]

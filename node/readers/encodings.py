@@ -162,6 +162,16 @@ def _check_mark(block: bytes) -> None:
             )
 
 
+def ends_within_a_character(line: bytes, encoding: str) -> bool:
+    """Tell whether all of a line is text but for its last character, of which bytes are missing."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        decoder.decode(line)
+    except UnicodeDecodeError:
+        return False
+    return bool(decoder.getstate()[0])
+
+
 def _is_valid(data: bytes, encoding: str) -> bool:
     try:
         data.decode(encoding)

@@ -64,10 +64,16 @@ def open_ndjson(path: Path, *, find_header: FindHeader, limits: Limits, start_ro
     )
 
 
+def _ends_within_a_character(line: str) -> bool:
+    """Tell whether a line that ends the file was text but for its last character; the marks of that one are all it has."""
+    text = line.rstrip(_REPLACEMENT)
+    return len(text) < len(line) and _REPLACEMENT not in text
+
+
 def _read_rows(lines: Iterator[str], names: dict[str, int], broken: frozenset[int]) -> Iterator[Row]:
     for number, line in enumerate(lines):
         if number in broken or (broken and _REPLACEMENT in line):
-            yield "row-encoding"
+            yield "row-cut" if _ends_within_a_character(line) else "row-encoding"
             continue
         members = _parse_line(line)
         if members is None:

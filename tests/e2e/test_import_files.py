@@ -135,7 +135,7 @@ def test_a_text_cut_in_half_gives_its_whole_rows_and_names_the_cut_one(node, run
         "refused": 1,
         "added": 10,
     }
-    assert refusals(node, job) in ([(12, "row-cut")], [(12, "row-encoding")])
+    assert refusals(node, job) == [(12, "row-cut")]
     # The whole file afterwards adds just what was missing.
     assert counts(run(whole)) == {
         "read": 20, "accepted": 10, "corrected": 0, "duplicate": 10, "refused": 0, "added": 10,

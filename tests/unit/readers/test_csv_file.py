@@ -121,13 +121,24 @@ def test_a_file_cut_inside_a_quoted_cell(tmp_path):
     assert rows == {2: ROW, 3: "row-cut"}
 
 
-def test_a_file_cut_inside_a_character(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "gb18030"])
+def test_a_file_cut_inside_a_character(tmp_path, encoding):
+    """Wherever a text is cut, before or within a character, its last row is cut and not of a wrong encoding."""
     path = tmp_path / "file.csv"
-    whole = f"{HEADER}\n" + f"{LINE}\n" * 150
-    path.write_bytes(whole.encode() + LINE.encode()[:4])
-    _, rows = read(path)
-    assert rows[152] == "row-encoding"
-    assert all(rows[number] == ROW for number in range(2, 152))
+    whole = (f"{HEADER}\n" + f"{LINE}\n" * 3).encode(encoding)
+    last = LINE.encode(encoding)
+    for places in range(1, len(last) - 25):
+        path.write_bytes(whole + last[:places])
+        _, rows = read(path)
+        assert rows == {2: ROW, 3: ROW, 4: ROW, 5: "row-cut"}, places
+
+
+def test_bytes_that_are_no_text_at_the_end_are_not_a_cut_character(tmp_path):
+    path = tmp_path / "file.csv"
+    whole = (f"{HEADER}\n" + f"{LINE}\n" * 3).encode()
+    for end in (b"\xff", b"\xe4x", LINE.encode()[:4] + b"\n"):
+        path.write_bytes(whole + end)
+        assert read(path)[1][5] == "row-encoding"
 
 
 def test_a_last_row_without_newline_is_whole(tmp_path):

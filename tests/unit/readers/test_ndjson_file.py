@@ -96,6 +96,9 @@ def test_depth_is_refused_where_a_library_has_raised_the_limit_of_recursion(tmp_
 
 def test_a_file_cut_inside_an_object(tmp_path):
     assert read(tmp_path, f"{LINE}\n{LINE[:40]}")[1][2] == "row-cut"
+    place = LINE.encode().index("云".encode()) + 1
+    assert read(tmp_path, f"{LINE}\n".encode() + LINE.encode()[:place])[1][2] == "row-cut"
+    assert read(tmp_path, f"{LINE}\n".encode() + LINE.encode()[:place] + b"\n")[1][2] == "row-encoding"
 
 
 def test_undecodable_lines_are_refused_alone(tmp_path):
