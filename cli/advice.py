@@ -42,7 +42,7 @@ ADVICE: Final = {
     "keyfile-kind": "该密钥文件放错了位置，请从密钥备份放回",
     "keystore-form": "该密钥文件已损坏或放错，请从密钥备份放回",
     "key-missing": "请从密钥备份放回该文件；不要另建新密钥",
-    "key-readable": "请收回他人的读取权限：chmod -R go= 该目录",
+    "key-readable": "请收回他人的读取权限：chmod go= 该文件；密钥目录用 chmod -R go=",
     "key-unreadable": "请检查该文件的属主和磁盘（dmesg）",
     "keys-of-another-store": "密钥与存储不属于同一节点，请放回正确的密钥；未写入也未签名任何内容",
     "log-keys-differ": "密钥与存储不属于同一节点，请放回正确的密钥；未写入也未签名任何内容",
@@ -68,6 +68,9 @@ ADVICE: Final = {
     "restore-not-empty": "请把已有存储移到别处保存，它可能更新，然后重试",
     # the chain: docs/runbooks/node-states.md
     "chain-away": "请检查链节点、网络和 rpc_url；恢复后重试",
+    "chain-empty": "请让链节点带着原有数据启动；开发链若已删除，须重建网络",
+    "chain-behind": "链节点正在追赶或恢复自旧备份，请等待；长时间不变时向其他成员核对",
+    "chain-wrong-chain": "请检查 rpc_url 和 network.json：它们属于另一个网络",
     "chain-not-compared": "节点正在与链核对，请稍后重试",
     "anchor-limit": "上次上链距今过久，链恢复并上链后自动解除",
     # who asks

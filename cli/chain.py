@@ -6,12 +6,12 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption
-from cli.language import say
+from cli.language import LANGUAGE, say
 from cli.output import print_json, print_line, print_table, reported, require_file, require_writable
 from node.core.canonical import check_members, parse_json
 from node.errors import Conflict, InvalidInput
@@ -187,10 +187,45 @@ def status(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False) -> N
     if as_json:
         print_json(shown)
     else:
-        for name, value in shown.items():
-            print_line(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+        _print_status(shown)
     if found.state != "ready":
         raise SystemExit(3)
+
+
+def _print_status(shown: dict[str, Any]) -> None:
+    """Print what is known of the chain, a line each, and what to do where that is known."""
+    from cli.advice import ADVICE
+    from cli.words import time_text
+
+    state, block_time = shown["state"], shown["block_time"]
+    values = shown | {
+        "state": say(_STATES.get(state, state), state),
+        "block_time": None if block_time is None else time_text(block_time * 1_000),
+        "optional": ", ".join(shown["optional"]),
+    }
+    for name, value in values.items():
+        if value not in {None, ""}:
+            print_line(f"{say(_NAMES[name], name)}: {value}")
+    if LANGUAGE == "zh" and f"chain-{state}" in ADVICE:
+        print_line(f"处理办法：{ADVICE[f'chain-{state}']}")
+
+
+_NAMES: Final = {
+    "state": "状态",
+    "chain_id": "链编号",
+    "block": "最新区块",
+    "block_time": "区块时间",
+    "detail": "说明",
+    "client": "链节点程序",
+    "optional": "可选功能",
+}
+_STATES: Final = {
+    "ready": "正常",
+    "away": "无应答",
+    "empty": "空链（没有本网络的历史）",
+    "behind": "落后",
+    "wrong-chain": "另一条链",
+}
 
 
 @members.command("list", help=say("列出联盟成员", "list the members"))

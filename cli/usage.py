@@ -66,6 +66,19 @@ def _reason(text: str) -> str:
     return text
 
 
+def _translate_help_option(kind: type[Any]) -> None:
+    """Have commands of a kind say in Chinese what ``--help`` does."""
+    get_help_option = kind.get_help_option
+
+    def get_in_chinese(self: Any, context: Any) -> Any:
+        option = get_help_option(self, context)
+        if option is not None:
+            option.help = "显示本帮助"
+        return option
+
+    kind.get_help_option = get_in_chinese
+
+
 def run_chinese(app: typer.Typer, arguments: list[str]) -> int:
     """Run a command line and say in Chinese what is wrong with it.
 
@@ -73,10 +86,13 @@ def run_chinese(app: typer.Typer, arguments: list[str]) -> int:
         The exit code.
     """
     from typer import rich_utils
+    from typer.core import TyperCommand, TyperGroup
     from typer.main import get_command
 
     for name, text in _HEADINGS.items():
         setattr(rich_utils, name, text)
+    for kind in (TyperCommand, TyperGroup):
+        _translate_help_option(kind)
     try:
         ended = get_command(app).main(arguments, prog_name="ironcage", standalone_mode=False)
     except Exception as error:
