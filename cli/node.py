@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cli import upgrade
 from cli.account import print_account
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption, TokenOption, open_client
-from cli.language import say
+from cli.language import LANGUAGE, say
 from cli.output import print_json, print_line, print_table, reported
 from cli.words import word
 from node.evidence.report import iso_time
@@ -40,10 +42,7 @@ def status(
         return
     state = node["state"]
     print_line(f"{node['name_zh']}  {node['member']}  {node['domain']}")
-    print_line(
-        f"{say('状态', 'state')}: {word(str(state['mode']))}"
-        + (f" — {state['reason']} [{state['code']}]" if state["reason"] else "")
-    )
+    _print_state(state)
     columns = (
         say("日志", "log"),
         say("条目", "entries"),
@@ -72,3 +71,18 @@ def status(
         )
     if node["account"]:
         print_account(node["account"])
+
+
+def _print_state(state: dict[str, Any]) -> None:
+    """Print what the node does, why not more, and in Chinese what to do about that."""
+    code, reason = state["code"], state["reason"]
+    told = f"{say('状态', 'state')}: {word(str(state['mode']))}"
+    if code is None:
+        print_line(told)
+        return
+    from cli.advice import ADVICE
+    from node.core.texts import title_of
+
+    print_line(told + say(f" — {title_of(code, 'zh')}（{reason}）", f" — {reason}") + f" [{code}]")
+    if LANGUAGE == "zh" and code in ADVICE:
+        print_line(f"处理办法：{ADVICE[code]}")

@@ -189,6 +189,14 @@ class Store(Reads, Protocol):
         """
         ...
 
+    def require_room(self) -> None:
+        """Refuse when the disk is so full that every commit is refused.
+
+        Raises:
+            Unavailable: ``store-disk-full``.
+        """
+        ...
+
     def close(self) -> None:
         """Wait for calls in flight, then release everything; a second call does nothing."""
         ...

@@ -246,13 +246,21 @@ class Services:
             mode = "read-only"
         elif waiting or not (self.condition.verified and self.condition.joined):
             mode = "waiting-for-chain"
-        reason = blocking or waiting
+        reason = blocking or waiting or self._find_shortage()
         return {
             "mode": mode,
             "code": reason.code if reason else None,
             "reason": reason.message if reason else None,
             "unanchored_seconds": self._unanchored_seconds(),
         }
+
+    def _find_shortage(self) -> Unavailable | None:
+        """Find what keeps a node that is in order from taking work; it goes on by itself."""
+        try:
+            self.store.require_room()
+        except Unavailable as error:
+            return error
+        return None
 
     def require_ready_to_sign(self) -> None:
         """Refuse while it is not known whether this store continues what was signed before: receipts are promises too.

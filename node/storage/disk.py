@@ -262,6 +262,10 @@ class DiskStore(ViewReads):
                 "an earlier commit failed and its outcome is unknown: got another commit, want a restart",
             )
 
+    def require_room(self) -> None:
+        """Implement :meth:`node.ports.store.Store.require_room`."""
+        self._check_space(0)
+
     def _check_space(self, new_bytes: int) -> None:
         try:
             free = self._files.free_bytes(self._path)
@@ -272,8 +276,8 @@ class DiskStore(ViewReads):
         if free < new_bytes + self._reserve_bytes:
             raise Unavailable(
                 "store-disk-full",
-                f"too little space for the store: got {free} bytes free, want {new_bytes} to write "
-                f"and {self._reserve_bytes} in reserve",
+                f"too little space for the store: got {free} bytes free, want {new_bytes + self._reserve_bytes}, "
+                f"of which {self._reserve_bytes} are a reserve",
             )
 
     @contextmanager

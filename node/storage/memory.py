@@ -197,6 +197,9 @@ class MemoryStore(_MemoryReads):
         self._open()
         return True
 
+    def require_room(self) -> None:
+        """Implement :meth:`node.ports.store.Store.require_room`: memory has room, or the process ends."""
+
     def close(self) -> None:
         """Drop everything; snapshots are closed with it."""
         with self._lock:

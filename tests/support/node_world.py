@@ -75,6 +75,7 @@ class FaultyStore(MemoryStore):
         faults: What happens at a commit, by its number from 0: (error, whether the batch is stored nevertheless).
         on_commit: Called with every batch before it is stored; None for nothing.
         on_secret: Called with the key of every wrapped secret that is read; None for nothing.
+        shortage: Raised for want of room; None while the disk has some.
     """
 
     def __init__(self):
@@ -83,6 +84,7 @@ class FaultyStore(MemoryStore):
         self.faults = {}
         self.on_commit = None
         self.on_secret = None
+        self.shortage = None
 
     def fail_next(self, error, *, stored=False):
         self.faults[self.commits] = (error, stored)
@@ -96,6 +98,10 @@ class FaultyStore(MemoryStore):
             super().commit(batch)
         if error is not None:
             raise error
+
+    def require_room(self):
+        if self.shortage is not None:
+            raise self.shortage
 
     def get_secret(self, key):
         if self.on_secret is not None:

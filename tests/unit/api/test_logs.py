@@ -5,6 +5,7 @@ import pytest
 
 from node.access.event import ParsedEvent, parse_entry
 from node.crypto.note import parse_vkey
+from node.errors import Unavailable
 from node.log.checkpoint import verify_checkpoint
 from node.log.merkle import leaf_hash, root_of, verify_inclusion
 from node.log.proof import parse_tlog_proof
@@ -288,6 +289,14 @@ def test_health(filled):
     assert state["mode"] == "ready"
     filled.node.services.condition.verified = False
     assert filled.get("/readyz").json()["mode"] == "waiting-for-chain"
+
+
+def test_a_node_without_room_on_its_disk_says_so(filled):
+    filled.node.store.shortage = Unavailable("store-disk-full", "too little space")
+    state = filled.get("/readyz").json()
+    assert (state["mode"], state["code"], state["reason"]) == ("ready", "store-disk-full", "too little space")
+    filled.node.store.shortage = None
+    assert filled.get("/readyz").json()["code"] is None
 
 
 def test_metrics_are_sizes_and_ages(filled):

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from cli.advice import ADVICE
 from cli.home import TOKEN_FILE
 from cli.node import status
 from node.storage.processes import find_start
@@ -61,6 +62,15 @@ def home(tmp_path):
 def test_the_code_stands_behind_the_reason(home, capsys):
     status(home)
     assert "waiting-for-chain — no answer [chain-away]\n" in capsys.readouterr().out
+
+
+def test_in_chinese_it_says_what_to_do(home, capsys, monkeypatch):
+    for module in ("cli.node", "cli.language", "cli.words"):
+        monkeypatch.setattr(f"{module}.LANGUAGE", "zh")
+    status(home)
+    _, state, advice, *_ = capsys.readouterr().out.splitlines()
+    assert state == "状态: 等待链 — 链节点无应答（no answer） [chain-away]"
+    assert advice == f"处理办法：{ADVICE['chain-away']}"
 
 
 def test_forks_and_unanswered_demands_are_loud(home, capsys):

@@ -11,6 +11,7 @@ from node.errors import Fatal, NodeError, Unavailable
 from node.ports import Batch
 from node.storage.leveldb import MIB
 from node.storage.opening import open_store
+from tests.support.errors import raises_code
 from tests.support.faults import MODES, Faults, FaultyDisk, FaultyFiles, PowerCutError
 from tests.support.naive_store import numbered_batch, numbered_differences
 
@@ -208,6 +209,10 @@ def test_full_disk_is_noticed_before_anything_is_written(tmp_path):
         store.commit(batch)
     assert caught.value.code == "store-disk-full"
     assert faults.calls == before
+    store.require_room()
+    files.free = 999
+    with raises_code(Unavailable, "store-disk-full"):
+        store.require_room()
     files.free = 1100
     store.commit(batch)
     assert store.read("s", 0, 100) == b"x" * 100
