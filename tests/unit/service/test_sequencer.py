@@ -378,3 +378,111 @@ def test_callers_who_cannot_wait_are_called(writer):
     writer.sequencer.close()
     writer.sequencer.submit_then(append(b"late"), lambda *answer: answers.append(answer))
     assert answers[-1][1].code == "stopping"
+
+
+# ---- who writes
+
+
+def in_a_thread(call):
+    """Run a call in a thread of its own and give what it gave."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(call()), name="caller")
+    thread.start()
+    thread.join(GUARD_SECONDS)
+    return results[0]
+
+
+def name_the_writer(transaction):
+    transaction.put(b"k", b"1")
+    return threading.current_thread().name
+
+
+def test_a_caller_who_finds_nobody_writing_commits_himself(writer):
+    assert in_a_thread(lambda: writer.sequencer.run(name_the_writer)) == "caller"
+    assert writer.store.get(b"k") == b"1"
+
+
+def test_the_main_thread_never_commits_for_a_signal_may_end_it(writer):
+    assert threading.current_thread() is threading.main_thread()
+    assert writer.sequencer.run(name_the_writer) == "sequencer"
+
+
+def test_who_does_not_wait_does_not_commit(writer):
+    future = in_a_thread(lambda: writer.sequencer.submit(name_the_writer))
+    assert future.result(GUARD_SECONDS) == "sequencer"
+
+
+def test_what_comes_while_a_caller_commits_is_committed_behind_him(writer):
+    """Nobody else wakes the writer for a caller who waits: the one who was writing must."""
+    begun, go = threading.Event(), threading.Event()
+
+    def hold(transaction):
+        begun.set()
+        assert go.wait(GUARD_SECONDS)
+        return name_the_writer(transaction)
+
+    first, others = [], []
+    leading = threading.Thread(target=lambda: first.append(writer.sequencer.run(hold)), name="caller")
+    leading.start()
+    assert begun.wait(GUARD_SECONDS)
+    commits = writer.store.commits
+    waiting = [
+        threading.Thread(target=lambda: others.append(writer.sequencer.run(name_the_writer)), name="other")
+        for _ in range(3)
+    ]
+    for thread in waiting:
+        thread.start()
+    while len(writer.sequencer._waiting) < len(waiting):
+        leading.join(0.005)
+    go.set()
+    for thread in (leading, *waiting):
+        thread.join(GUARD_SECONDS)
+    # The last of them may have found him gone, and have committed for all; else the writer's thread did.
+    assert (first, len(others), len(set(others))) == (["caller"], 3, 1)
+    assert writer.store.commits == commits + 2
+
+
+def test_a_caller_commits_in_order_what_was_queued_before_him(writer):
+    """What he queued himself and did not wait for is not overtaken either."""
+
+    def call():
+        future = writer.sequencer.submit(append(b"first"))
+        return writer.sequencer.run(append(b"second")), future.result(GUARD_SECONDS)
+
+    assert [in_a_thread(call) for _ in range(50)] == [(2 * n + 1, 2 * n) for n in range(50)]
+
+
+def test_a_fault_in_a_callers_own_commit_stops_the_writer(writer):
+    def call():
+        try:
+            writer.sequencer.run(write_then(NotFound("half", "half")))
+        except Fatal as error:
+            return error.code
+        return None
+
+    assert in_a_thread(call) == "operation-half-done"
+    with raises_code(Fatal, "operation-half-done"):
+        writer.sequencer.run(append(b"one"))
+    assert writer.entries() == []
+
+
+def test_closing_waits_for_a_caller_who_is_writing(writer):
+    begun, go, ended = threading.Event(), threading.Event(), []
+
+    def hold(transaction):
+        begun.set()
+        assert go.wait(GUARD_SECONDS)
+        return transaction.append(RECORDS, b"one")
+
+    leading = threading.Thread(target=lambda: ended.append(writer.sequencer.run(hold)))
+    leading.start()
+    assert begun.wait(GUARD_SECONDS)
+    closing = threading.Thread(target=lambda: (writer.sequencer.close(), ended.append("closed")))
+    closing.start()
+    writer.sequencer._thread.join(GUARD_SECONDS)
+    assert ended == []
+    go.set()
+    for thread in (leading, closing):
+        thread.join(GUARD_SECONDS)
+    assert sorted(ended, key=str) == [0, "closed"]
+    assert writer.entries() == [b"one"]
