@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:
 	@printf '%s\n' \
 	  'make demo        the main job, end to end, on a chain of its own' \
-  'make demo-exchange  departments ask each other, one hides it, the audit names it' \
+	  'make demo-exchange  departments ask each other, one hides it, the audit names it' \
 	  'make test        lint, types, import rules, contracts, all fast tests (under 15 minutes on 2 cores)' \
 	  'make test-slow   chaos: kill, crash, put back, days of the chain' \
 	  'make chaos       the same for as long as you say: SECONDS=3600' \

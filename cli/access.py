@@ -40,7 +40,7 @@ _MS = 1_000
     "list", help=say("列出访问事件（不显示所涉内容）", "list events, nothing of what they were about")
 )
 def list_events(
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help=say("最多列出多少条", "how many at most"))] = 20,
     kind: Annotated[
         list[str] | None, typer.Option(help=say("只列此类事件，可重复", "only this kind; may stand twice"))
     ] = None,

@@ -71,7 +71,7 @@ ADVICE: Final = {
     "chain-empty": "请让链节点带着原有数据启动；开发链若已删除，须重建网络",
     "chain-behind": "链节点正在追赶或恢复自旧备份，请等待；长时间不变时向其他成员核对",
     "chain-wrong-chain": "请检查 rpc_url 和 network.json：它们属于另一个网络",
-    "chain-not-compared": "节点正在与链核对，请稍后重试",
+    "chain-not-compared": "节点尚未与链核对：请用 ironcage node status 查看原因，核对后自动恢复",
     "anchor-limit": "上次上链距今过久，链恢复并上链后自动解除",
     # who asks
     "token-missing": "请用 --token-file 指明令牌文件",

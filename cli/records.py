@@ -37,7 +37,7 @@ GroundOption = Annotated[str, typer.Option(help=say("理由，留存于本节点
     ),
 )
 def list_records(
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help=say("最多列出多少条", "how many at most"))] = 20,
     subject: Annotated[
         str | None,
         typer.Option(

@@ -41,7 +41,7 @@ def looks(
     ],
     basis: BasisOption = None,
     case: ApplicationOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=200, help=say("最多列出多少条", "how many at most"))] = 50,
     before: Annotated[
         int | None,
         typer.Option(
