@@ -12,7 +12,7 @@ help:
 	  'make demo-exchange  departments ask each other, one hides it, the audit names it' \
 	  'make test        lint, types, import rules, contracts, all fast tests (under 15 minutes on 2 cores)' \
 	  'make test-slow   chaos: kill, crash, put back, days of the chain' \
-	  'make chaos       the same for as long as you say: SECONDS=3600' \
+	  'make chaos       that, and random lives of nodes for as long as you say: SECONDS=3600' \
 	  'make fuzz        hostile input for every parser, 100,000 cases each: CASES=5000 MINUTES=10 for less' \
 	  'make bench       measure; writes build/bench.json and docs/performance.md' \
 	  'make bench-growth  a log grows to ten million records: ROWS=1000000 for fewer' \
