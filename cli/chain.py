@@ -210,6 +210,14 @@ def _print_status(shown: dict[str, Any]) -> None:
         print_line(f"处理办法：{ADVICE[f'chain-{state}']}")
 
 
+_STANDING: Final = {"active": "在册", "suspended": "已暂停", "removed": "已移除"}
+_ROLES: Final = {
+    "issuer": "签发",
+    "consumer": "查询",
+    "auditor": "审计",
+    "regulator": "监管",
+    "gateway": "网关",
+}
 _NAMES: Final = {
     "state": "状态",
     "chain_id": "链编号",
@@ -271,8 +279,8 @@ def list_members(home: HomeOption = DEFAULT_HOME, *, as_json: JsonOption = False
             (
                 r["code"],
                 r["name"],
-                r["status"],
-                ",".join(r["roles"]),
+                say(_STANDING.get(r["status"], r["status"]), r["status"]),
+                say("、".join(_ROLES.get(role, role) for role in r["roles"]), ",".join(r["roles"])),
                 "✓" if r["governing"] else "",
                 r["address"] or "",
             )

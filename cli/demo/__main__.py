@@ -185,14 +185,14 @@ def _say_what_next(world: World, stays: bool) -> None:  # noqa: FBT001 - as play
     )
     stopped = (
         (
-            say("再次启动一个节点的链", "start the chain again"),
+            say("再次启动这条链", "start the chain again"),
             f"{command} chain dev --dir {world.directory / 'chain'}",
         ),
         (say("核对整个存储", "check a whole store"), f"{command} log fsck --home {market}"),
     )
     always = (
         (say("被拒行", "refused rows"), f"{world.directory / 'files'}/*.refused.csv"),
-        (say("五分钟导览", "the five-minute tour"), "README.md"),
+        (say("五分钟导览", "the five-minute tour"), say("README.zh.md", "README.md")),
     )
     for what, text in (*(running if stays else stopped), *always):
         print_line(f"  {what}: {text}")

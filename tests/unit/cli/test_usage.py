@@ -5,7 +5,9 @@ import pytest
 
 from cli import words
 from cli.address import detect, split_address
+from cli.chain import _ROLES, _STANDING
 from cli.usage import translate
+from node.ports.members import MemberStatus, Role
 from tests.support.real_node import ironcage
 
 CHINESE = {"IRONCAGE_LANG": "zh"}
@@ -98,3 +100,8 @@ def test_the_environment_names_an_address_and_the_line_comes_first():
     assert str(detect([], environment).tls_ca) == "/ca.pem"
     assert detect(["--url", "https://b"], environment).url == "https://b"
     assert detect([], {"IRONCAGE_URL": ""}).url is None
+
+
+def test_each_standing_and_role_of_a_member_has_a_word():
+    assert set(_STANDING) == {status.name.lower() for status in MemberStatus}
+    assert set(_ROLES) == {role.name.lower() for role in Role}
