@@ -73,6 +73,10 @@ ADVICE: Final = {
     "chain-wrong-chain": "请检查 rpc_url 和 network.json：它们属于另一个网络",
     "chain-not-compared": "节点尚未与链核对：请用 ironcage node status 查看原因，核对后自动恢复",
     "anchor-limit": "上次上链距今过久，链恢复并上链后自动解除",
+    # another file than was meant
+    "json-member-missing": "请核对是否给错了文件，例如把证据当作策略",
+    "json-member-unknown": "请核对是否给错了文件，例如把证据当作策略",
+    "json-syntax": "文件不是 JSON：请核对是否给错了文件，或重新获取",
     # who asks
     "token-missing": "请用 --token-file 指明令牌文件",
     "token-expired": "请管理员更换令牌：ironcage token rotate",

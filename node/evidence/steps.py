@@ -184,7 +184,7 @@ class Steps:
             )
             self.done.append(Step(number, kind, Outcome.NOT_CHECKED, reason, error.code))
         except NodeError as error:
-            self.done.append(Step(number, kind, Outcome.FAILED, _reason_of(kind, error), error.code))
+            self.done.append(Step(number, kind, Outcome.FAILED, _reason_of(error), error.code))
         else:
             self.done.append(Step(number, kind, Outcome.PASSED, Words(found.zh, found.en)))
             return Result(number, found)
@@ -211,7 +211,7 @@ class Steps:
         return reached
 
 
-def _reason_of(kind: Kind, error: NodeError) -> Words:
+def _reason_of(error: NodeError) -> Words:
     # Errors from lower layers speak English only; the title of their code says in Chinese what is wrong.
-    zh = error.zh if isinstance(error, Refuted) else f"{kind.title.zh}不成立：{title_of(error.code, 'zh')}"
+    zh = error.zh if isinstance(error, Refuted) else title_of(error.code, "zh")
     return Words(zh, error.message)
