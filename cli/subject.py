@@ -23,6 +23,25 @@ app = typer.Typer(
 SubjectArgument = Annotated[str, typer.Argument(help=say("主体，如 uscc:91…", "subject, such as uscc:91…"))]
 
 
+DOCUMENTS: Final = {
+    "营业执照": "business-licence",
+    "居民身份证": "resident-id",
+    "护照": "passport",
+    "居留证件": "residence-permit",
+    "授权委托书": "letter-of-authority",
+    "网络身份认证": "online-identity",
+}
+
+
+def parse_document(text: str) -> str:
+    """Take a kind of document by its code, or as a clerk calls it."""
+    document = DOCUMENTS.get(text, text)
+    if document not in DOCUMENTS.values():
+        wanted = ", ".join(say(f"{code} {name}", code) for name, code in DOCUMENTS.items())
+        raise typer.BadParameter(f"'{text}' is not one of {wanted}")
+    return document
+
+
 @app.command(
     help=say("列出对某主体的全部查询（先留痕）", "list every look at a subject; the list is logged first")
 )
@@ -31,12 +50,14 @@ def looks(
     document: Annotated[
         str,
         typer.Option(
+            parser=parse_document,
+            metavar="<str>",
             help=say(
                 "核验身份所凭证件的种类（不填号码）：business-licence 营业执照、resident-id 居民身份证、passport 护照、"
                 "residence-permit 居留证件、letter-of-authority 授权委托书、online-identity 网络身份认证",
                 "kind of document, never its number, by which the subject was identified: business-licence, resident-id, "
                 "passport, residence-permit, letter-of-authority or online-identity",
-            )
+            ),
         ),
     ],
     basis: BasisOption = None,

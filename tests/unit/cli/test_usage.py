@@ -6,8 +6,10 @@ import pytest
 from cli import words
 from cli.address import detect, split_address
 from cli.chain import _ROLES, _STANDING
+from cli.subject import DOCUMENTS, parse_document
 from cli.usage import translate
 from node.ports.members import MemberStatus, Role
+from node.service import subjects
 from tests.support.real_node import ironcage
 
 CHINESE = {"IRONCAGE_LANG": "zh"}
@@ -44,6 +46,10 @@ def test_messages(english, chinese):
         (["record", "list", "--limit", "x"], "应为整数"),
         (["record", "list", "--lmit", "3"], "没有选项 --lmit，可用：--limit"),
         (["log", "checkpoint", "--log", "foo"], "foo 不在可选值之中"),
+        (
+            ["subject", "looks", "uscc:91520100MA00000156", "--document", "身份证"],
+            "--document 的值无效：身份证 不在可选值之中",
+        ),
         (["token", "create", "li"], "缺少选项 --role"),
         (["node", "status", "more"], "多余的参数"),
         (["record", "list", "--home"], "选项 --home 需要一个值"),
@@ -105,3 +111,8 @@ def test_the_environment_names_an_address_and_the_line_comes_first():
 def test_each_standing_and_role_of_a_member_has_a_word():
     assert set(_STANDING) == {status.name.lower() for status in MemberStatus}
     assert set(_ROLES) == {role.name.lower() for role in Role}
+
+
+def test_a_clerk_names_the_document_by_its_code_or_in_chinese():
+    assert sorted(DOCUMENTS.values()) == sorted(subjects.DOCUMENTS)
+    assert [parse_document(text) for text in ("passport", "护照")] == ["passport", "passport"]
