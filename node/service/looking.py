@@ -67,7 +67,7 @@ _GIVEN: Final = 1_024
 Also: TypeAlias = "Callable[[Transaction, EntryIndex], None]"
 """Writes what has to become durable together with an event, which will have that index.
 
-Runs in the thread that writes, before the event is appended; it may read, and refuse by raising before its first write:
+Runs in the writer's thread, before the event is appended; it may read, and refuse by raising before its first write:
 then there is no event either.
 """
 
@@ -269,15 +269,8 @@ class AccessLog:
             NodeError: As for ``log``; some of them may stand in the log.
         """
         self._require_young_anchor()
-        every = [(self.prepare(draft), also) for draft, also in drafts]
-        if len(every) == 1:
-            ((prepared, also),) = every
-            try:
-                return [self._give(prepared, self._sequencer.run(self._append(prepared, also)))]
-            except AccessDenied as refusal:
-                return [refusal]
         waiting: list[tuple[Prepared, Future[_Placed]]] = []
-        for prepared, also in every:
+        for prepared, also in [(self.prepare(draft), also) for draft, also in drafts]:
             waiting.append((prepared, self._sequencer.submit(self._append(prepared, also))))
         ends = [(prepared, placed, placed.exception()) for prepared, placed in waiting]
         return [

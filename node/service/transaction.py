@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One group commit in the making: what the operations in it read and write.
 
-Runs in one thread at a time, that of the writer. An operation reads through the transaction, so it sees what earlier operations
+Runs in the writer's thread only. An operation reads through the transaction, so it sees what earlier operations
 of the same commit wrote. An operation that raises must do so before its first write; the sequencer holds it to
 that, because a half-done operation inside a commit could not be taken out again.
 """

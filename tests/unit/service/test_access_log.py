@@ -312,7 +312,7 @@ def test_events_that_come_while_a_commit_runs_share_the_next_one(world, access):
     assert begun.wait(20)
     for thread in threads[1:]:
         thread.start()
-    while len(sequencer._waiting) < others:
+    while sequencer._queue.qsize() < others:
         threads[-1].join(0.005)
     go_on.set()
     for thread in threads:
@@ -330,7 +330,7 @@ def test_questions_to_many_are_logged_in_one_commit(world, access):
     asking = threading.Thread(target=lambda: results.extend(access.log_all(drafts)))
     commits = world.store.commits
     asking.start()
-    while len(world.services.sequencer._waiting) < len(drafts):
+    while world.services.sequencer._queue.qsize() < len(drafts):
         asking.join(0.005)
     barrier.set()
     asking.join(20)
