@@ -31,7 +31,6 @@ from node.api import (
     witness,
 )
 from node.api.auth import bearer_of, roles_of
-from node.api.direct import Direct
 from node.api.edge import Edge
 from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, errors, install, node_problem, problem
 from node.errors import NodeError
@@ -39,7 +38,6 @@ from node.errors import NodeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pydantic import BaseModel
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from node.api.auth import TokenGate
@@ -117,7 +115,6 @@ def build_app(
     app.state.language = language
     for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(known_query)])
-    app.add_middleware(Direct, routes=_direct_routes(), allowed_methods=allowed_methods)
     app.add_middleware(RequestLimits, max_bytes=MAX_BODY_BYTES, max_upload_bytes=max_upload_bytes)
     install(app, allowed_methods)
     app.add_middleware(Edge, timeout_seconds=timeout_seconds, random=random)
@@ -185,15 +182,6 @@ def allowed_methods(path: str) -> list[str]:
 def _routes() -> list[APIRoute]:
     """Give all routes in the order in which they are tried."""
     return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-
-
-def _direct_routes() -> list[tuple[APIRoute, type[BaseModel] | None]]:
-    """Give the routes that are called for every question, and the shapes of their bodies."""
-    shapes: dict[Callable[..., Any], type[BaseModel] | None] = {
-        exchange.answer_envelope: None,
-        exchange.ask_departments: exchange.AskBody,
-    }
-    return [(route, shapes[route.endpoint]) for route in _routes() if route.endpoint in shapes]
 
 
 async def known_query(request: Request) -> None:

@@ -67,7 +67,11 @@ class _Roles(_Declared):
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
     ) -> Caller:
         """Let in callers with one of the roles."""
-        return _check(request, credentials.credentials if credentials else None, self.roles or ())
+        gate: TokenGate = request.app.state.gate
+        caller = gate.check(credentials.credentials if credentials else None, self.roles or ())
+        # For the line of this call in the node's log, which names no account.
+        request.scope["ironcage.role"] = caller.role
+        return caller
 
 
 def roles_of(route: APIRoute) -> tuple[str, ...] | None:
@@ -86,23 +90,6 @@ def bearer_of(request: Request) -> str | None:
     """Read the bearer token of a request, where no dependency can: before its body."""
     scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
     return token if scheme.lower() == "bearer" and token else None
-
-
-def let_in(request: Request, roles: Sequence[str]) -> Caller:
-    """Let in a caller with one of some roles, as a route's dependency does.
-
-    Raises:
-        AccessDenied, Unavailable: As ``TokenGate.check``.
-    """
-    return _check(request, bearer_of(request), roles)
-
-
-def _check(request: Request, token: str | None, roles: Sequence[str]) -> Caller:
-    gate: TokenGate = request.app.state.gate
-    caller = gate.check(token, roles)
-    # For the line of this call in the node's log, which names no account.
-    request.scope["ironcage.role"] = caller.role
-    return caller
 
 
 def require(*roles: str) -> Any:

@@ -76,35 +76,6 @@ def node_problem(request: Request, error: NodeError) -> Response:
     return problem(request, 401 if unknown else error.status, error.code, error.message)
 
 
-def http_problem(
-    request: Request, error: HTTPException, allowed_methods: Callable[[str], list[str]]
-) -> Response:
-    """Build the answer for an error of HTTP.
-
-    Args:
-        request: What was asked.
-        error: What is wrong with it.
-        allowed_methods: Gives the methods that a path has.
-    """
-    if error.status_code == BODY_SIZE_STATUS:
-        return problem(request, error.status_code, "body-size", str(error.detail))
-    if error.status_code == SLOW_STATUS:
-        closing = {"Connection": "close"}
-        return problem(request, error.status_code, "request-slow", str(error.detail), closing)
-    if isinstance(error.__cause__, OSError):
-        # The body of an upload waits on the disk (TMPDIR) until it is there as a whole.
-        full = Unavailable(
-            "upload-disk", f"file could not be stored: {error.__cause__.strerror}; send it again later"
-        )
-        return node_problem(request, full)
-    code = f"http-{error.status_code}"
-    headers = dict(error.headers or {})
-    if "Allow" in headers:
-        # Starlette names those of one route; a path may have several.
-        headers["Allow"] = ", ".join(allowed_methods(request.scope["path"]))
-    return problem(request, error.status_code, code, str(error.detail), headers)
-
-
 def language_of(request: Request) -> str:
     """Read the caller's language: ``zh`` unless English comes first in Accept-Language."""
     wanted = request.headers.get("accept-language", request.app.state.language)
@@ -132,7 +103,23 @@ def install(app: FastAPI, allowed_methods: Callable[[str], list[str]]) -> None:
 
     @app.exception_handler(HTTPException)
     def on_http(request: Request, error: HTTPException) -> Response:
-        return http_problem(request, error, allowed_methods)
+        if error.status_code == BODY_SIZE_STATUS:
+            return problem(request, error.status_code, "body-size", str(error.detail))
+        if error.status_code == SLOW_STATUS:
+            closing = {"Connection": "close"}
+            return problem(request, error.status_code, "request-slow", str(error.detail), closing)
+        if isinstance(error.__cause__, OSError):
+            # The body of an upload waits on the disk (TMPDIR) until it is there as a whole.
+            full = Unavailable(
+                "upload-disk", f"file could not be stored: {error.__cause__.strerror}; send it again later"
+            )
+            return node_problem(request, full)
+        code = f"http-{error.status_code}"
+        headers = dict(error.headers or {})
+        if "Allow" in headers:
+            # Starlette names those of one route; a path may have several.
+            headers["Allow"] = ", ".join(allowed_methods(request.scope["path"]))
+        return problem(request, error.status_code, code, str(error.detail), headers)
 
     app.add_middleware(FaultBarrier)
 

@@ -52,8 +52,6 @@ _FAULTS: Final = {
     431: f"head is larger than {MAX_HEAD_BYTES} bytes",
     501: "body has another transfer coding than chunked",
 }
-_HEAD: Final = b"HTTP/1.1 "
-"""How the head of every answer begins; of a body that begins so, nothing is lost but a moment."""
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 _LOG = structlog.get_logger("ironcage")
 
@@ -186,45 +184,6 @@ class _Arrival(asyncio.Protocol):
             self._connection.data_received(b"".join(self._early))
 
 
-class HeadAndBody:
-    """Writes the head of an answer together with what follows in the same turn of the loop: one system call, one packet.
-
-    The server writes them one after the other, and the caller would be woken for each.
-
-    Args:
-        transport: Of the connection.
-        loop: The loop that it runs in.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._write, self._close = transport.write, transport.close
-        self._loop = loop
-        self._held = b""
-        self.is_closing = transport.is_closing
-        self.resume_reading = transport.resume_reading
-        self.abort = transport.abort
-
-    def write(self, data: bytes) -> None:
-        """Write what is no head at once, behind a head that was held."""
-        if self._held:
-            held, self._held = self._held, b""
-            self._write(held + data)
-        elif data.startswith(_HEAD):
-            self._held = data
-            self._loop.call_soon(self._flush)
-        elif data:
-            self._write(data)
-
-    def close(self) -> None:
-        """Write what was held, and close."""
-        self._flush()
-        self._close()
-
-    def _flush(self) -> None:
-        if self._held:
-            self.write(b"")
-
-
 class _Connection(H11Protocol):
     """One connection."""
 
@@ -236,7 +195,6 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take a connection, or turn it away when there are too many."""
         super().connection_made(transport)
-        self.transport = HeadAndBody(transport, self.loop)  # type: ignore[assignment]  # all that is used of one
         # asyncio does so only where the listener was made with its protocol named. With Nagle's algorithm a body, written
         # after its head, waits for the caller's delayed acknowledgement, which takes 40 ms on Linux.
         accepted: socket.socket = transport.get_extra_info("socket")
