@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def run_chinese(app: typer.Typer, arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    from typer import rich_utils
+    from typer import Abort, rich_utils
     from typer.core import TyperCommand, TyperGroup
     from typer.main import get_command
 
@@ -95,6 +96,9 @@ def run_chinese(app: typer.Typer, arguments: list[str]) -> int:
         _translate_help_option(kind)
     try:
         ended = get_command(app).main(arguments, prog_name="ironcage", standalone_mode=False)
+    except Abort:
+        sys.stderr.write(_HEADINGS["ABORTED_TEXT"] + "\n")
+        return 1
     except Exception as error:
         # Typer keeps its class of usage errors to itself; this is what its own display asks of one.
         fault: Any = error

@@ -118,7 +118,7 @@ class _Stop(BaseException):
 
 @contextmanager
 def _stopping_on_signals() -> Iterator[Callable[[], None]]:
-    """Turn the first SIGTERM or SIGINT into :class:`_Stop`; those that follow change nothing.
+    """Turn the first SIGTERM or SIGINT into :class:`_Stop`; those that follow change nothing, to the end of the process.
 
     While the server runs, its own handlers take the signal, end it in order and raise the signal again for us.
 
@@ -143,8 +143,9 @@ def _stopping_on_signals() -> Iterator[Callable[[], None]]:
     try:
         yield require_no_signal
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if not came:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _listen(settings: Settings) -> socket.socket:

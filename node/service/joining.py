@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from node.core.encoding import encode_hex
 from node.errors import AccessDenied, Conflict
 from node.ports import KeyKind, KeyRegistration, MemberStatus
 from node.service import layout
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
     from node.service.sequencer import Sequencer
     from node.service.transaction import Transaction
 
+_FILES: Final = {
+    KeyKind.RECORD: "record.pem",
+    KeyKind.NODE: "node.pem",
+    KeyKind.RECORDS_LOG_ED25519: "records-<n>.pem",
+    KeyKind.ACCESS_LOG_ED25519: "access-<n>.pem",
+    KeyKind.RECORDS_LOG_ML_DSA_44: "records-<n>.ml-dsa.pem",
+    KeyKind.ACCESS_LOG_ML_DSA_44: "access-<n>.ml-dsa.pem",
+    KeyKind.EXCHANGE: "exchange.json",
+}
 _PURPOSES = {LogKind.RECORDS: "open-records-log", LogKind.ACCESS: "open-access-log"}
 
 
@@ -181,8 +191,16 @@ class Joiner:
         opened = [log for log in LogKind if outcome.status == 1 and pending.purpose == _PURPOSES[log]]
         self.sequencer.run(partial(_conclude, opened), entries=0)
         if outcome.status != 1:
+            reason = outcome.revert_reason or ""
+            files = [
+                _FILES[key.kind]
+                for key in self.keys
+                if reason.startswith(f"KeyInUse(key={encode_hex(key.key)})")
+            ]
             raise Conflict(
-                "joining-reverted", f"the chain refused a step of joining: {outcome.revert_reason}"
+                "joining-reverted",
+                f"the chain refused a step of joining: {reason}"
+                + "".join(f"; that key is in {file}: put this member's own file back" for file in files),
             )
 
 

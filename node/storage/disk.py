@@ -213,12 +213,14 @@ class DiskStore(ViewReads):
                 self._check_space(_MERGE_BYTES)
                 self._mark(ranges, secrets)
                 unread.append(set(self._views) <= {self._view})
-            with self._inside():
-                for first, last in ranges:
-                    self._main.compact(first, last)
-                for key, _ in applied([(key, None) for key in secrets]):
-                    self._secrets.compact(key, key)
-                self._secrets.compact(JOURNAL_KEY, JOURNAL_KEY)
+            keys = [*(key for key, _ in applied([(key, None) for key in secrets])), JOURNAL_KEY]
+            rewritten = [(self._main, *bounds) for bounds in ranges] + [
+                (self._secrets, key, key) for key in keys
+            ]
+            for database, first, last in rewritten:
+                # One by one: whoever closes the store waits for one of them, not for all.
+                with self._inside():
+                    database.compact(first, last)
         with self._writer:
             gone = not secrets or self._remove_copy()
         return gone and all(unread[-2:])

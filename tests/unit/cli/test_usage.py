@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chinese screens say nothing in English: what is wrong with a command line, and the words of the API."""
 
+import io
+
 import pytest
+import typer
 
 from cli import words
 from cli.address import detect, split_address
 from cli.chain import _ROLES, _STANDING
 from cli.subject import DOCUMENTS, parse_document
-from cli.usage import translate
+from cli.usage import run_chinese, translate
 from node.ports.members import MemberStatus, Role
 from node.service import subjects
 from tests.support.real_node import ironcage
@@ -116,3 +119,11 @@ def test_each_standing_and_role_of_a_member_has_a_word():
 def test_a_clerk_names_the_document_by_its_code_or_in_chinese():
     assert sorted(DOCUMENTS.values()) == sorted(subjects.DOCUMENTS)
     assert [parse_document(text) for text in ("passport", "护照")] == ["passport", "passport"]
+
+
+def test_who_leaves_a_question_gets_no_traceback(capsys, monkeypatch):
+    app = typer.Typer()
+    app.command()(lambda: typer.confirm("?", err=True))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert run_chinese(app, []) == 1
+    assert "已中止。" in capsys.readouterr().err

@@ -279,6 +279,7 @@ def test_a_key_of_another_member_is_refused_by_the_chain(name):
         with raises_code(Conflict, "joining-reverted") as caught:
             world.loop.prepare()
         assert "KeyInUse" in caught.value.message
+        assert f"in {name}.pem:" in caught.value.message
         assert world.services.joiner.sender.pending() is None
         with raises_code(Unavailable, "chain-not-joined"):
             world.services.require_ready_to_sign()
