@@ -148,6 +148,7 @@ def check_commitment(asked: AskedChain, reference: AnchorReference, head: Signed
 
 def read_answer(
     status: SignedList,
+    head: StatusHead,
     presentation: Presentation,
     reference: AnchorReference,
     *,
@@ -158,6 +159,7 @@ def read_answer(
 
     Args:
         status: The list, committed to by a head that stands in the issuer's log.
+        head: That head: the answer is no younger than it says.
         presentation: The record, its signature verified.
         reference: The anchor that first covers that head.
         now_seconds: The verifier's clock.
@@ -167,12 +169,13 @@ def read_answer(
     interval = interval_of(reference.anchor)
     # Beyond the tolerance one of the two clocks is wrong, and an age of 0 would be the kindest lie.
     plausible = interval.start_time <= now_seconds + CLAIM_TOLERANCE_SECONDS
+    as_of = interval.dates_from(head.iat)
     return StatusFinding(
         value=status.token.places.get(claims.status_idx),
         list_uri=claims.status_uri,
         index=claims.status_idx,
-        as_of=interval.start_time,
-        age_seconds=interval.age_seconds(now_seconds) if plausible else None,
+        as_of=as_of,
+        age_seconds=max(0, now_seconds - as_of) if plausible else None,
         proven=proven,
     )
 

@@ -84,7 +84,12 @@ def verify_evidence(
     def answer() -> StatusFinding:
         proven = steps.passed("status-commitment")
         return on_status.read_answer(
-            part.value, signed.value, dated.value, now_seconds=now_seconds, proven=proven
+            part.value,
+            head.value.head,
+            signed.value,
+            dated.value,
+            now_seconds=now_seconds,
+            proven=proven,
         )
 
     check("in-force", lambda: on_status.check_in_force(answer()))

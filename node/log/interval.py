@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """When an entry was logged, as the chain bounds it (docs/protocol section 2 *Time of an entry*).
 
-Between the last anchor that does not cover an entry and the first that does, the entry came to be. Ages count
-from the start of that interval, because nothing proves the entry younger; timeliness counts to its end, because
-nothing proves it earlier. What a record or event says of its own time is a claim.
+Between the last anchor that does not cover an entry and the first that does, the entry was there for the chain. Ages
+count from the start of that interval, because nothing proves the entry younger; timeliness counts to its end, because
+nothing proves it earlier. What a record or event says of its own time is a claim. An anchor may wait for the chain,
+and what is logged meanwhile is older than the start of its interval: so a claim to be older is believed.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ class Interval:
         """How uncertain the time is."""
         return self.end_time - self.start_time
 
-    def age_seconds(self, now_seconds: int) -> int:
-        """Greatest age that the entry may have; 0 when the chain's clock is ahead of ours."""
-        return max(0, now_seconds - self.start_time)
+    def dates_from(self, claimed_seconds: int) -> int:
+        """Give the second from which the entry's age counts: the start, or what it says itself where that is earlier."""
+        return min(self.start_time, claimed_seconds)
 
     def allows_claim(self, claimed_seconds: int) -> bool:
         """Tell whether a claimed time lies in the interval, give or take five minutes."""

@@ -14,6 +14,7 @@ from node.evidence.policy import Demand, Level, TrustedKey
 from node.evidence.report import Verdict
 from node.evidence.steps import STEPS, Outcome
 from node.evidence.verify import verify_evidence
+from node.log.merkle import root_of
 from node.records.record import Subject
 from node.records.status import INVALID, REPAIRED, SUSPENDED
 from tests.support.evidence_world import (
@@ -207,6 +208,25 @@ class TestStatus:
     def test_the_age_counts_from_the_start_of_the_interval(self, world):
         report = verify(world, now=world.trees[1].anchor.time)
         assert report.status.age_seconds == world.trees[1].anchor.time - world.trees[1].anchor.prev_time
+
+    def test_a_head_that_was_logged_while_an_anchor_waited_is_as_old_as_it_says(self, world):
+        """The anchor before it was mined an hour after it was sent; the chain alone would call the status an hour younger."""
+        sent = world.leaves()
+        world.chain.mine(60)
+        told_at = world.chain.time
+        world.append_head()
+        world.set_status(world.records[2], INVALID)
+        world.chain.mine(3_600)
+        waited = world.chain.anchor(world.origin, len(sent), root_of(sent))
+        tree = world.publish()
+        assert (tree.anchor.prev_time, waited.time) == (waited.time, tree.anchor.prev_time)
+        assert told_at < tree.anchor.prev_time - 3_000
+        report = verify(world, world.records[2], now=told_at + 86_400)
+        assert (report.status.as_of, report.status.age_seconds) == (told_at, 86_400)
+        assert report.satisfied
+        late = verify(world, world.records[2], now=told_at + 86_401)
+        assert late.verdict is Verdict.REFUSED
+        assert late.unmet[0].en == "the status is 86401 seconds old, at most 86400 are allowed"
 
     def test_a_clock_that_is_a_little_behind_is_forgiven(self, world):
         start = world.trees[1].anchor.prev_time

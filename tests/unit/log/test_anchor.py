@@ -70,8 +70,8 @@ def test_interval_runs_from_the_anchor_before_to_the_first_that_covers():
     interval = interval_of(SEVENTH)
     assert interval == Interval(1_790_000_000, 1_790_000_300, 9_001, 9_301)
     assert interval.length_seconds == 300
-    assert interval.age_seconds(1_790_001_000) == 1_000
-    assert interval.age_seconds(1_789_000_000) == 0
+    assert interval.dates_from(1_790_000_200) == 1_790_000_000, "nothing proves it younger"
+    assert interval.dates_from(1_789_999_000) == 1_789_999_000, "what it says against itself is believed"
 
 
 def test_first_cover_is_found_and_checked():
