@@ -10,7 +10,7 @@ from contextlib import suppress
 from cli.address import split_address
 from cli.language import LANGUAGE, refuse_language, split_language
 from cli.output import USAGE
-from cli.signals import ended_in_order
+from cli.signals import end_in_order
 from cli.verify import parse_plain, verify_files
 
 _INTERRUPTED = 130
@@ -18,13 +18,13 @@ _INTERRUPTED = 130
 
 def run() -> None:
     """Run the command line."""
+    end_in_order()
     try:
-        with ended_in_order():
-            try:
-                _run(sys.argv[1:])
-            finally:
-                # Where output is buffered a reader that has left shows only now; at exit it would be too late to handle.
-                sys.stdout.flush()
+        try:
+            _run(sys.argv[1:])
+        finally:
+            # Where output is buffered a reader that has left shows only now; at exit it would be too late to handle.
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,51 +5,36 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import FrameType
 
 TERMINATED: Final = 128 + signal.SIGTERM
-"""Exit code, as a shell gives it."""
-_AGAIN_SECONDS: Final = 0.01
+"""Exit code, as a shell gives it for a process that the signal ended."""
 
 
-@contextmanager
-def ended_in_order() -> Iterator[None]:
-    """Raise SystemExit at the first SIGTERM, KeyboardInterrupt at the first Ctrl-C; those that follow change nothing.
+def end_in_order() -> None:
+    """Let SIGTERM raise SystemExit in this process.
 
-    Whoever sends a second one must not cut off what the first one has undone. Python drops what is raised in a finaliser,
-    so that is raised again a moment later. A command with handlers of its own (``node run``, ``chain dev``, the
-    demonstrations) puts them in the place of these.
+    A command with handlers of its own (``node run``, ``chain dev``, the demonstrations) puts them in the place of this one.
     """
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    came = False
+    signal.signal(signal.SIGTERM, _end)
+    sys.unraisablehook = _end_all_the_same
 
-    def end(number: int, _frame: object) -> None:
-        nonlocal came
-        came = True
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(TERMINATED)
 
-    def tell(dropped: sys.UnraisableHookArgs) -> None:
-        if not came or not isinstance(dropped.exc_value, SystemExit | KeyboardInterrupt):
-            hook_before(dropped)
-            return
-        number = signal.SIGINT if isinstance(dropped.exc_value, KeyboardInterrupt) else signal.SIGTERM
-        signal.signal(signal.SIGALRM, lambda _number, frame: end(number, frame))
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+def _end(number: int, _frame: FrameType | None) -> None:
+    # Some senders, timeout(1) for one, send it twice; the second must not cut off what the first has undone.
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(TERMINATED)
 
-    before = {number: signal.signal(number, end) for number in numbers}
-    hook_before, sys.unraisablehook = sys.unraisablehook, tell
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook_before
-        if not came:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+
+def _end_all_the_same(dropped: sys.UnraisableHookArgs) -> None:
+    """End the process at once where Python drops what is raised, in a finaliser: nothing further up would ever hear of it.
+
+    That is as after ``kill -9``, which every command survives.
+    """
+    if issubclass(dropped.exc_type, SystemExit):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
+    sys.__unraisablehook__(dropped)

@@ -94,6 +94,10 @@ def begin_backup(directory: Path, name: str) -> Path:
         partial.mkdir(mode=0o700)
     except OSError as error:
         raise Unavailable("backup-failed", f"{partial} cannot be made: {error.strerror}") from error
+    except BaseException:
+        # A signal that came while it was made.
+        abandon_backup(partial)
+        raise
     return partial
 
 

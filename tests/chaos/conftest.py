@@ -6,7 +6,12 @@ from tests.support.real_node import real_chain
 
 __all__ = ["real_chain"]
 
-_NEED_COMPILER = ["test_disk_errors.py", "test_power_cut.py", "test_sigterm.py"]
+_NEED_COMPILER = [
+    "test_disk_errors.py",
+    "test_ended_commands.py",
+    "test_power_cut.py",
+    "test_sigterm.py",
+]
 collect_ignore = _NEED_COMPILER if LEFT_OUT else []
 
 

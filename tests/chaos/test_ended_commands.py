@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGTERM at calls of a command to the disk: what it had begun is undone, no process stays, and the command works again.
+
+A process that stayed would hold the pipe of the command's output, whose end is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from itertools import count
+
+import pytest
+
+from cli.signals import TERMINATED
+from tests.chaos.faultfs.child import ACTIONS, settings
+from tests.support.command_server import ROOT
+from tests.support.penalty_files import store_penalties
+from tests.support.real_node import COMMAND, WAIT_SECONDS, check_clean, real_nodes, wait_until
+
+ROWS = 30
+STEPS = [29, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+"""How many calls lie between two that are tried."""
+KEYS = ["record", pytest.param("exchange", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module")
+def node(real_chain, tmp_path_factory):
+    """Give a node that has records and does not run, before each test and after it."""
+    folder = tmp_path_factory.mktemp("ended")
+    with real_nodes(real_chain.url, folder) as (node,):
+        node.start()
+        assert node.wait_job(node.order(store_penalties(folder / "rows.csv", range(ROWS))))["state"] == "done"
+        assert node.stop() == 0
+        yield node
+
+
+def end_at_each_call(node, root, step, *arguments):
+    """Run a command with the signal at a call below ``root``, then at one ``step`` further, until it is not reached any more.
+
+    Yields when the command was ended; its last run went to the end.
+    """
+    for number in count(0, step):
+        arm = f"{number}:{number}:{ACTIONS.index('term')}:0:"
+        done = node.run(*arguments, environment=settings(root, arm=arm), fresh=True)
+        if done.code == 0:
+            assert number > 0, "the signal came to no call"
+            return
+        assert (done.code, done.out, done.err) == (TERMINATED, "", "")
+        yield
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_backup_leaves_a_whole_one_or_nothing(node, tmp_path, step):
+    records = check_clean(node)["records"]
+    place = tmp_path / "backups"
+    for _ in end_at_each_call(node, place, step, "backup", place):
+        left = list(place.iterdir()) if place.is_dir() else []
+        # The signal may come when all is done but the last sync.
+        assert all((backup / "manifest.json").is_file() for backup in left)
+        assert not list(place.glob("*.partial"))
+    assert check_clean(node)["records"] == records
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_restore_leaves_a_whole_store_or_nothing(node, tmp_path, step):
+    made = node.run("backup", tmp_path / "backups", "--json").json["path"]
+    data, records = node.home / "data", check_clean(node)["records"]
+    (data / "store").rename(tmp_path / "lost")
+    for number, _ in enumerate(end_at_each_call(node, data, step, "restore", made)):
+        assert not (data / "store.partial").exists()
+        if (data / "store").exists():
+            assert check_clean(node)["records"] == records
+            (data / "store").rename(tmp_path / f"whole-{number}")
+    assert check_clean(node)["records"] == records
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_check_leaves_the_store_as_it_was(node, step):
+    records = check_clean(node)["records"]
+    for _ in end_at_each_call(node, node.home / "data", step, "log", "fsck"):
+        pass
+    assert check_clean(node)["records"] == records
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_rotation_leaves_the_old_key_or_the_new_one(node, key):
+    keys = node.home / "keys"
+    files = {file.name for file in keys.iterdir()} | {f"{key}.before.json"}
+    for _ in end_at_each_call(node, keys, 3, "key", "rotate", key):
+        assert {file.name for file in keys.iterdir()} <= files
+        assert node.run("key", "list").code == 0
+    node.start()
+    assert node.stop() == 0
+
+
+def test_an_import_goes_on_without_the_command(node, tmp_path):
+    node.start()
+    workers = node.workers()
+    for worker in workers:
+        worker.freeze()
+    file = store_penalties(tmp_path / "more.csv", range(ROWS, 2 * ROWS))
+    command = [*COMMAND, "import", str(file), "--item", "penalty:2018", "--home", str(node.home)]
+    with subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {"IRONCAGE_LANG": "en"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        with node.client() as client:
+            job, _ = wait_until(
+                lambda: len(jobs := client.get("/api/v1/imports")) == 2 and jobs, "it is taken"
+            )
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, said) == (TERMINATED, b"")
+    for worker in workers:
+        worker.thaw()
+    assert node.wait_job(job)["accepted"] == ROWS
+    assert node.stop() == 0
