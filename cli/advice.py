@@ -18,6 +18,7 @@ FILE_ADVICE: Final = {
     "workbook-cut": "请重新下载、复制或保存该工作簿",
     "workbook-encrypted": "请去掉密码后保存",
     "workbook-unreadable": "请用 Excel 或 WPS 打开后另存为 .xlsx",
+    "workbook-slow": "请另存为 CSV 或分成几个文件，再导入一次",
     "workbook-too-large": "请另存为 CSV 或分成几个文件",
     "workbook-several-tables": "请只保留一张可见的数据表，其余隐藏或分别报送",
     "header-not-found": "请检查表头和 --item，列名见 docs/catalogue.md；隐藏的工作表不读取",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -107,6 +108,7 @@ class RunningNode:
     purges: PurgeLoop
     exchanges: ExchangeLoop
     pool: IssuingPool
+    stopping: threading.Event
 
     def start_loops(self) -> None:
         """Start the background loops but the chain's, which loads its client first: once calls are taken."""
@@ -115,7 +117,8 @@ class RunningNode:
         self.exchanges.start()
 
     def request_stop(self) -> None:
-        """Tell the loops to stop, without waiting."""
+        """Tell the loops to stop, without waiting, and whoever waits for the reader of a workbook."""
+        self.stopping.set()
         self.imports.request_stop()
         self.chain_loop.request_stop()
         self.purges.request_stop()
@@ -384,6 +387,7 @@ def _build(
     uploads: Uploads,
     clock: Clock,
 ) -> RunningNode:
+    stopping = threading.Event()
     chain = EvmChain(Rpc(Web3Transport(chain_url(settings, network))), network.settings(), keys.operator)
     stack.callback(chain.close)
     post = PeerPost(allow_plain=settings.plain_peers)
@@ -394,7 +398,7 @@ def _build(
         chain=chain,
         keeper=keeper,
         workers=pool,
-        open_file=_file_opener(settings, uploads),
+        open_file=_file_opener(settings, uploads, stopping.is_set),
         clock=clock,
         random=os.urandom,
         document_source=MemberDocuments(chain, post),
@@ -417,6 +421,7 @@ def _build(
         PurgeLoop(services.eraser),
         ExchangeLoop(services),
         pool,
+        stopping,
     )
 
 
@@ -465,10 +470,14 @@ def _service_keys(keys: NodeKeys) -> Keys:
     return Keys(Ed25519Signer(keys.record_seed), keys.node, logs, keys.index, keys.exchange)
 
 
-def _file_opener(settings: Settings, uploads: Uploads) -> Callable[[Job, CatalogueItem], Rows]:
+def _file_opener(
+    settings: Settings, uploads: Uploads, is_stopping: Callable[[], bool]
+) -> Callable[[Job, CatalogueItem], Rows]:
     def open_file(job: Job, item: CatalogueItem) -> Rows:
         limits = Limits(file_bytes=settings.max_upload_bytes, child_memory_bytes=settings.reader_memory_bytes)
         path, header = uploads.path(job.id), partial(find_header, item)
-        return open_table(path, find_header=header, limits=limits, start_row=job.last_row + 1)
+        return open_table(
+            path, find_header=header, limits=limits, start_row=job.last_row + 1, is_stopping=is_stopping
+        )
 
     return open_file

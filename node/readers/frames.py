@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgpack
 
@@ -27,6 +27,14 @@ FAILURE = b"f"
 """[code, message] of an InvalidInput; nothing follows."""
 
 
+class Source(Protocol):
+    """Where messages come from."""
+
+    def read(self, length: int, /) -> bytes:
+        """Read so many bytes, fewer at the end."""
+        ...
+
+
 def send_frame(pipe: BinaryIO, kind: bytes, body: object = None) -> None:
     """Send one message; a body of bytes goes as it is, any other as msgpack."""
     data = body if isinstance(body, bytes) else msgpack.packb(body)
@@ -35,7 +43,7 @@ def send_frame(pipe: BinaryIO, kind: bytes, body: object = None) -> None:
     pipe.flush()
 
 
-def receive_frame(pipe: BinaryIO) -> tuple[bytes, bytes] | None:
+def receive_frame(pipe: Source) -> tuple[bytes, bytes] | None:
     """Receive one message as its kind and the bytes of its body, None at the end of the pipe or inside one."""
     head = pipe.read(_HEAD.size)
     if len(head) < _HEAD.size:

@@ -20,8 +20,13 @@ from node.records.chunks import CELL_TYPES
 if TYPE_CHECKING:
     from node.records.values import Cell
 
+MAX_ROWS = 2**24
+"""Sixteen times as many rows as a sheet of a spreadsheet program has."""
 _MAX_SHEETS = 2**16
 _MAX_MESSAGE = 300
+_CHUNK_PARTS = 2
+_CHUNK_HEAD_BYTES = 10
+"""The array of two and the longest integer: ``node.records.chunks``."""
 _MAX_NAME = 31
 """Characters that a spreadsheet program lets a sheet's name have."""
 _CODE = re.compile(r"[a-z0-9]{1,30}(?:-[a-z0-9]{1,30}){0,5}")
@@ -62,6 +67,17 @@ def parse_head(body: bytes) -> SheetHead:
         hides_sheets=hides_sheets,
         rows=rows,
     )
+
+
+def parse_first_row(chunk: bytes) -> int | None:
+    """Parse the number of the first row of a chunk, whose rows nobody has looked at yet; None when there is none."""
+    head = msgpack.Unpacker(max_buffer_size=_CHUNK_HEAD_BYTES)
+    head.feed(chunk[:_CHUNK_HEAD_BYTES])
+    try:
+        first = head.unpack() if head.read_array_header() == _CHUNK_PARTS else None
+    except (ValueError, msgpack.UnpackException):
+        return None
+    return first if type(first) is int else None
 
 
 def parse_failure(body: bytes) -> InvalidInput:

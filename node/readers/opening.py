@@ -14,6 +14,7 @@ from node.readers.table import FindHeader, Limits, Table
 from node.readers.workbook import open_workbook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _SNIFFED_BYTES = 4_096
@@ -42,7 +43,12 @@ _KNOWN_OTHERS = {
 
 
 def open_table(
-    path: Path, *, find_header: FindHeader, limits: Limits | None = None, start_row: int = 1
+    path: Path,
+    *,
+    find_header: FindHeader,
+    limits: Limits | None = None,
+    start_row: int = 1,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> Table:
     """Open a file of rows: .xlsx, .xls, CSV (comma, tab, semicolon) or NDJSON.
 
@@ -51,6 +57,7 @@ def open_table(
         find_header: Finds the header among the first rows of a sheet or file.
         limits: How much a reader takes; the defaults when None.
         start_row: First row wanted, as Excel numbers it, for an import that goes on where it stopped.
+        is_stopping: Whether the node stops, which nobody may hold up who waits for the process that reads a workbook.
 
     Returns:
         The open table; close it, or use it in a ``with`` statement.
@@ -58,11 +65,14 @@ def open_table(
     Raises:
         NotFound: ``file-missing``.
         InvalidInput: ``file-…``, ``workbook-…`` or ``header-not-found``, explained in docs/import.md.
+        Unavailable: ``reader-ended``, ``stopping``: for a workbook, also while its chunks are read.
     """
     limits = limits or Limits()
     kind = find_format(path, limits)
     if kind in {"xlsx", "xls"}:
-        return open_workbook(path, kind, find_header=find_header, limits=limits, start_row=start_row)
+        return open_workbook(
+            path, kind, find_header=find_header, limits=limits, start_row=start_row, is_stopping=is_stopping
+        )
     opener = open_ndjson if kind == "ndjson" else open_csv
     return opener(path, find_header=find_header, limits=limits, start_row=start_row)
 

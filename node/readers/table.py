@@ -35,6 +35,8 @@ class Limits:
         line_bytes: Longest line of a text file.
         child_memory_bytes: Address space of the process that reads a workbook.
         child_cpu_seconds: Processor time of that process.
+        child_silence_seconds: Longest wait for one part of a message of that process.
+        child_wait_seconds: Longest wait for that process, all of them together.
         whole_sheet_bytes: Greatest size, unpacked, of a sheet that is read as a whole; larger ones are streamed, and
             those that do not fit into the memory of the process.
         unpacked_bytes: Greatest size, unpacked, of one part of a workbook.
@@ -45,6 +47,8 @@ class Limits:
     line_bytes: int = 4 * _MIB
     child_memory_bytes: int = 480 * _MIB
     child_cpu_seconds: int = 3_600
+    child_silence_seconds: float = 900.0
+    child_wait_seconds: float = 7_200.0
     whole_sheet_bytes: int = 64 * _MIB
     unpacked_bytes: int = 16_384 * _MIB
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from node.errors import InvalidInput
+from node.errors import InvalidInput, Unavailable
+from node.readers.bounded_pipe import BoundedPipe
 from node.readers.frames import (
     CHOICE,
     FAILURE,
@@ -22,19 +23,40 @@ from node.readers.frames import (
     receive_frame,
     send_frame,
 )
-from node.readers.messages import SheetHead, broken_reader, parse_failure, parse_head
+from node.readers.messages import (
+    MAX_ROWS,
+    SheetHead,
+    broken_reader,
+    parse_failure,
+    parse_first_row,
+    parse_head,
+)
 from node.readers.table import FindHeader, Limits, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from node.errors import NodeError
+    from node.readers.frames import Source
     from node.records.headers import HeaderPlace
 
 _ROOT = Path(__file__).resolve().parents[2]
+_ENDED_FROM_OUTSIDE = {-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
+"""As a terminal and a service manager end every process of a node; that says nothing of the workbook."""
+_END_SECONDS = 10.0
+"""Longest wait for the end of a process that has closed its output."""
 _OUT_OF_MEMORY = {-signal.SIGABRT, -signal.SIGKILL, -signal.SIGSEGV}
 
 
-def open_workbook(path: Path, kind: str, *, find_header: FindHeader, limits: Limits, start_row: int) -> Table:
+def open_workbook(
+    path: Path,
+    kind: str,
+    *,
+    find_header: FindHeader,
+    limits: Limits,
+    start_row: int,
+    is_stopping: Callable[[], bool],
+) -> Table:
     """Open the one sheet of a workbook that holds a table.
 
     Args:
@@ -43,12 +65,15 @@ def open_workbook(path: Path, kind: str, *, find_header: FindHeader, limits: Lim
         find_header: Finds the header among the first rows of a sheet.
         limits: Limits of readers.
         start_row: First row wanted, as Excel numbers it.
+        is_stopping: Whether the node stops.
 
     Raises:
         InvalidInput: ``workbook-cut``, ``workbook-encrypted``, ``workbook-unreadable``, ``workbook-too-large``,
-            ``workbook-several-tables``, ``file-columns``, ``header-not-found``.
+            ``workbook-slow``, ``workbook-several-tables``, ``file-columns``, ``header-not-found``.
+        Unavailable: ``reader-ended``: the process was ended from outside, as everything is when a machine shuts down;
+            ``stopping``.
     """
-    child = _Child(path, kind, limits)
+    child = _Child(path, kind, limits, is_stopping)
     try:
         try:
             head, place, notes = child.find_table(find_header)
@@ -57,7 +82,7 @@ def open_workbook(path: Path, kind: str, *, find_header: FindHeader, limits: Lim
                 raise
             # One stray cell far below or to the right makes a sheet of a few rows immense for the reader of whole sheets.
             child.close()
-            child = _Child(path, kind, replace(limits, whole_sheet_bytes=0))
+            child = _Child(path, kind, replace(limits, whole_sheet_bytes=0), is_stopping)
             head, place, notes = child.find_table(find_header)
         header = head.rows[place.header]
         if len(header) > limits.columns:
@@ -84,7 +109,7 @@ def open_workbook(path: Path, kind: str, *, find_header: FindHeader, limits: Lim
 class _Child:
     """The reading process, as its node sees it."""
 
-    def __init__(self, path: Path, kind: str, limits: Limits) -> None:
+    def __init__(self, path: Path, kind: str, limits: Limits, is_stopping: Callable[[], bool]) -> None:
         self.out_of_memory = False
         """Whether the process ended because it needed more memory than it may take."""
         numbers = (
@@ -102,10 +127,10 @@ class _Child:
             # What a crashing reader prints may hold cells of the workbook.
             stderr=subprocess.DEVNULL,
         )
-
-    @property
-    def _output(self) -> BinaryIO:
-        return cast("BinaryIO", self._process.stdout)
+        output = cast("BinaryIO", self._process.stdout).fileno()
+        self._output: Source = BoundedPipe(
+            output, limits.child_silence_seconds, limits.child_wait_seconds, is_stopping
+        )
 
     def find_table(self, find_header: FindHeader) -> tuple[SheetHead, HeaderPlace, tuple[str, ...]]:
         """Return the first rows of the one sheet that has a header, the header's place and notes."""
@@ -118,6 +143,8 @@ class _Child:
             if kind != HEAD:
                 raise broken_reader()
             head = parse_head(body)
+            if head.sheet != sheets:
+                raise broken_reader()  # each once, in order: so they end
             sheets += 1
             hides_sheets = head.hides_sheets
             try:
@@ -146,7 +173,17 @@ class _Child:
     def read_chunks(self, sheet: int, first: int, width: int, start_row: int) -> Iterator[bytes]:
         """Ask for the rows of a sheet and yield their chunks as they come."""
         send_frame(cast("BinaryIO", self._process.stdin), CHOICE, [sheet, first, width, start_row])
-        return (body for kind, body in self._receive_until(ROWS_END) if kind == ROWS)
+        return self._receive_chunks()
+
+    def _receive_chunks(self) -> Iterator[bytes]:
+        """Yield chunks in the order of their rows: a process that was taken over sends no row twice, and none without end."""
+        last = 0
+        for kind, body in self._receive_until(ROWS_END):
+            first = parse_first_row(body) if kind == ROWS else None
+            if first is None or not last < first <= MAX_ROWS:
+                raise broken_reader()
+            last = first
+            yield body
 
     def _receive_until(self, last: bytes) -> Iterator[tuple[bytes, bytes]]:
         while True:
@@ -162,8 +199,16 @@ class _Child:
                 return
             yield kind, body
 
-    def _describe_death(self) -> InvalidInput:
-        code = self._process.wait()
+    def _describe_death(self) -> NodeError:
+        try:
+            code = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return broken_reader()
+        if code in _ENDED_FROM_OUTSIDE:
+            return Unavailable(
+                "reader-ended",
+                "the process that reads the workbook was ended from outside; it is started again",
+            )
         if code == -signal.SIGXCPU:
             return InvalidInput(
                 "workbook-too-large", "workbook took longer to read than a reader may run: send it in parts"

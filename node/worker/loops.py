@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 RETRY_SECONDS: Final = 2.0
 MAX_ATTEMPTS: Final = 5
 """So often an import may fail at the same row before it is given up: a row that kills its worker must not stop all."""
+_ENDED_PROCESSES: Final = frozenset({"worker-died", "reader-ended"})
 _LOG = structlog.get_logger("ironcage")
 
 
@@ -84,7 +85,7 @@ class ImportLoop:
             if self._stopping:
                 return False
             self._tell(job, error)
-            if error.code == "worker-died":
+            if error.code in _ENDED_PROCESSES:
                 return self._retry_or_give_up(job, error.code, error.message)
             return isinstance(error, Unavailable)
         except Exception as error:  # noqa: BLE001 - one file must not end the imports of all others

@@ -158,6 +158,30 @@ def test_a_file_that_kills_its_worker_each_time_is_given_up(world, loop):
     assert job_of(world, other).state == "done"
 
 
+def test_a_workbook_whose_reader_is_ended_each_time_is_given_up(world, loop):
+    """From outside, or by itself because it was taken over: an import that was only cut off goes on, none waits for ever."""
+    job = order(world, 1, 2)
+    opened = world.node.services.importer._tools.open_file
+
+    def end(_job, _item):
+        raise Unavailable("reader-ended", "ended from outside")
+
+    def told(open_file):
+        importer = world.node.services.importer
+        importer._tools = replace(importer._tools, open_file=open_file)
+
+    told(end)
+    for _ in range(MAX_ATTEMPTS - 1):
+        assert loop._run_job(job) is True
+        assert job_of(world, job).state == "queued"
+    assert loop._run_job(job) is False
+    assert job_of(world, job).error[0] == "reader-ended"
+    told(opened)
+    again = order(world, 1, 2)
+    assert loop._run_job(again) is False
+    assert (job_of(world, again).state, job_of(world, again).accepted) == ("done", 2)
+
+
 def test_a_fault_of_ours_costs_one_import_and_says_nothing_of_its_rows(world, loop, capsys):
     job, other = order(world, 1), order(world, 2)
     first = world.node.workers.tasks
