@@ -7,10 +7,15 @@ other exception out, must not take longer than ``HANG_SECONDS``, and asserts its
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
 import signal
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from node.errors import NodeError
@@ -80,6 +85,15 @@ def check_error(error: NodeError) -> None:
     assert len(error.message) <= MAX_MESSAGE_CHARACTERS, (
         f"message of {error.code} is {len(error.message)} long"
     )
+
+
+@cache
+def scratch_directory() -> Path:
+    """Give a directory for files that a parser wants to open, in memory where there is one; it goes with this process."""
+    memory = Path("/dev/shm")
+    directory = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 class Hang(BaseException):

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import atexit
 import io
 import json
 import logging
-import shutil
-import tempfile
 import tomllib
 import warnings
 import zipfile
@@ -45,7 +42,7 @@ from node.storage.state import (
     parse_journal,
     parse_state,
 )
-from tests.fuzz.case import Target, as_text, check_error
+from tests.fuzz.case import Target, as_text, check_error, scratch_directory
 from tests.support.rows import ISSUER, PERMIT, PERMIT_ROW, TODAY, build_row
 from tests.support.workbooks import store_parts
 
@@ -121,7 +118,7 @@ def _table(name):
     """Read a whole file: every chunk is one, every row is checked."""
 
     def run(data):
-        path = _directory() / name
+        path = scratch_directory() / name
         path.write_bytes(data)
         with open_table(path, find_header=FIND, limits=LIMITS) as table:
             validator = RowValidator(
@@ -134,27 +131,20 @@ def _table(name):
     return run
 
 
-@cache
-def _directory():
-    directory = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return directory
-
-
 def _workbook_parts(data):
     """Parts of a workbook, each behind a line ``@name``, in a good archive."""
     parts = {}
     for part in data.split(b"\n@")[:10]:
         name, _, content = part.lstrip(b"@").partition(b"\n")
         parts[name.decode("utf-8", "replace") or "x"] = content
-    with zipfile.ZipFile(_directory() / "parts.xlsx", "w") as archive:
+    with zipfile.ZipFile(scratch_directory() / "parts.xlsx", "w") as archive:
         for name, content in parts.items():
             archive.writestr(zipfile.ZipInfo(name), content)
-    _read_workbook(_directory() / "parts.xlsx")
+    _read_workbook(scratch_directory() / "parts.xlsx")
 
 
 def _workbook_archive(data):
-    path = _directory() / "archive.xlsx"
+    path = scratch_directory() / "archive.xlsx"
     path.write_bytes(data)
     if find_format(path, LIMITS) == "xlsx":
         _read_workbook(path)
@@ -347,7 +337,7 @@ def _workbook():
         '<row r="3"><c r="A3"><v>12.5</v></c><c r="C3" s="1"><v>45000</v></c><c r="D3" t="b"><v>1</v></c>'
         '<c r="E3" t="str"><f>A1</f><v>x</v></c><c r="F3" t="e"><v>#REF!</v></c></row><row r="5"/>'
     )
-    path = _directory() / "seed.xlsx"
+    path = scratch_directory() / "seed.xlsx"
     store_parts(
         path,
         sheet,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from tests.fuzz.case import Target
 
 ROOT = Path(__file__).resolve().parents[2]
+GRACE_SECONDS = 60
+"""For the end of a guided run beyond its time: libFuzzer ends after a case, and a case has 20 seconds."""
 _STATISTIC = re.compile(r"stat::(\w+):\s+(\d+)")
 _PULSE = re.compile(r"#\d+\s+\w+\s+cov: (\d+) ft: (\d+)")
 
@@ -107,7 +111,7 @@ def run_hypothesis(target: Target, cases: int, seconds: float, _directory: Path)
 
 
 def run_guided(target: Target, cases: int, seconds: float, directory: Path) -> Outcome:
-    """Run atheris in a process of its own, which ends with the first finding.
+    """Run atheris in a child of its own, which ends with the first finding.
 
     Args:
         target: The target.
@@ -115,7 +119,7 @@ def run_guided(target: Target, cases: int, seconds: float, directory: Path) -> O
         seconds: Longest time.
         directory: For inputs and findings; made when it is not there.
     """
-    inputs, seeds = directory / "inputs", directory / "seeds"
+    inputs, seeds, printed = directory / "inputs", directory / "seeds", directory / "log.txt"
     for folder in (inputs, seeds):
         folder.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(load_corpus(target)):
@@ -129,21 +133,56 @@ def run_guided(target: Target, cases: int, seconds: float, directory: Path) -> O
         "-timeout=20",
         "-rss_limit_mb=2048",
         "-print_final_stats=1",
+        str(inputs),
+        str(seeds),
     ]
     start = time.monotonic()
-    command = [sys.executable, "-m", "tests.fuzz.guided", target.name, *arguments, str(inputs), str(seeds)]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
-    text = process.stdout + process.stderr
-    (directory / "log.txt").write_text(text, encoding="utf-8")
+    printed.unlink(missing_ok=True)
+    code = _guide(directory.parent, [target.name, str(printed), seconds + GRACE_SECONDS, arguments])
+    text = printed.read_text(encoding="utf-8", errors="replace") if printed.is_file() else ""
     pulses, statistics = _PULSE.findall(text), dict(_STATISTIC.findall(text))
     return Outcome(
         engine="atheris",
         cases=int(statistics.get("number_of_executed_units", 0)),
         seconds=time.monotonic() - start,
         coverage=int(pulses[-1][0]) if pulses else None,
-        failure=None if process.returncode == 0 else _describe_failure(text),
+        failure=None if code == 0 else f"{_name_end(code)}\n{_describe_failure(text)}",
         kept=[path.read_bytes() for path in sorted(inputs.iterdir())],
     )
+
+
+def _guide(directory: Path, order: list[object]) -> int | None:
+    """Have the guided process run a target; give how the child ended, None where the process itself did."""
+    process = _guided_process(directory)
+    try:
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        return int(process.stdout.readline())
+    except (BrokenPipeError, ValueError):
+        process.kill()
+        process.wait()
+        _guided_process.cache_clear()
+        return None
+
+
+@cache
+def _guided_process(directory: Path) -> subprocess.Popen:
+    """Start the process that has everything instrumented; it ends with this one, whose end it reads."""
+    with (directory / "guided.txt").open("w", encoding="utf-8") as told:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.fuzz.guided"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+        )
+
+
+def _name_end(code: int | None) -> str:
+    if code is None:
+        return "the process of atheris ended: see guided.txt beside the targets' directories"
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
 
 def _describe_failure(text: str) -> str:
