@@ -11,6 +11,7 @@ _NEED_COMPILER = [
     "test_ended_commands.py",
     "test_power_cut.py",
     "test_sigterm.py",
+    "test_sigterm_stores.py",
 ]
 collect_ignore = _NEED_COMPILER if LEFT_OUT else []
 

@@ -21,7 +21,7 @@ from tests.support.penalty_files import store_penalties
 from tests.support.real_node import COMMAND, WAIT_SECONDS, check_clean, real_nodes, wait_until
 
 ROWS = 30
-STEPS = [29, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+STEPS = [29, pytest.param(7, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 """How many calls lie between two that are tried."""
 KEYS = ["record", pytest.param("exchange", marks=pytest.mark.slow)]
 
