@@ -196,6 +196,10 @@ class Watch:
         else:
             assert outcome.records == ()
 
+    def is_found_out(self, asker, outcome):
+        """Whether the asker's own program used an id of its node's: what the node tells of it contradicts the provider's log."""
+        return asker in self.liars and (outcome.result, outcome.code) == ("deny", "received-differs")
+
     def keep(self, *receipts):
         """Remember receipts that were given out: none has the number of another."""
         for token in receipts:
