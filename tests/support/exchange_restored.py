@@ -31,16 +31,25 @@ class RestoredRules:
     def copy_a_store(self, code):
         """Keep a copy of a node's store and head files, as a backup of a whole machine does."""
         node = self.world.nodes[code]
-        self.copies = {**(self.copies or {}), code: (take_copy(node), node.access.anchored_size())}
+        self.copies = {**(self.copies or {}), code: (take_copy(node), node.sizes())}
 
     @rule(code=NODES, has_newest_heads=st.booleans())
     def put_an_older_store_back(self, code, has_newest_heads):
-        """The copy runs for a while in place of the node that has anchored since, and nothing comes of it."""
+        """The copy runs for a while in place of the node, and nothing comes of it where it lacks what is promised.
+
+        Promised is what the newest head files say, or without them what was anchored. A copy of a node whose anchor was
+        under way lacks nothing of it.
+        """
         node = self.world.nodes[code]
-        copy, anchored = self.copies[code]
-        if node.access.anchored_size() == anchored or self.world.chain.away:
+        copy, copied = self.copies[code]
+        readers = node.services.readers.values()
+        newest, heads = node.store, [node.heads.load(one.origin) for one in readers]
+        promised = (
+            [head.size for head in heads] if has_newest_heads else [one.anchored_size() for one in readers]
+        )
+        lacks = any(size < least for size, least in zip(copied, promised, strict=True))
+        if not lacks or self.world.chain.away:
             return
-        newest, heads = node.store, [node.heads.load(one.origin) for one in node.services.readers.values()]
         on_chain = self._count_anchors(node)
         put_back(node, (copy[0], heads if has_newest_heads else copy[1]))
         sizes, sent = node.sizes(), len(self.world.post.sent)
