@@ -24,6 +24,7 @@ from node.service.jobs import get_job
 from tests.support.imports import refusals
 from tests.support.node_world import WHY, NodeWorld
 from tests.support.plain_node import PlainNode, cells_of, number_and_amount
+from tests.support.same_lives import same_each_time
 
 EXAMPLES = int(os.environ.get("IRONCAGE_MACHINE_EXAMPLES", "0"))
 POWER = Fatal("store-commit-failed", "power")
@@ -345,15 +346,21 @@ class NodeMachine(RuleBasedStateMachine):
 
 
 def run_with(examples, steps):
+    """Settings. Without an order the lives are the same each time: a new kind of life is looked for where somebody has time for it."""
     return settings(
         max_examples=examples,
         stateful_step_count=steps,
+        derandomize=not EXAMPLES,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
 
 
-TestNode = NodeMachine.TestCase
+def case_of(machine):
+    return machine.TestCase if EXAMPLES else same_each_time(machine.TestCase)
+
+
+TestNode = case_of(NodeMachine)
 TestNode.settings = run_with(15, 20)
 
 
@@ -361,5 +368,5 @@ class LongNodeMachine(NodeMachine):
     """The same for longer: ``IRONCAGE_MACHINE_EXAMPLES`` says how many lives of a node."""
 
 
-TestNodeForLonger = pytest.mark.slow(LongNodeMachine.TestCase)
+TestNodeForLonger = pytest.mark.slow(case_of(LongNodeMachine))
 TestNodeForLonger.settings = run_with(EXAMPLES or 100, 50)
