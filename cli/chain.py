@@ -142,7 +142,9 @@ def load_founder(path: Path, governing: list[str] | None) -> Founder:
         InvalidInput: It is not one.
     """
     from consortium.deploy import Founder
-    from node.core.uscc import parse_uscc
+    from node.chain.network import build_network_member
+    from node.core.members import check_integer, check_list, check_text
+    from node.crypto.secp256k1 import encode_address, parse_address
     from node.ports import Role
 
     data = parse_json(
@@ -153,15 +155,22 @@ def load_founder(path: Path, governing: list[str] | None) -> Founder:
     fields = check_members(
         data, "member file", required=("code", "name", "operator", "recovery", "roles", "v")
     )
-    roles = Role(0)
-    for word in fields["roles"]:
-        try:
-            roles |= Role[str(word).upper()]
-        except KeyError:
-            raise InvalidInput("role-unknown", f"{path.name} names an unknown role") from None
-    code = parse_uscc(fields["code"])
-    votes = governing is None or code in governing
-    return Founder(code, fields["name"], fields["operator"], fields["recovery"], roles, votes)
+    check_integer(fields["v"], "v", least=1, most=1)
+    words = [
+        check_text(word, "role").lower()
+        for word in check_list(fields["roles"], "roles", max_items=MAX_MEMBER_FILE_BYTES)
+    ]
+    if not {word.upper() for word in words} <= Role.__members__.keys():
+        raise InvalidInput("role-unknown", f"{path.name} names an unknown role")
+    operator, recovery = (parse_address(check_text(fields[name], name)) for name in ("operator", "recovery"))
+    # As it will stand in the network file: what that refuses must not be on the chain already.
+    member = build_network_member(
+        check_text(fields["code"], "code"), check_text(fields["name"], "name"), operator, sorted(set(words))
+    )
+    votes = governing is None or member.code in governing
+    return Founder(
+        member.code, member.name, encode_address(operator), encode_address(recovery), member.roles, votes
+    )
 
 
 @app.command(help=say("链的状态", "state of the chain"))
