@@ -37,12 +37,14 @@ _SENTENCES: Final = {
     "file is no text, or a damaged one: byte {} is zero; export or copy it again": "不是文本或已损坏：第 {} 字节为零",
     "file has more than {} columns: delete those that are no part of the table": "文件超过 {} 列",
     "more than {} rows have broken quotation marks: export the file again, as .xlsx": "超过 {} 行的引号不成对",
-    # node/readers/workbook.py, sheet_xml.py
+    # node/readers/workbook.py, bounded_pipe.py, sheet_xml.py
     "sheet has {} columns: want at most {}; delete those that are no part of it": "工作表有 {} 列，最多 {} 列",
     "workbook has no visible worksheet: show the one with the table": "没有可见的工作表，请取消隐藏有数据的那张",
     "{}; hidden sheets are not read: show the one with the table": "{}；隐藏的工作表不读取，请取消隐藏有数据的那张",
     "{} of {} visible sheets hold a table: hide all but one, or send each as a file": "有数据表的工作表 {} 张（可见的共 {} 张）",
     "workbook took longer to read than a reader may run: send it in parts": "读取时间超过上限",
+    "the process that reads the workbook gave no answer in time and was ended: save the workbook as CSV or in parts, and import it "
+    "again": "读取进程未及时应答，已被中止",
     "workbook broke its reader (exit code {}): open it in Excel and save it as .xlsx again": "读取进程因该文件而中止（退出码 {}）",
     "workbook needs more memory than a reader may take: save it as CSV or in parts": "读取所需内存超过上限",
     "workbook is cut off or damaged: fetch or save it again": "文件不完整或已损坏",

@@ -7,7 +7,7 @@
     then                 imports stop at the next chunk, the chain loop at its next look
     then                 the writer finishes its queue, the store closes, the workers end, run/node.json goes
 
-What does not end in time (a chain node that gives no answer, a workbook that takes a minute to load) is left behind:
+What does not end in time (a chain node that gives no answer) is left behind:
 what it would have written is not written, and the next start takes it up again.
 """
 

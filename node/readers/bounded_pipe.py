@@ -23,7 +23,7 @@ class BoundedPipe:
 
     Args:
         descriptor: Of the pipe; made non-blocking, closed by the caller.
-        silence_seconds: Longest wait within one ``read``.
+        silence_seconds: Longest wait within one ``read``. A node that stood still itself meanwhile waited no longer for that.
         wait_seconds: Longest wait of all of them together.
         is_stopping: Whether the node stops.
         monotonic: Seconds of a clock that only goes on.
@@ -79,6 +79,6 @@ class BoundedPipe:
             raise Unavailable("stopping", "node is stopping")
         begun = self._monotonic()
         self._poll.poll(_LOOK_SECONDS * 1000)
-        waited = self._monotonic() - begun
+        waited = min(self._monotonic() - begun, _LOOK_SECONDS)
         self._left_seconds -= waited
         return waited

@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -172,7 +173,8 @@ class _Child:
 
     def read_chunks(self, sheet: int, first: int, width: int, start_row: int) -> Iterator[bytes]:
         """Ask for the rows of a sheet and yield their chunks as they come."""
-        send_frame(cast("BinaryIO", self._process.stdin), CHOICE, [sheet, first, width, start_row])
+        with suppress(BrokenPipeError):  # it has ended: how, shows where its rows are received
+            send_frame(cast("BinaryIO", self._process.stdin), CHOICE, [sheet, first, width, start_row])
         return self._receive_chunks()
 
     def _receive_chunks(self) -> Iterator[bytes]:
@@ -207,7 +209,7 @@ class _Child:
         if code in _ENDED_FROM_OUTSIDE:
             return Unavailable(
                 "reader-ended",
-                "the process that reads the workbook was ended from outside; it is started again",
+                "the process that reads the workbook was ended from outside",
             )
         if code == -signal.SIGXCPU:
             return InvalidInput(

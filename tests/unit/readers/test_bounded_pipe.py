@@ -103,6 +103,13 @@ def test_a_hostile_reader_ends(workbook, tmp_path, monkeypatch, started, name):
     assert reader.returncode == -signal.SIGKILL
 
 
+def test_a_reader_that_ends_before_it_is_told_what_to_read(workbook, tmp_path, monkeypatch):
+    """Whatever the node finds first, the pipe that nobody reads or the end of the process, it says why that was."""
+    pose(monkeypatch, tmp_path, "os.close(0); heads(); os.kill(os.getpid(), signal.SIGTERM)")
+    with raises_code(Unavailable, "reader-ended"):
+        read(workbook)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_reader_that_is_ended_from_outside_says_nothing_of_the_workbook(
     workbook, tmp_path, monkeypatch, number
@@ -145,17 +152,23 @@ def pipe():
 
 
 def test_a_byte_a_minute_is_no_answer(pipe):
-    source = BoundedPipe(pipe[0], 900, 7_200, lambda: False, Clock(pipe[1], 60))
+    source = BoundedPipe(pipe[0], 9, 72, lambda: False, Clock(pipe[1], 0.2))
     with raises_code(InvalidInput, "workbook-slow"):
         source.read(1_000)
 
 
 def test_all_waits_together_have_an_end(pipe):
-    source = BoundedPipe(pipe[0], 900, 7_200, lambda: False, Clock(pipe[1], 800))
-    for _ in range(9):
+    source = BoundedPipe(pipe[0], 1, 2, lambda: False, Clock(pipe[1], 0.25))
+    for _ in range(8):
         assert source.read(2) == b"xx"
     with raises_code(InvalidInput, "workbook-slow"):
         source.read(2)
+
+
+def test_a_node_that_stood_still_itself_waited_no_longer_for_that(pipe):
+    """As in a container that is paused: the process that reads stood still as well."""
+    source = BoundedPipe(pipe[0], 900, 7_200, lambda: False, Clock(pipe[1], 86_400))
+    assert source.read(4) == b"xxxx"
 
 
 def test_large_answers_come_whole(tmp_path):
