@@ -11,7 +11,7 @@ from node.cage.proof import FindingFile, ShownEntry, encode_finding, parse_findi
 from node.errors import InvalidInput
 from node.evidence.policy import Policy, TrustedChain
 from node.log.anchor import Anchor
-from tests.fuzz.case import ONE, Target
+from tests.fuzz.case import ONE, Target, check_kept
 from tests.support import one_exchange as world
 
 _SIZE = 32_768
@@ -36,6 +36,7 @@ def _finding(data):
     """What is read is written as it was understood, and read the same again."""
     file = parse_finding(data)
     assert parse_finding(encode_finding(file)) == file
+    check_kept(data, encode_finding(file))
 
 
 def _finding_verify(data):

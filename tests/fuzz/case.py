@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from node.core.canonical import encode_json, parse_json
 from node.errors import NodeError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 HANG_SECONDS = 10
 """A hang detector and no measure of speed: most cases take less than a millisecond."""
 
+MAX_DEPTH = 32
 MAX_MESSAGE_CHARACTERS = 1_000
 ONE = "one"
 """Each value has one spelling: what was accepted is what our encoder writes."""
@@ -61,6 +63,17 @@ class Target:
 def as_text(data: bytes) -> str:
     """Give text to a parser that takes text; what is no UTF-8 becomes lone surrogates, which it must refuse."""
     return data.decode("utf-8", "surrogateescape")
+
+
+def check_kept(data: bytes, again: bytes) -> None:
+    """Check that what was written again is what was read, member for member: JSON that no signature covers may only be spelt freely.
+
+    Args:
+        data: JSON that a parser accepted.
+        again: What our encoder made of it, canonical.
+    """
+    whole = parse_json(data, max_bytes=len(data), max_depth=MAX_DEPTH)
+    assert encode_json(whole) == again, "a member was dropped, or a value has two spellings"
 
 
 def run_case(target: Target, data: bytes) -> bool:

@@ -21,7 +21,7 @@ from node.core.types import LogId, MemberCode
 from node.errors import NodeError
 from node.log.anchor import Anchor, encode_anchor_abi
 from node.ports import KeyKind
-from tests.fuzz.case import Target, as_text, check_error
+from tests.fuzz.case import Target, as_text, check_error, check_kept
 from tests.support.labs import operator_key
 from tests.support.records import MEMBER
 from tests.unit.chain.test_network import NETWORK
@@ -229,6 +229,7 @@ def _network(data):
     again = encode_network(network)
     assert parse_network(again) == network
     assert encode_network(parse_network(again)) == again
+    check_kept(data, again)
 
 
 @cache

@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from node.client.api import NodeClient
 from node.config import parse_settings
+from node.core.canonical import encode_json, parse_json
 from node.errors import InvalidInput, NodeError
 from node.readers.frames import FAILURE, HEAD, HEADS_END, ROWS, ROWS_END, receive_frame, send_frame
 from node.readers.opening import find_format, open_table
@@ -30,7 +31,14 @@ from node.records.chunks import CELL_TYPES, encode_chunk, parse_chunk
 from node.records.headers import find_header, map_headers
 from node.records.rows import RowValidator
 from node.service.tokens import TokenEntry, encode_tokens, parse_tokens
-from node.storage.manifest import BackedUpFile, BackedUpLog, Manifest, encode_manifest, parse_manifest
+from node.storage.manifest import (
+    MAX_MANIFEST_BYTES,
+    BackedUpFile,
+    BackedUpLog,
+    Manifest,
+    encode_manifest,
+    parse_manifest,
+)
 from node.storage.state import (
     FORMAT,
     Journal,
@@ -42,7 +50,7 @@ from node.storage.state import (
     parse_journal,
     parse_state,
 )
-from tests.fuzz.case import Target, as_text, check_error, scratch_directory
+from tests.fuzz.case import Target, as_text, check_error, check_kept, scratch_directory
 from tests.support.rows import ISSUER, PERMIT, PERMIT_ROW, TODAY, build_row
 from tests.support.workbooks import store_parts
 
@@ -67,6 +75,7 @@ def _tokens(data):
     again = encode_tokens(entries)
     assert parse_tokens(again) == entries
     assert encode_tokens(parse_tokens(again)) == again
+    check_kept(data, again)
 
 
 def _client_answer(data):
@@ -256,6 +265,10 @@ def _journal(data):
 def _backup_manifest(data):
     manifest = parse_manifest(data, newest_format=FORMAT)
     assert parse_manifest(encode_manifest(manifest), newest_format=FORMAT) == manifest
+    # What is not in a backup is said to people; no program reads it.
+    told = parse_json(data, max_bytes=len(data))["not_included"]
+    written = parse_json(encode_manifest(manifest), max_bytes=MAX_MANIFEST_BYTES)
+    check_kept(data, encode_json(written | {"not_included": told}))
 
 
 def _manifest_seeds():
@@ -402,7 +415,7 @@ TARGETS = (
         "node.storage.manifest.parse_manifest",
         _backup_manifest,
         _manifest_seeds,
-        "as json; nothing is signed over it",
+        "as json; nothing is signed over it, and `not_included` is any texts",
         words=(b'"store/../x"', b"9007199254740991", b'["aa"]', b'"store/main/LOCK"', b'"v":2'),
     ),
     Target("tokens", "node.service.tokens.parse_tokens", _tokens, _token_seeds, "as json; own file"),

@@ -10,7 +10,7 @@ from node.evidence.format import encode_evidence, parse_evidence
 from node.evidence.policy import CertificateTrust, Demand, Level, TrustedKey, encode_policy, parse_policy
 from node.evidence.verify import verify_evidence
 from node.records.record import verify_record
-from tests.fuzz.case import Target
+from tests.fuzz.case import Target, check_kept
 from tests.support.evidence_world import CERTIFICATE, CHAIN_PROOF, MEMBER, OTHER_MEMBER, EvidenceWorld
 
 VALUES = ("市监罚〔2026〕1号", "罚款", *(None,) * 28)
@@ -42,6 +42,7 @@ def _evidence(data):
     again = encode_evidence(evidence)
     assert parse_evidence(again) == evidence
     assert encode_evidence(parse_evidence(again)) == again
+    check_kept(data, again)
 
 
 def _verify(data):
@@ -60,6 +61,7 @@ def _verify(data):
 
 
 def _policy(data):
+    """Its encoder writes defaults out, so that what was read need not be what is written."""
     policy = parse_policy(data)
     again = encode_policy(policy)
     assert parse_policy(again) == policy

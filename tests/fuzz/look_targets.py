@@ -9,7 +9,7 @@ from functools import cache
 from node.evidence.lookfile import encode_look_file, parse_look_file
 from node.evidence.looks import verify_look_file
 from node.evidence.policy import Level
-from tests.fuzz.case import Target
+from tests.fuzz.case import Target, check_kept
 from tests.fuzz.corpus import CORPUS
 from tests.support.look_files import FIRM, made
 from tests.support.node_world import ChainEyes
@@ -23,6 +23,7 @@ def _look_file(data):
     again = encode_look_file(file)
     assert parse_look_file(again) == file
     assert encode_look_file(parse_look_file(again)) == again
+    check_kept(data, again)
 
 
 @cache

@@ -11,7 +11,7 @@ from node.evidence.promises import encode_receipt_file, parse_receipt_file
 from node.evidence.receipts import verify_receipt_file
 from node.log.fork import ForkProof, Form, build_fork, encode_fork, parse_fork
 from node.log.merkle import leaf_hash
-from tests.fuzz.case import Target
+from tests.fuzz.case import Target, check_kept
 from tests.support.promises import MEMBER, PromiseWorld
 
 _UNSIGNED = "as json: no signature covers the file, each part of it has its own"
@@ -50,6 +50,7 @@ def _fork(data):
     again = encode_fork(proof)
     assert parse_fork(again) == proof
     assert encode_fork(parse_fork(again)) == again
+    check_kept(data, again)
 
 
 def _verify_fork(data):
@@ -74,6 +75,10 @@ def _receipt_file(data):
     again = encode_receipt_file(file)
     assert parse_receipt_file(again) == file
     assert encode_receipt_file(parse_receipt_file(again)) == again
+    if data.startswith(b"{"):  # else it is the receipt alone
+        check_kept(data, again)
+    else:
+        assert data.removesuffix(b"\n") == file.receipt.encode()
 
 
 def _verify_receipt(data):

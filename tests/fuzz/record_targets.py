@@ -11,14 +11,14 @@ import msgpack
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from node.core.canonical import encode_json, parse_json
-from node.core.encoding import parse_b64u
+from node.core.encoding import encode_b64u, parse_b64u
 from node.core.ids import check_uuid7
 from node.crypto.jws import sign_jws
 from node.crypto.token import parse_token
 from node.errors import InvalidInput
 from node.records.catalogue import load_item
 from node.records.chunks import PlainLines, encode_chunk, parse_chunk
-from node.records.disclosure import open_disclosures, parse_disclosure
+from node.records.disclosure import open_disclosures, parse_disclosure, read_disclosure
 from node.records.names import StatusUri, encode_status_uri, encode_vct, parse_status_uri, parse_vct
 from node.records.record import RECORD_TYP, parse_record, present_record, verify_record
 from node.records.sdjwt import parse_sd_jwt, present_sd_jwt
@@ -173,8 +173,12 @@ def _status_list(data):
 
 
 def _disclosure(data):
-    items = parse_disclosure(as_text(data))
+    """What is said to be canonical is; for all else its issuer's spelling counts."""
+    items, is_canonical = read_disclosure(as_text(data))
+    assert parse_disclosure(as_text(data)) == items
     assert len(items) in {2, 3}
+    if is_canonical:
+        assert encode_b64u(encode_json(items)).encode() == data
 
 
 def _catalogue_item(data):

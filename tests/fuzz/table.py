@@ -14,6 +14,7 @@ from tests.fuzz import (
     log_targets,
     look_targets,
     many_targets,
+    outer_targets,
     policy_targets,
     proof_targets,
     record_targets,
@@ -37,6 +38,7 @@ _TARGETS = [
         chain_targets,
         edge_targets,
         cage_targets,
+        outer_targets,
     )
     for target in module.TARGETS
 ]

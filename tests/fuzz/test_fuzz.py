@@ -26,6 +26,7 @@ COSTLY = {
     "look-verify",
     "ndjson",
     "receipt-verify",
+    "subjects-file",
     "workbook-archive",
     "workbook-parts",
 }
@@ -52,6 +53,7 @@ REFUSED_SEEDS = {
     "finding-verify": 2,
     "json": 1,
     "json-text": 1,
+    "peer-answer": 2,
     "reader-messages": 1,
     "rpc": 12,
     "rpc-answer": 2,
