@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from node.access.event import parse_event
 from node.cage.auditedlog import AuditedLog, Tiles
 from node.cage.findings import Findings, Place
+from node.cage.numbering import Numbering
 from node.cage.pairing import Pairing
 from node.cage.promises import BlockTimes, Receipts
 from node.cage.proof import FILE_SUFFIX, FindingFile, ShownEntry, encode_finding
@@ -90,7 +91,7 @@ class Given:
     """What an auditor brings along beside his policy.
 
     Attributes:
-        receipts: Compact JWS that members hold from each other, all that there are between two of them.
+        receipts: Compact JWS that members hold from each other.
         notes: Signed checkpoints that others hold.
         complete: Whether ``sources`` are the logs of every member there is.
         held: Receipts as the nodes themselves show what they hold, which may be some of them.
@@ -232,7 +233,7 @@ class Audit:
         for reading in self._readings:
             covered = max(reading.log.anchored, reading.signed.size if reading.signed else 0)
             self._receipts.judge_log(reading.log, reading.broken, covered, self._chain, self._findings)
-        self._receipts.judge_pairs({log.origin: log.size for log in logs}, pairing.lost, self._findings)
+        self._receipts.judge_numbers(logs, self._findings)
         self._receipts.remark_elsewhere({log.origin for log in logs}, self._findings)
         _Proofs(self._readings, self._receipts, self._findings).build()
         return Report(logs, self._findings, len(self._receipts))
@@ -247,6 +248,7 @@ class Audit:
             self._newest[origin.member] == source.origin,
             self._chain.anchors(source.origin),
             Tiles(self._scratch, f"leaves-{number}"),
+            Numbering(self._scratch, f"numbered-{number}"),
         )
         return _Reading(source, log)
 

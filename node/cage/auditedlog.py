@@ -14,6 +14,7 @@ from node.log.tree import TILE_BYTES, TreeWriter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from node.cage.numbering import Numbering
     from node.cage.rows import Scratch
     from node.log.anchor import Anchor
 
@@ -61,9 +62,9 @@ class AuditedLog:
         is_open: False for one that has a successor.
         anchors: From the chain, oldest first, each following the one before.
         tiles: Its tree.
+        numbered: Its events that took numbers of receipts.
         size: Entries walked so far.
         events: Of them events.
-        told: Of them revocations that another member told: whose receipts may not have arrived.
         beats: Claimed times of its heartbeats, milliseconds, in their order.
         broken: Size of the first anchor whose root is another; None while all agree.
         partial: Why the walk ended early, None when it did not.
@@ -76,9 +77,9 @@ class AuditedLog:
     is_open: bool
     anchors: Sequence[Anchor]
     tiles: Tiles
+    numbered: Numbering
     size: int = 0
     events: int = 0
-    told: int = 0
     beats: array[int] = field(default_factory=lambda: array("q"))
     broken: int | None = None
     partial: str | None = None

@@ -17,6 +17,8 @@ from node.core.encoding import MAX_SAFE_INTEGER, encode_b64u
 ANSWERS: Final = frozenset({"grant", "deny"})
 EXCHANGED: Final = frozenset({"ask", "grant", "deny", "receive", "sealed", "bulk"})
 """Kinds of events that another member's log has its part of."""
+NUMBERED: Final = EXCHANGED | {"revoke"}
+"""Kinds of events whose receipt is for the other side where they name one, and takes a number for it."""
 
 _DIGEST: Final = rb"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
 _RID: Final = rb"[A-Za-z0-9_-]{21}[AQgw]"

@@ -38,9 +38,6 @@ _UNSENT: Final = b"A" * 43
 class Pairing:
     """Judges requests one after the other.
 
-    ``lost`` counts, from one member to another, receipts that may not have arrived because a message did not; to the
-    member "" those that may have been for anybody.
-
     Args:
         logs: The logs of the audit by their numbers, walked.
         members: Number of each member, by USCC.
@@ -64,11 +61,8 @@ class Pairing:
         self._settled = settled
         self._member_of = [members[log.member] for log in logs]
         self._names = {number: code for code, number in members.items()}
-        self.lost: Counter[tuple[str, str]] = Counter()
         self._beats: dict[int, list[int]] = {number: [] for number in members.values()}
         for log in logs:
-            # To whom a revocation was told here, its receipt may be on its way.
-            self.lost[log.member, ""] += log.told
             self._beats[members[log.member]].extend(log.beats)
         for beats in self._beats.values():
             beats.sort()
@@ -95,7 +89,6 @@ class Pairing:
         if asks or answers or receives:
             every_ask = asks
             asks, answers, receives = (self._once(kind) for kind in (asks, answers, receives))
-            self._count_lost(asks, answers, receives)
             answers = self._judge_reuse(asks, answers, receives)
             self._judge_presence(asks, answers, receives)
             for other in (*answers, *receives):
@@ -137,15 +130,6 @@ class Pairing:
             # A successor logs again what its predecessor had promised.
             kept.setdefault((self._member_of[row.log], row.req), row)
         return list(kept.values())
-
-    def _count_lost(self, asks: list[Row], answers: list[Row], receives: list[Row]) -> None:
-        """Count answers whose receipts may be nowhere: whoever uses an id again may drop what answers him."""
-        taken = {row.req for row in receives if row.released != NO_MARK}
-        asker = next((self._member_of[row.log] for row in (*receives, *asks)), NOT_OPENED)
-        for answer in answers:
-            if answer.req not in taken:
-                named = self._names.get(answer.peer) or self._names.get(asker, "")
-                self.lost[self._logs[answer.log].member, named] += 1
 
     def _judge_reuse(self, asks: list[Row], answers: list[Row], receives: list[Row]) -> list[Row]:
         """Name a request id that stands for several requests; give the answers to the one that was asked."""
@@ -193,8 +177,6 @@ class Pairing:
     def _judge_unanswered(self, asks: list[Row], receives: list[Row]) -> None:
         rows = [*asks, *receives]
         first, provider = rows[0], min(row.peer for row in rows)
-        # The receipts of the ask and of its end may never have come to the provider.
-        self.lost[self._logs[first.log].member, self._names.get(provider, "")] += 2
         answered = [row for row in receives if row.released != NO_MARK]
         if provider >= ELSEWHERE and not (provider == NOT_OPENED and self._complete):
             self._remark("other-side-elsewhere" if provider == ELSEWHERE else "other-side-unknown", first)
@@ -240,12 +222,6 @@ class Pairing:
                 self._remark("not-settled", asked[0])
         elif not given:
             self._remark("not-answered", receives[0])
-        if receives:
-            # The receipts of an answer that did not come, or was not taken, may be nowhere.
-            provider = self._names.get(receives[0].peer, "")
-            self.lost[self._logs[receives[0].log].member, provider] += 0 if given else 2
-            for row in given[:1]:
-                self.lost[self._logs[row.log].member, self._names.get(asker, "")] += 1
 
     # ---- what differs
 

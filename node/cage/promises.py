@@ -11,21 +11,21 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final, Protocol
 
 from node.access.receipt import MAX_RECEIPT_BYTES, TYP, parse_receipt
-from node.cage.receiptrows import ReceiptRows
+from node.cage.receiptrows import Numbered, ReceiptRows
 from node.cage.walk import Promise
 from node.crypto.jws import parse_jws, verify_jws
 from node.errors import InvalidInput, Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from node.access.receipt import Receipt
     from node.cage.auditedlog import AuditedLog
     from node.cage.findings import Findings
-    from node.cage.receiptrows import Numbered
     from node.cage.rows import Scratch
     from node.evidence.policy import Policy
 
+_BEFORE_ALL: Final = -1
 GRACE_BLOCKS: Final = 100
 """Blocks behind the first one later than ``anchor_by`` before a receipt convicts (protocol section 7)."""
 
@@ -40,6 +40,38 @@ class BlockTimes(Protocol):
     def head_block(self) -> int:
         """Give the height of the newest block."""
         ...
+
+
+class _Run:
+    """How far the numbers in one log for one member were followed.
+
+    Attributes:
+        last: The receipt that fitted last; None before the first.
+        proven: The last one whose signature was checked.
+        broken: Promises behind ``last`` that were not kept: each names a number that has no event.
+    """
+
+    def __init__(self, first: Numbered | None) -> None:
+        self.last = self.proven = first
+        self.broken = 0
+
+    def fits(self, base: Numbered, receipt: Numbered, log: AuditedLog, aud: str) -> bool:
+        """Tell whether two numbers are apart by as many as there are events between them."""
+        if receipt.at <= base.at:
+            return False
+        there = log.numbered.count(aud, base.at, receipt.at)
+        return there.least <= receipt.pair - base.pair <= there.most + self.broken
+
+    def go_on(self, receipt: Numbered, *, is_proven: bool = False) -> None:
+        """Follow on from a receipt."""
+        self.last, self.broken = receipt, 0
+        if is_proven:
+            self.proven = receipt
+
+
+def _first_of(log: AuditedLog) -> Numbered | None:
+    """Give what stands before the first number of a log; None for a successor, which goes on somewhere."""
+    return None if log.n else Numbered(0, 0, log.origin, _BEFORE_ALL)
 
 
 class Receipts:
@@ -63,10 +95,7 @@ class Receipts:
         self._load(tokens, is_brought=True)
 
     def load_held(self, tokens: Iterable[str]) -> None:
-        """Take the receipts that the nodes themselves show; what is malformed among them is left out.
-
-        Gaps between their numbers say nothing: a node that shows only some would convict whoever signed the others.
-        """
+        """Take the receipts that the nodes themselves show; what is malformed among them is left out."""
         self._load(tokens, is_brought=False)
 
     def _load(self, tokens: Iterable[str], *, is_brought: bool) -> None:
@@ -77,7 +106,7 @@ class Receipts:
                 if is_brought:
                     raise
                 continue
-            self._rows.add(token, receipt, is_brought=is_brought)
+            self._rows.add(token, receipt)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -150,31 +179,33 @@ class Receipts:
                         values={"index": row.at},
                     )
 
-    def judge_pairs(
-        self, sizes: Mapping[str, int], lost: Mapping[tuple[str, str], int], findings: Findings
-    ) -> None:
-        """Name gaps in the numbers of receipts from one member to another, and numbers that stand twice.
+    def judge_numbers(self, logs: Sequence[AuditedLog], findings: Findings) -> None:
+        """Hold the numbers of receipts from one member to another against the events that took them.
+
+        Within a log each event for a member takes the next number, so two numbers are apart by as many as there are such
+        events between their places, whichever receipts are shown. Between a log and its successor numbers may jump.
 
         Args:
-            sizes: How far each log was read, by origin: what lies behind cannot tell why a receipt never arrived.
-            lost: How many receipts from one member to another, or to "" for any, may not have arrived because a
-                message did not.
+            logs: The logs, walked.
             findings: Where findings go.
         """
+        by_origin = {log.origin: log for log in logs}
         for iss, aud in self._rows.parties():
-            allowed = lost.get((iss, aud), 0) + lost.get((iss, ""), 0)
-            is_brought = any(receipt.is_brought for receipt in self._rows.between((iss, aud)))
+            runs: dict[str, _Run] = {}
             before: Numbered | None = None
             for receipt in self._rows.between((iss, aud)):
-                if receipt.at >= sizes.get(receipt.log, 0):
+                log = by_origin.get(receipt.log)
+                # What lies behind the end of what was read cannot tell how many there are.
+                if log is None or log.member != iss or receipt.at >= log.size:
                     continue
                 if before is not None and receipt.pair == before.pair:
-                    self._judge_twice(before, receipt, findings)
-                elif before is not None and receipt.pair > before.pair + 1 and is_brought:
-                    allowed -= receipt.pair - before.pair - 1
-                    if allowed < 0:
-                        self._judge_gap(before, receipt, findings)
+                    is_judged = self._judge_twice(before, receipt, findings)
+                else:
+                    is_judged = False
                 before = receipt
+                if not is_judged:
+                    run = runs.setdefault(log.origin, _Run(_first_of(log)))
+                    self._judge_number(run, receipt, log, aud, findings)
 
     def remark_elsewhere(self, origins: set[str], findings: Findings) -> None:
         """Count receipts of logs that are not audited."""
@@ -182,27 +213,47 @@ class Receipts:
             if origin not in origins:
                 findings.remark("receipts-elsewhere", origin, count)
 
-    def _judge_twice(self, one: Numbered, other: Numbered, findings: Findings) -> None:
+    def _judge_twice(self, one: Numbered, other: Numbered, findings: Findings) -> bool:
+        """Judge two receipts of one number; False where they say nothing because one of them proves nothing."""
         tokens = [self._rows.token(one.number), self._rows.token(other.number)]
         first, second = (parse_receipt(token) for token in tokens)
         if (first.log, first.idx, first.leaf) == (second.log, second.idx, second.leaf):
-            return  # one event, its receipt given again
+            return True  # one event, its receipt given again
         if all(map(self._verifies, tokens, (first, second))):
             findings.add("receipt-twice", first.iss, one.log, receipts=tokens, values={"pair": one.pair})
+            return True
+        return False
 
-    def _judge_gap(self, before: Numbered, after: Numbered, findings: Findings) -> None:
-        tokens = [self._rows.token(before.number), self._rows.token(after.number)]
-        receipts = [parse_receipt(token) for token in tokens]
-        # Whoever could name a number without a signature could name a gap.
-        if not all(map(self._verifies, tokens, receipts)):
-            findings.remark("receipts-unproven", after.log)
+    def _judge_number(
+        self, run: _Run, receipt: Numbered, log: AuditedLog, aud: str, findings: Findings
+    ) -> None:
+        """Hold the next receipt of a log against the one before; signatures are checked of what does not fit."""
+        base = run.last
+        if base is None or run.fits(base, receipt, log, aud):
+            run.go_on(receipt)
             return
-        values: dict[str, int | str] = {
-            "aud": str(receipts[0].aud),
-            "first": before.pair + 1,
-            "last": after.pair - 1,
-        }
-        findings.add("pair-gap", receipts[0].iss, after.log, receipts=tokens, values=values)
+        token = self._proven(receipt.number, findings, log)
+        if token is None:
+            return
+        if parse_receipt(token).leaf != log.tiles.leaf(receipt.at):
+            run.broken += 1  # a promise that was not kept: named by itself, and the number is told of
+            return
+        if base is not run.proven and self._proven(base.number, findings, log) is None:
+            base = run.proven
+        if base is not None and not run.fits(base, receipt, log, aud):
+            self._name_numbers(base, receipt, log, aud, findings)
+        run.go_on(receipt, is_proven=True)
+
+    def _name_numbers(
+        self, base: Numbered, receipt: Numbered, log: AuditedLog, aud: str, findings: Findings
+    ) -> None:
+        tokens = [self._rows.token(each.number) for each in (base, receipt) if each.at >= 0]
+        values: dict[str, int | str] = {"aud": aud, "first": base.pair, "last": receipt.pair}
+        lacking = receipt.pair - base.pair - log.numbered.count(aud, base.at, receipt.at).most
+        code = "pair-order"
+        if receipt.at > base.at and lacking > 0:
+            code, values["count"] = "pair-gap", lacking
+        findings.add(code, log.member, log.origin, receipts=tokens, values=values)
 
     def _proven(self, number: int, findings: Findings, log: AuditedLog) -> str | None:
         token = self._rows.token(number)

@@ -24,6 +24,7 @@ from node.access.receipt import parse_receipt
 from node.cage.auditedlog import AuditedLog, Tiles
 from node.cage.findings import Findings, finding_codes
 from node.cage.lines import parse_line
+from node.cage.numbering import Numbering
 from node.cage.pairing import Pairing
 from node.cage.promises import verify_signature
 from node.cage.rows import BUCKETS, Buckets
@@ -224,7 +225,16 @@ def judge_alone(entries: Sequence[ShownEntry], statements: Sequence[Statement] =
     scratch, findings = MemoryScratch(), Findings()
     buckets = Buckets(scratch)
     logs = [
-        AuditedLog(number, _member_of(origin), origin, 0, False, (), Tiles(scratch, f"tree-{number}"))
+        AuditedLog(
+            number,
+            _member_of(origin),
+            origin,
+            0,
+            False,
+            (),
+            Tiles(scratch, f"tree-{number}"),
+            Numbering(scratch, f"numbered-{number}"),
+        )
         for number, origin in enumerate(origins)
     ]
     for shown in entries:

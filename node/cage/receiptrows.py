@@ -22,7 +22,7 @@ MOST_NAMES: Final = 4_096
 """Logs, and pairs of members, that are told apart; receipts of more are counted and not looked at."""
 _TOKENS: Final = "receipts"
 _ROW: Final = struct.Struct("<Q32s16sQQ")
-_NUMBERED: Final = struct.Struct("<QQIQ?")
+_NUMBERED: Final = struct.Struct("<QQIQ")
 _LENGTH_BITS: Final = 13
 _HELD_BYTES: Final = 4 << 20
 
@@ -38,13 +38,12 @@ class PromisedLeaf(NamedTuple):
 
 
 class Numbered(NamedTuple):
-    """A receipt by its number between two members, with its log and entry; and whether the auditor brought it."""
+    """A receipt by its number between two members, with its log and entry."""
 
     pair: int
     number: int
     log: str
     at: int
-    is_brought: bool
 
 
 class ReceiptRows:
@@ -70,7 +69,7 @@ class ReceiptRows:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, token: str, receipt: Receipt, *, is_brought: bool) -> None:
+    def add(self, token: str, receipt: Receipt) -> None:
         """Add a receipt."""
         data = token.encode("ascii")
         number = self._length << _LENGTH_BITS | len(data)
@@ -90,7 +89,7 @@ class ReceiptRows:
         party = receipt.iss, receipt.aud
         if receipt.iss != receipt.aud and (party in self._parties or len(self._parties) < MOST_NAMES):
             at = self._parties.setdefault(party, len(self._parties))
-            numbered = _NUMBERED.pack(receipt.pair, number, log, receipt.idx, is_brought)
+            numbered = _NUMBERED.pack(receipt.pair, number, log, receipt.idx)
             self._put(f"receipts-pair-{at}", receipt.pair, numbered)
 
     def token(self, number: int) -> str:
@@ -116,10 +115,8 @@ class ReceiptRows:
 
     def between(self, party: tuple[str, str]) -> Iterator[Numbered]:
         """Give the receipts from one member to another by their numbers."""
-        for pair, number, log, at, is_brought in self._sorted(
-            f"receipts-pair-{self._parties[party]}", _NUMBERED
-        ):
-            yield Numbered(pair, number, self._names[log], at, bool(is_brought))
+        for pair, number, log, at in self._sorted(f"receipts-pair-{self._parties[party]}", _NUMBERED):
+            yield Numbered(pair, number, self._names[log], at)
 
     def _put(self, name: str, index: int, row: bytes) -> None:
         at = min(index >> RANGE_SHIFT, RANGES - 1)

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from node.access.event import REVOKE, Heartbeat
+from node.access.event import Heartbeat
 from node.cage.findings import Place
-from node.cage.lines import EXCHANGED, Line, parse_line
+from node.cage.lines import EXCHANGED, NUMBERED, Line, parse_line
 from node.cage.opened import AGREED, NOTHING, mark_set, read_openings
 from node.cage.rows import ELSEWHERE, KINDS, NOT_OPENED, OPENED, pack_row
 from node.cage.unwraps import UnwrapCount
@@ -245,7 +245,12 @@ class Walk:
         # A claim is compared in whole seconds, as node.log.interval does.
         self._earliest_ms = (self._start - CLAIM_TOLERANCE_SECONDS + 1) * _MS
         self._latest_ms = (self._end + CLAIM_TOLERANCE_SECONDS + 1) * _MS - 1 if self._end else _FAR
+        if not self._end:
+            # Until an anchor covers it, no file could show since when an entry was there.
+            self._earliest_ms = 0
         self._note_beat(self._beat)
+        if not self._end:
+            self._earliest_event_ms = self._earliest_logged = 0
         if self._log.n and self._next_anchor == 0:
             # What the log before had promised is logged again, with its own times; no heartbeat is.
             self._earliest_event_ms = self._earliest_logged = 0
@@ -312,8 +317,9 @@ class Walk:
             self._findings.remark("not-attested", log.origin)
         if kind in _RARE:
             self._take_rare(index, line, opened, asked=texts is not None)
-        if kind == REVOKE and (opened.peer or not texts):
-            log.told += 1
+        # One that names nobody has a receipt for its own department.
+        if kind in NUMBERED and (opened.peer or not opened.complete):
+            log.numbered.note(index, opened.peer or None)
         # What a regulator holds of an event is no part of a look itself.
         if kind in EXCHANGED and not (line.open_by is not None and line.n == 0):
             if not texts and line.open_by is None:
@@ -423,6 +429,7 @@ class Walk:
                 else:
                     self._add("succession-unplanned", index, reason=succession.reason)
                 return
+        self._log.numbered.note(index, None)
         self._add("entry-malformed", index, error=error.code)
 
     def _note_time(self, index: int, t_ms: int, earliest_ms: int, since: Beat | None) -> None:

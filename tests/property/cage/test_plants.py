@@ -268,3 +268,22 @@ def world_without(world, node):
     policy = twin.policy()
     world.policy = lambda: policy
     return world.audit()
+
+
+def test_what_no_anchor_covers_is_named_once_one_does_and_verifies_alone():
+    """Until then no file could show that it was not there earlier."""
+    world = AuditWorld(5)
+    ctx = world.exchange(AT, 0, 1, without={"ask"})
+    world.run()
+    world.receipts = []
+    node, now = world.nodes[0], world.now
+    world.log(node, "ask", now, ctx, peer=world.nodes[1], t=AT * 1000)
+    assert codes_of(world.audit()) == set()
+    node.note = None
+    world._period(node, now + 60, (), 0)
+    world.now += 70
+    report = world.audit()
+    assert codes_of(report) == {"order-differs", "time-outside"}
+    for finding in report.findings.listed:
+        assert finding.member == node.member
+        assert verify_finding(parse_finding(finding.proof), world.policy())

@@ -46,7 +46,7 @@ def test_rows_come_back_in_order_whatever_order_they_came_in(monkeypatch):
     given = list(some(rng))
     rows = ReceiptRows(MemoryScratch())
     for token, receipt in given:
-        rows.add(token, receipt, is_brought=receipt.pair % 2 == 0)
+        rows.add(token, receipt)
     assert len(rows) == len(given)
     assert set(rows.logs()) == {receipt.log for _, receipt in given}
     for origin in rows.logs():
@@ -56,17 +56,15 @@ def test_rows_come_back_in_order_whatever_order_they_came_in(monkeypatch):
         ]
         assert found == sorted(of_log)
     for party in rows.parties():
-        between = [
-            (r.pair, token, r.log, r.idx, r.pair % 2 == 0) for token, r in given if (r.iss, r.aud) == party
-        ]
-        found = [(n.pair, rows.token(n.number), n.log, n.at, n.is_brought) for n in rows.between(party)]
+        between = [(r.pair, token, r.log, r.idx) for token, r in given if (r.iss, r.aud) == party]
+        found = [(n.pair, rows.token(n.number), n.log, n.at) for n in rows.between(party)]
         assert found == sorted(between)
 
 
 def test_what_nobody_audits_does_not_fill_memory():
     rows = ReceiptRows(MemoryScratch())
     for number in range(MOST_NAMES + 10):
-        rows.add(TOKEN, replace(RECEIPT, log=f"{DOMAIN}/{number}"), is_brought=False)
+        rows.add(TOKEN, replace(RECEIPT, log=f"{DOMAIN}/{number}"))
     assert len(rows.logs()) == MOST_NAMES
     assert (rows.counts[""], len(rows)) == (10, MOST_NAMES + 10)
     assert list(rows.of_log(f"{DOMAIN}/{MOST_NAMES}")) == []
@@ -74,5 +72,5 @@ def test_what_nobody_audits_does_not_fill_memory():
 
 def test_a_look_of_ones_own_is_no_receipt_between_members():
     rows = ReceiptRows(MemoryScratch())
-    rows.add(TOKEN, replace(RECEIPT, aud=RECEIPT.iss), is_brought=True)
+    rows.add(TOKEN, replace(RECEIPT, aud=RECEIPT.iss))
     assert rows.parties() == []
