@@ -12,6 +12,7 @@ _NEED_COMPILER = [
     "test_power_cut.py",
     "test_sigterm.py",
     "test_sigterm_stores.py",
+    "test_tile_edges.py",
 ]
 collect_ignore = _NEED_COMPILER if LEFT_OUT else []
 

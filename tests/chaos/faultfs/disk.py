@@ -12,6 +12,7 @@ its name, too. LevelDB names a table in its manifest one call before it syncs th
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -70,13 +71,20 @@ def read_journal(path: Path) -> list[Call]:
 class FileNode:
     """A file: bytes that are durable, and what was done to it since: (offset, bytes) or a new length."""
 
-    durable: bytes = b""
+    written: bytes = b""
     pending: list[tuple[int, bytes] | int] = field(default_factory=list)
     above: DirNode | None = None
     """Directory of a table file."""
+    source: Path | None = None
+    """File of an earlier day with the durable bytes; None when they are in ``written``."""
+
+    @property
+    def durable(self) -> bytes:
+        return self.written if self.source is None else self.source.read_bytes()
 
     def sync(self) -> None:
-        self.durable, self.pending = _apply(self.durable, self.pending), []
+        if self.pending:
+            self.written, self.pending, self.source = _apply(self.durable, self.pending), [], None
 
     def left(self, policy: str, chance) -> bytes:
         """Bytes that a crash leaves."""
@@ -164,11 +172,11 @@ class DirNode:
 
 
 class Disk:
-    """The files below a root, replayed call by call from an empty directory."""
+    """The files below a root, replayed call by call from an empty directory, or from what an earlier day left."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, base: Path | None = None) -> None:
         self._root = root
-        self.tree = DirNode()
+        self.tree = DirNode() if base is None else _load(base)
         self._open: dict[int, FileNode | DirNode] = {}
 
     def apply(self, call: Call) -> None:
@@ -221,7 +229,7 @@ class Disk:
         if node is None and call.flags & os.O_CREAT:
             node = FileNode(above=above if name.endswith(".ldb") else None)
             above.pending.append([(name, node)])
-        if isinstance(node, FileNode) and call.flags & os.O_TRUNC and (node.durable or node.pending):
+        if isinstance(node, FileNode) and call.flags & os.O_TRUNC and (node.pending or node.durable):
             node.pending.append(0)
         return node
 
@@ -241,13 +249,43 @@ class Disk:
         return node, parts[-1]
 
 
+def _load(path: Path) -> DirNode:
+    """Take a directory as it is, all of it durable."""
+    return DirNode(
+        {child.name: _load(child) if child.is_dir() else FileNode(source=child) for child in path.iterdir()}
+    )
+
+
+def is_final(name: str, names) -> bool:
+    """Say whether a file is never written again, so that copies of it may be links: a table, or a segment behind which there are two more."""
+    return name.endswith(".ldb") or (name.endswith(".seg") and name not in sorted(names)[-2:])
+
+
+def copy_linked(source: Path, target: Path) -> None:
+    """Copy a directory into an empty one, with links where nothing is written again."""
+    names = [child.name for child in source.iterdir()]
+    for child in source.iterdir():
+        to = target / child.name
+        if child.is_dir():
+            to.mkdir(mode=0o700)
+            copy_linked(child, to)
+        elif is_final(child.name, names):
+            os.link(child, to)
+        else:
+            shutil.copy(child, to)
+
+
 def _leave(node: DirNode, target: Path, policy: str, chance, digest) -> None:
-    for name, child in sorted(node.left(policy, chance).items()):
+    names = node.left(policy, chance)
+    for name, child in sorted(names.items()):
         digest.update(name.encode() + b"\0")
         if isinstance(child, DirNode):
             (target / name).mkdir(mode=0o700)
             digest.update(b"/")
             _leave(child, target / name, policy, chance, digest)
+        elif child.source is not None and not child.pending and is_final(name, names):
+            digest.update(b"=")
+            os.link(child.source, target / name)
         else:
             data = child.left(policy, chance)
             digest.update(sha256(data).digest())
