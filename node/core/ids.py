@@ -63,6 +63,15 @@ def parse_uuid7(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
+def parse_uuid7_ms(text: str) -> int:
+    """Parse a UUIDv7 and return its milliseconds since 1970.
+
+    Raises:
+        InvalidInput: ``uuid7`` for any other text.
+    """
+    return int.from_bytes(parse_uuid7(text)[:6])
+
+
 def encode_uuid(raw: bytes) -> str:
     """Write 16 bytes as a UUID in lower case with hyphens."""
     digits = raw.hex()

@@ -31,7 +31,18 @@ from node.service.deciding import CHANGED, WITHDRAWN, append_records, decide, su
 from node.service.grounds import StatusChange
 from node.service.identities import Identities
 from node.service.issuing import IssueTask, encode_task, parse_chunk
-from node.service.jobs import DONE, FAILED, QUEUED, RUNNING, Job, failed, get_job, store_job, store_refusals
+from node.service.jobs import (
+    DONE,
+    FAILED,
+    QUEUED,
+    RUNNING,
+    Job,
+    failed,
+    find_newest_ms,
+    get_job,
+    store_job,
+    store_refusals,
+)
 from node.service.status import current_status
 
 if TYPE_CHECKING:
@@ -121,6 +132,8 @@ class Importer:
         self._tools = tools
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._naming = threading.Lock()
+        self._newest_id_ms = find_newest_ms(tools.store)
         self._identities = Identities(tools.store, self._count_records, self._stop.is_set)
 
     def _count_records(self) -> int:
@@ -158,8 +171,10 @@ class Importer:
         return job
 
     def new_job_id(self) -> str:
-        """Make an id for a job."""
-        return build_uuid7(self._tools.clock.now_ms(), self._tools.random)
+        """Make an id for a job, greater than all before: they are run in this order, whatever becomes of the clock."""
+        with self._naming:
+            self._newest_id_ms = max(self._tools.clock.now_ms(), self._newest_id_ms + 1)
+            return build_uuid7(self._newest_id_ms, self._tools.random)
 
     def stop(self) -> None:
         """Leave the running import at the next chunk; it goes on after the next start."""

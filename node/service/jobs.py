@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 
-from node.core.ids import parse_uuid7
+from node.core.ids import parse_uuid7, parse_uuid7_ms
 from node.errors import InvalidInput, NotFound
 from node.service import layout
 
@@ -117,6 +117,11 @@ def list_jobs(reads: Reads, *, limit: int) -> list[Job]:
     """List the newest jobs, newest first."""
     scan = reads.scan(layout.job_key(b""), layout.stop_of(b"j"), reverse=True, limit=limit)
     return [parse_job(data) for _, data in scan]
+
+
+def find_newest_ms(reads: Reads) -> int:
+    """Find the milliseconds in the greatest id of a job; 0 when there is none."""
+    return max((parse_uuid7_ms(job.id) for job in list_jobs(reads, limit=1)), default=0)
 
 
 def unfinished_jobs(reads: Reads) -> list[Job]:

@@ -18,6 +18,8 @@ from node.chain.web3_transport import Web3Transport
 from node.errors import InvalidInput, Unavailable
 from tests.support.errors import raises_code
 
+GUARD_SECONDS = 60
+"""Keeps a failure from hanging; what is to be silent has a limit of its own."""
 OK = {"jsonrpc": "2.0", "id": 1, "result": "0x1"}
 REFUSED = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "Method not found"}}
 
@@ -62,7 +64,7 @@ def server():
 @pytest.fixture(params=[HttpTransport, Web3Transport])
 def carrier(request, server):
     with closing(
-        request.param(server.url, timeout_seconds=2, headers={"Authorization": "Bearer abc"})
+        request.param(server.url, timeout_seconds=GUARD_SECONDS, headers={"Authorization": "Bearer abc"})
     ) as carrier:
         yield carrier
 
@@ -155,11 +157,12 @@ def test_a_connection_that_breaks_is_away(server, carrier):
 @pytest.mark.parametrize("transport", [HttpTransport, Web3Transport])
 def test_nobody_there_is_away_and_the_path_stays_secret(transport):
     with socket.socket() as free:
+        # Bound, so that nobody else listens there meanwhile.
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    carrier = transport(f"http://127.0.0.1:{port}/v3/secret-key", timeout_seconds=2)
-    with raises_code(Unavailable, "chain-away") as caught:
-        carrier.request("eth_chainId", [])
+        carrier = transport(f"http://127.0.0.1:{port}/v3/secret-key", timeout_seconds=GUARD_SECONDS)
+        with raises_code(Unavailable, "chain-away") as caught:
+            carrier.request("eth_chainId", [])
     assert f"127.0.0.1:{port}" in caught.value.message
     assert "secret" not in caught.value.message
 

@@ -118,7 +118,8 @@ def test_plain_http_is_refused_unless_it_was_allowed():
 def test_a_peer_that_says_nothing_is_given_up(post):
     with peer_server(lambda talk: (talk.request(), talk.wait())) as server:
         fails(post(SHORT).send(plain(server), b"ask"), "peer-slow")
-        assert len(server.requests) == 1
+        # On a busy machine the time may be over before the server has read it.
+        assert len(server.requests) <= 1
 
 
 def test_a_peer_that_answers_byte_by_byte_is_given_up(post):
@@ -218,15 +219,27 @@ def test_a_busy_peer_is_asked_again_when_it_said(post, status):
         assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("later", ["9999", "99999999999999999999", "Wed, 21 Oct 2026 07:28:00 GMT", "-1"])
-def test_a_peer_that_is_busy_for_longer_than_there_is_time_is_given_up_at_once(post, later):
+def busy_until(later):
+    """A script of a peer that is busy and says until when."""
+
     def busy(talk):
         while talk.request() is not None:
             talk.answer(b"{}", 503, f"Retry-After: {later}")
 
-    with peer_server(busy) as server:
-        fails(post(SHORT).send(plain(server), b"ask"), "peer-busy")
+    return busy
+
+
+def test_a_peer_that_is_busy_for_longer_than_there_is_time_is_given_up_at_once(post):
+    with peer_server(busy_until("9999")) as server:
+        fails(post().send(plain(server), b"ask"), "peer-busy")
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("later", ["99999999999999999999", "Wed, 21 Oct 2026 07:28:00 GMT", "-1", ""])
+def test_a_busy_peer_that_names_no_seconds_is_asked_again_after_one(post, later):
+    with peer_server(busy_until(later)) as server:
+        fails(post(PeerLimits(attempts=2)).send(plain(server), b"ask"), "peer-busy")
+        assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("with_length", [True, False])

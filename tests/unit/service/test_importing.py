@@ -235,6 +235,25 @@ def test_one_document_with_several_parties_is_several_records(world):
     assert counts(job) == ("done", 2, 2, 0, 0, 0)
 
 
+# ---- the order of imports
+
+
+def test_imports_are_run_in_the_order_of_their_orders_also_within_one_millisecond(world):
+    """A correction that is ordered behind its record must not be read before it."""
+    ordered = [world.upload([penalty(n)]) for n in range(20)]
+    assert [job.id for job in unfinished_jobs(world.store)] == ordered
+    assert [job.id for job in list_jobs(world.store, limit=20)] == ordered[::-1]
+
+
+def test_imports_are_run_in_the_order_of_their_orders_when_the_clock_was_put_back(world):
+    ordered = [world.upload([penalty(1)])]
+    world.clock.put(seconds=-3_600)
+    ordered.append(world.upload([penalty(2)]))
+    world.restart()
+    ordered.append(world.upload([penalty(3)]))
+    assert [job.id for job in unfinished_jobs(world.store)] == ordered
+
+
 # ---- the file as a whole
 
 

@@ -58,14 +58,14 @@ class Interrupted:
 def test_who_is_turned_away_does_not_stand_in_for_who_is_inside():
     """Somebody comes too late between the two questions of the one who shuts."""
     gate = Gate()
-    came = []
+    came = threading.Event()
 
     def come_late():
-        if not came:
-            came.append(True)
+        if not came.is_set():
             visitor = threading.Thread(target=try_to_enter)
             visitor.start()
             visitor.join(10)
+            came.set()
 
     def try_to_enter():
         with pytest.raises(Unavailable):
@@ -76,8 +76,8 @@ def test_who_is_turned_away_does_not_stand_in_for_who_is_inside():
     gate.enter()
     closer = threading.Thread(target=gate.shut, name="closer")
     closer.start()
+    assert came.wait(10)
     closer.join(0.1)
-    assert came
     assert closer.is_alive()
     gate.leave()
     closer.join(10)
