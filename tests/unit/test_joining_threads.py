@@ -26,6 +26,6 @@ class Stuck:
 def test_threads_that_do_not_end_are_waited_for_once_and_not_each(takes_ms):
     clock = ManualClock()
     backup, *loops = (Stuck(clock, takes_ms) for _ in range(5))
-    node = RunningNode(SimpleNamespace(clock=clock), None, None, *loops, None)
+    node = RunningNode(SimpleNamespace(clock=clock), None, None, *loops, None, None)
     node.join(backup)
     assert clock.monotonic() == min(5 * takes_ms / 1_000, JOIN_SECONDS)
