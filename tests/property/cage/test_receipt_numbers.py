@@ -73,13 +73,19 @@ def test_a_number_without_its_event_is_found_among_lost_messages(seed, data):
     assert not verify_finding(file, world.policy())
 
 
-def test_a_gap_is_named_between_the_receipts_around_it():
+def world_with_a_gap():
+    """Six exchanges; behind the third the provider gives a number that no event of its log has."""
     world = AuditWorld(4)
     for number in range(6):
         world.exchange(AT + 10 * number, 0, 1)
     asker, provider = world.nodes[:2]
     world.plan(AT + 25, lambda: provider.pair_with(asker.member))
     world.run()
+    return world, asker, provider
+
+
+def test_a_gap_is_named_between_the_receipts_around_it():
+    world, asker, _provider = world_with_a_gap()
     tokens = by_provider(world)
     (finding,) = world.audit().findings.listed
     assert (finding.code, finding.values) == (
@@ -91,12 +97,7 @@ def test_a_gap_is_named_between_the_receipts_around_it():
 
 
 def test_receipts_that_nobody_signed_hide_no_gap():
-    world = AuditWorld(4)
-    for number in range(6):
-        world.exchange(AT + 10 * number, 0, 1)
-    asker, provider = world.nodes[:2]
-    world.plan(AT + 25, lambda: provider.pair_with(asker.member))
-    world.run()
+    world, asker, provider = world_with_a_gap()
     places = [parse_receipt(token).idx for token in by_provider(world)]
     provider.node_key, real = Ed25519Signer(seed_of("forger")), provider.node_key
     world.held = [
