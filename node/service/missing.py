@@ -77,11 +77,6 @@ class Account:
     last_import_ms: int | None
     chain_asked: bool
 
-    @property
-    def continues(self) -> bool:
-        """Whether the store continues everything that is known of it."""
-        return all(log.verdict == "continues" for log in self.logs)
-
     def to_json(self) -> dict[str, Any]:
         """Give it as the API and ``--json`` show it."""
         return {

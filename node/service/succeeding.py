@@ -195,16 +195,6 @@ def advance(
     return _begin_all(department, stages, account, reason)
 
 
-def finish_taking_over(department: Department) -> int:
-    """Log again what a succession that was cut off has still to take over; how many entries."""
-    with_logs = department.open_logs()
-    sequencer = _open_sequencer(department, with_logs)
-    try:
-        return sum(take_over(department.store, sequencer, with_logs).values())
-    finally:
-        sequencer.close()
-
-
 def _open_sequencer(department: Department, logs: Mapping[LogKind, Logs]) -> Sequencer:
     origins = {kind: each.open.origin for kind, each in logs.items()}
     numbers = {kind: each.open.number for kind, each in logs.items()}

@@ -355,11 +355,6 @@ def _is_lasting(kind: LogKind, entry: bytes) -> bool:
     return header["typ"] not in _PERIOD_TYPS
 
 
-def is_succession(entry: bytes) -> bool:
-    """Tell whether the first entry of a log is a succession, by its form."""
-    return not entry.startswith(b"{") and not _is_lasting(LogKind.RECORDS, entry)
-
-
 def describe_succession(reader: LogReader) -> dict[str, Any] | None:
     """Say openly which log one follows, and why; None for a first log."""
     if not reader.number or not reader.size():
