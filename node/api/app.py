@@ -32,7 +32,16 @@ from node.api import (
 )
 from node.api.auth import bearer_of, roles_of
 from node.api.edge import Edge
-from node.api.problems import BODY_SIZE_STATUS, MEDIA_TYPE, Problem, errors, install, node_problem, problem
+from node.api.problems import (
+    BODY_SIZE_STATUS,
+    MEDIA_TYPE,
+    ROLE,
+    Problem,
+    errors,
+    install,
+    node_problem,
+    problem,
+)
 from node.errors import NodeError
 
 if TYPE_CHECKING:
@@ -248,7 +257,7 @@ class RequestLimits:
             if method in (route.methods or ()) and route.path_regex.match(path):
                 if roles is not None:
                     request.scope["route"] = route  # names it in the log when it refuses
-                    request.app.state.gate.check(bearer_of(request), roles)
+                    request.scope[ROLE] = request.app.state.gate.check(bearer_of(request), roles).role
                 return
 
 

@@ -12,7 +12,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
-from node.service.tokens import Caller, TokenEntry, check_token
+from node.api.problems import ROLE
+from node.errors import NodeError
+from node.service.tokens import ROLES, Caller, TokenEntry, check_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,8 +72,21 @@ class _Roles(_Declared):
         gate: TokenGate = request.app.state.gate
         caller = gate.check(credentials.credentials if credentials else None, self.roles or ())
         # For the line of this call in the node's log, which names no account.
-        request.scope["ironcage.role"] = caller.role
+        request.scope[ROLE] = caller.role
         return caller
+
+
+class _OpenToAllKnowingStaff(_Declared):
+    roles = None
+
+    async def __call__(self, request: Request) -> bool:
+        """Let everybody in, and tell whether the caller has a token of this node."""
+        gate: TokenGate = request.app.state.gate
+        try:
+            request.scope[ROLE] = gate.check(bearer_of(request), ROLES).role
+        except NodeError:
+            return False
+        return True
 
 
 def roles_of(route: APIRoute) -> tuple[str, ...] | None:
@@ -98,6 +113,8 @@ def require(*roles: str) -> Any:
 
 
 OPEN: Final = Depends(_OpenToAll())
+IsStaff = Annotated[bool, Depends(_OpenToAllKnowingStaff())]
+"""Of a route that is open to all and tells the node's own staff more."""
 Officer = Annotated[Caller, require("officer", "operator")]
 Operator = Annotated[Caller, require("operator")]
 Auditor = Annotated[Caller, require("auditor")]

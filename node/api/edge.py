@@ -16,7 +16,7 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
-from node.api.problems import REQUEST_ID, SLOW_STATUS, problem, route_of
+from node.api.problems import FAILURE, REQUEST_ID, ROLE, SLOW_STATUS, problem, route_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,11 @@ def _complete_headers(message: Message, scope: Scope) -> None:
 
 def _log_call(scope: Scope, status: int) -> None:
     """Log calls that change something or were refused; pollers and readers of the open log would drown them."""
-    role = scope.get("ironcage.role")
+    role = scope.get(ROLE)
+    told: dict[str, str] = {}
+    if status >= _FAULTS and (failure := scope.get(FAILURE)) is not None:
+        # In full, here alone where the caller has no token.
+        told = {"code": failure.code, "reason": failure.message}
     if status >= _FAULTS or status in _REFUSED or (role is not None and scope["method"] != "GET"):
         _LOG.info(
             "call",
@@ -156,4 +160,5 @@ def _log_call(scope: Scope, status: int) -> None:
             route=route_of(scope),
             role=role,
             status=status,
+            **told,
         )

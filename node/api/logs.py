@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from node.api.auth import OPEN, Auditor, Operator, Staff
+from node.api.auth import OPEN, Auditor, IsStaff, Operator, Staff
 from node.api.models import DECIMAL, AnchorView, anchor_view
-from node.api.problems import Responses, errors
+from node.api.problems import Responses, errors, language_of
 from node.api.state import services_of, state_of
 from node.core.encoding import MAX_SAFE_INTEGER
+from node.core.texts import title_of
 from node.errors import AccessDenied, InvalidInput, NotFound, Unavailable
 from node.log.tiles import BundleName, parse_tile_path
 from node.service.drafting import Purpose
@@ -53,10 +54,14 @@ def _sends(media_type: str, what: str, more: Responses | None = None) -> dict[st
     return {"response_class": Response, "responses": sent | (more or {})}
 
 
-@api.get("/node", tags=["node"], dependencies=[OPEN])
-def show_node(request: Request) -> dict[str, Any]:
-    """Say who this node is, its public keys, and how far its logs have come. Open to all."""
-    return services_of(request).describe()
+@api.get("/node", tags=["node"])
+def show_node(request: Request, is_staff: IsStaff) -> dict[str, Any]:
+    """Say who this node is, its public keys, and how far its logs have come. Open to all; reasons in full with a token."""
+    described: dict[str, Any] = services_of(request).describe()
+    if not is_staff:
+        described["state"] = _entitled(request, described["state"])
+        described["demands"] = [_entitled(request, demand) for demand in described["demands"]]
+    return described
 
 
 @api.post("/anchors", tags=["anchors"], responses=errors(401, 403, 409, 413))
@@ -154,7 +159,7 @@ def show_tile(request: Request, kind: str, number: str, path: TilePath) -> Respo
 
 @health.get("/healthz", dependencies=[OPEN], responses=errors(503))
 def healthz(request: Request) -> dict[str, str]:
-    """Whether the process works. Open to all."""
+    """Whether the process works; the code and its title when it does not. Open to all."""
     fatal = services_of(request).sequencer.fatal
     if fatal is not None:
         raise Unavailable(fatal.code, fatal.message)
@@ -163,11 +168,11 @@ def healthz(request: Request) -> dict[str, str]:
 
 @health.get("/readyz", dependencies=[OPEN], responses=errors(503))
 def readyz(request: Request) -> dict[str, object]:
-    """Whether the node takes work; the reason when it does not. Open to all."""
+    """Whether the node takes work; the code and its title when it does not. Open to all."""
     state = services_of(request).state()
     if state["mode"] in {"stopped", "read-only"}:
         raise Unavailable(str(state["code"]), str(state["reason"]))
-    return state
+    return _entitled(request, state)
 
 
 @health.get("/metrics", dependencies=[OPEN], **_sends(CONTENT_TYPE_LATEST, "Prometheus text format."))
@@ -190,6 +195,12 @@ def metrics(request: Request) -> Response:
     mode = Gauge("ironcage_mode", "1 for the mode the node is in", ["mode"], registry=registry)
     mode.labels(str(state["mode"])).set(1)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _entitled(request: Request, told: dict[str, Any]) -> dict[str, Any]:
+    """Put the title of its code in the place of a reason, which may name a file or an address of this machine."""
+    code = told["code"]
+    return told | {"reason": None if code is None else title_of(code, language_of(request))}
 
 
 def _reader(request: Request, kind: str, number: str) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -32,6 +33,11 @@ _UNAUTHENTICATED: Final = frozenset({"token-missing", "token-unknown", "token-ex
 _OWN_NAME: Final = re.compile(r"[a-z_]{1,40}|[0-9]{1,6}")
 REQUEST_ID: Final = "ironcage.request_id"
 """Where a request's id stands in its scope."""
+ROLE: Final = "ironcage.role"
+"""Where the role of a caller with a token stands in the scope of his request."""
+FAILURE: Final = "ironcage.failure"
+"""Where the error that was answered stands in its scope, for the line in the node's log."""
+WITHHELD: Final = "what exactly is said to the node's own staff: ironcage node status, or its log"
 _LOG = structlog.get_logger("ironcage")
 
 
@@ -42,7 +48,9 @@ class Problem(BaseModel):
     title: str = Field(description="What is wrong, for a person, in Chinese or English (Accept-Language).")
     status: int = Field(description="HTTP status.")
     code: str = Field(description="Stable code, see docs/errors.md.")
-    detail: str = Field(description="What was got and what was wanted; never personal data.")
+    detail: str = Field(
+        description="What was got and what was wanted; never personal data. What ails the node is told to its own staff."
+    )
 
 
 def problem(
@@ -71,9 +79,15 @@ def problem_body(status: int, code: str, detail: str, language: str) -> bytes:
 
 
 def node_problem(request: Request, error: NodeError) -> Response:
-    """Build the answer for one of our errors."""
+    """Build the answer for one of our errors.
+
+    What ails the node may name a place on its disk or an address of its network: callers without a token are told code and title.
+    """
     unknown = isinstance(error, AccessDenied) and error.code in _UNAUTHENTICATED
-    return problem(request, 401 if unknown else error.status, error.code, error.message)
+    request.scope[FAILURE] = error
+    is_own = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = WITHHELD if is_own and ROLE not in request.scope else error.message
+    return problem(request, 401 if unknown else error.status, error.code, detail)
 
 
 def language_of(request: Request) -> str:
