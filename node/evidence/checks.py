@@ -126,20 +126,18 @@ def check_disclosures(presentation: Presentation) -> Found[VerifiedRecord]:
     )
 
 
-def check_origin(inclusion: str, presentation: Presentation, policy: Policy) -> Found[LogEntry]:
-    """Find the log of an inclusion proof in the policy, and check whose it is.
+def find_log_entry(inclusion: str, policy: Policy) -> LogEntry:
+    """Find the log of an inclusion proof in the policy; whose log it must be is the caller's to check.
 
     Args:
         inclusion: A tlog-proof, untrusted.
-        presentation: The record, which names the member and exchange domain whose log it must be.
         policy: The verifier's policy.
 
     Raises:
-        Refuted: ``log-unknown``, ``log-kind``, ``log-owner``, ``log-domain``.
+        InvalidInput: The codes of proof, note and checkpoint.
+        Refuted: ``log-unknown``.
         Verification: ``proof-extra`` for bytes that nothing authenticates.
     """
-    claims = presentation.record.claims
-    member, domain = claims.iss, claims.item.domain
     proof = parse_tlog_proof(inclusion)
     if proof.extra is not None:
         raise Verification("proof-extra", "inclusion proof has an extra line, which nothing authenticates")
@@ -149,6 +147,25 @@ def check_origin(inclusion: str, presentation: Presentation, policy: Policy) -> 
         raise Refuted(
             "log-unknown", "策略不认识该日志", "the policy does not name the log of this checkpoint"
         )
+    return LogEntry(proof, checkpoint, note, log)
+
+
+def check_origin(inclusion: str, presentation: Presentation, policy: Policy) -> Found[LogEntry]:
+    """Find the log of an inclusion proof in the policy, and check whose it is.
+
+    Args:
+        inclusion: A tlog-proof, untrusted.
+        presentation: The record, which names the member and exchange domain whose log it must be.
+        policy: The verifier's policy.
+
+    Raises:
+        InvalidInput, Verification: As ``find_log_entry``.
+        Refuted: ``log-unknown``, ``log-kind``, ``log-owner``, ``log-domain``.
+    """
+    claims = presentation.record.claims
+    member, domain = claims.iss, claims.item.domain
+    entry = find_log_entry(inclusion, policy)
+    log = entry.log
     if log.origin.kind != "records":
         raise Refuted("log-kind", "不是记录日志", f"{log.text} is no records log")
     if log.owner != member:
@@ -163,9 +180,7 @@ def check_origin(inclusion: str, presentation: Presentation, policy: Policy) -> 
             f"日志属于交换域 {log.origin.domain}，记录属于 {domain}",
             f"the log is of exchange domain {log.origin.domain}, the record of {domain}",
         )
-    return Found(
-        LogEntry(proof, checkpoint, note, log), f"{log.text} 属于 {member}", f"{log.text} belongs to {member}"
-    )
+    return Found(entry, f"{log.text} 属于 {member}", f"{log.text} belongs to {member}")
 
 
 def check_checkpoint(entry: LogEntry, demand: Demand) -> Found[SignedEntry]:

@@ -15,16 +15,15 @@ from node.access.bulk import parse_line, verify_line
 from node.access.event import parse_event, verify_openings
 from node.access.question import encode_subject
 from node.core.encoding import encode_b64u
-from node.errors import Verification
 from node.evidence.chain import check_chain, check_interval
 from node.evidence.checks import (
-    LogEntry,
     check_anchor,
     check_checkpoint,
     check_disclosures,
     check_inclusion,
     check_issuer,
     check_record_signature,
+    find_log_entry,
 )
 from node.evidence.demand import check_demand, conclude, find_unmet
 from node.evidence.lookfile import parse_look_file
@@ -32,8 +31,6 @@ from node.evidence.policy import Level
 from node.evidence.report import Verdict, iso_time
 from node.evidence.ruling import Finding, Ruling
 from node.evidence.steps import Found, Kind, NotChecked, Refuted, Steps, Words
-from node.log.checkpoint import parse_signed_checkpoint
-from node.log.proof import parse_tlog_proof
 from node.records.names import SUBJECT
 from node.records.record import parse_presentation
 
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
     from node.access.event import ParsedEvent
     from node.core.types import EntryIndex
     from node.evidence.chain import ChainReader
+    from node.evidence.checks import LogEntry
     from node.evidence.lookfile import LookFile
     from node.evidence.policy import Policy
     from node.log.interval import Interval
@@ -157,22 +155,11 @@ def _check_openings(file: LookFile, event: ParsedEvent) -> Found[_Opened]:
 
 
 def _check_origin(file: LookFile, policy: Policy) -> Found[LogEntry]:
-    proof = parse_tlog_proof(file.inclusion)
-    if proof.extra is not None:
-        raise Verification("proof-extra", "inclusion proof has an extra line, which nothing authenticates")
-    checkpoint, note = parse_signed_checkpoint(proof.checkpoint_note)
-    log = policy.find_log(checkpoint.origin)
-    if log is None:
-        raise Refuted(
-            "log-unknown", "策略不认识该日志", "the policy does not name the log of this checkpoint"
-        )
+    entry = find_log_entry(file.inclusion, policy)
+    log = entry.log
     if log.origin.kind != "access":
         raise Refuted("log-kind", "不是访问日志", f"{log.text} is no access log")
-    return Found(
-        LogEntry(proof, checkpoint, note, log),
-        f"{log.text} 属于 {log.owner}",
-        f"{log.text} belongs to {log.owner}",
-    )
+    return Found(entry, f"{log.text} 属于 {log.owner}", f"{log.text} belongs to {log.owner}")
 
 
 def _check_subject(

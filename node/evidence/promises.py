@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from node.log.anchor import Anchor
 
 MAX_FILE_BYTES: Final = 512 * 1024
-FILE_SUFFIXES: Final = (".receipt.json", ".receipt")
 _MAX_ENTRY_CHARS: Final = 65_535
 _MAX_OPENINGS: Final = 10
 _MAX_OPENING_CHARS: Final = 256 * 1024

@@ -18,8 +18,8 @@ from node.access.event import parse_event, verify_openings
 from node.access.receipt import read_receipt
 from node.core.encoding import encode_b64u
 from node.crypto.jws import verify_jws
-from node.errors import Verification
 from node.evidence.chain import check_chain, check_key_dates
+from node.evidence.checks import check_checkpoint, find_log_entry
 from node.evidence.forks import find_node_key
 from node.evidence.honouring import Asking, Included
 from node.evidence.policy import Level
@@ -27,10 +27,9 @@ from node.evidence.promises import DemandState, parse_receipt_file
 from node.evidence.report import Verdict, iso_time
 from node.evidence.ruling import Finding, Ruling
 from node.evidence.steps import Found, Kind, NotChecked, Outcome, Refuted, Steps, Words
-from node.log.checkpoint import log_id, parse_origin, parse_signed_checkpoint, verify_parsed_checkpoint
+from node.log.checkpoint import log_id, parse_origin
 from node.log.interval import Interval, check_first_cover
 from node.log.merkle import leaf_hash, verify_inclusion
-from node.log.proof import parse_tlog_proof
 
 if TYPE_CHECKING:
     from node.access.receipt import Receipt
@@ -228,28 +227,15 @@ def _check_event(file: ReceiptFile, receipt: Receipt) -> Found[None]:
 def _check_inclusion(file: ReceiptFile, receipt: Receipt, policy: Policy) -> Found[Included]:
     if file.inclusion is None:
         raise NotChecked("文件中没有包含证明", "the file holds no inclusion proof")
-    proof = parse_tlog_proof(file.inclusion)
-    if proof.extra is not None:
-        raise Verification("proof-extra", "inclusion proof has an extra line, which nothing authenticates")
-    tree, note = parse_signed_checkpoint(proof.checkpoint_note)
-    log = policy.find_log(tree.origin)
-    if log is None:
-        raise Refuted(
-            "log-unknown", "策略不认识检查点的日志", "the policy does not name the checkpoint's log"
-        )
-    own, other = parse_origin(receipt.log), log.origin
+    entry = find_log_entry(file.inclusion, policy)
+    proof, tree = entry.proof, entry.checkpoint
+    own, other = parse_origin(receipt.log), entry.log.origin
     same = other == own
     if (own.domain, own.member, own.kind) != (other.domain, other.member, other.kind) or other.n < own.n:
         raise Refuted("receipt-log", "包含证明属于另一日志", "the inclusion is in another log")
     if same and proof.index != receipt.idx:
         raise Refuted("receipt-index", "包含证明属于另一条", "the inclusion is of another entry")
-    algorithms = verify_parsed_checkpoint(tree, note, (log.ed25519, log.ml_dsa_44)).algorithms
-    if "ml-dsa-44" in policy.demand.require and "ml-dsa-44" not in algorithms:
-        raise Refuted(
-            "ml-dsa-44-missing",
-            "策略要求 ML-DSA-44 签名，检查点没有",
-            "the policy requires an ML-DSA-44 signature, the checkpoint has none",
-        )
+    check_checkpoint(entry, policy.demand)
     verify_inclusion(proof.index, tree.size, receipt.leaf, proof.path, tree.root)
     return Found(
         Included(tree.origin, proof.index, tree.size, tree.root),
