@@ -32,8 +32,8 @@ _NO_ADDRESS: Final = "0x" + "0" * 40
 
 
 @dataclass(frozen=True, slots=True)
-class AnchorLog:
-    """The AnchorLog contract of one network, read through one chain node.
+class Contract:
+    """A contract of one network, read through one chain node.
 
     Args:
         rpc: The chain node.
@@ -49,6 +49,11 @@ class AnchorLog:
         """Call a function that changes nothing."""
         data = self.rpc.call(self.address, self.abi.encode_call(function, *values))
         return self.abi.decode_result(function, data)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorLog(Contract):
+    """The AnchorLog contract of one network."""
 
     def head(self, log_id: LogId) -> AnchorHead:
         """Give the last anchor of a log that is open or was.
@@ -119,23 +124,8 @@ class AnchorLog:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberRegistry:
-    """The MemberRegistry contract of one network, read through one chain node.
-
-    Args:
-        rpc: The chain node.
-        address: Of the contract, 20 bytes.
-        abi: Its ABI.
-    """
-
-    rpc: Rpc
-    address: bytes
-    abi: ContractAbi
-
-    def read(self, function: str, *values: Any) -> tuple[Any, ...]:
-        """Call a function that changes nothing."""
-        data = self.rpc.call(self.address, self.abi.encode_call(function, *values))
-        return self.abi.decode_result(function, data)
+class MemberRegistry(Contract):
+    """The MemberRegistry contract of one network."""
 
     def members(self) -> list[Member]:
         """List all that ever joined."""

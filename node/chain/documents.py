@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from node.chain.abi import decode_values, encode_values
-from node.chain.contracts import NO_ID
+from node.chain.contracts import NO_ID, Contract
 from node.crypto.secp256k1 import encode_address, parse_address
 from node.errors import InvalidInput, Unavailable
 from node.ports import DocumentDraft, DocumentVersion, Proposal
 
 if TYPE_CHECKING:
-    from node.chain.abi import ContractAbi
     from node.chain.contracts import MemberRegistry
-    from node.chain.rpc import Rpc
 
 RESOLVE: Final = 8
 """Number of IMemberRegistry.Action.Resolve."""
@@ -29,23 +27,8 @@ _RESOLUTION: Final = ("address", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentRegistry:
-    """The DocumentRegistry contract of one network, read through one chain node.
-
-    Args:
-        rpc: The chain node.
-        address: Of the contract, 20 bytes.
-        abi: Its ABI.
-    """
-
-    rpc: Rpc
-    address: bytes
-    abi: ContractAbi
-
-    def read(self, function: str, *values: Any) -> tuple[Any, ...]:
-        """Call a function that changes nothing."""
-        data = self.rpc.call(self.address, self.abi.encode_call(function, *values))
-        return self.abi.decode_result(function, data)
+class DocumentRegistry(Contract):
+    """The DocumentRegistry contract of one network."""
 
     def versions(self) -> list[DocumentVersion]:
         """List all versions of all documents, in the order in which the documents were first put.

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 HASH_BYTES: Final = 32
 ADDRESS_BYTES: Final = 20
-METHOD_NOT_FOUND: Final = -32601
 
 _QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _DATA: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*")

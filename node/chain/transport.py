@@ -25,7 +25,7 @@ from node.core.canonical import encode_json
 from node.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 """Longest wait for one answer."""
@@ -37,6 +37,7 @@ WAITS_PER_ANSWER: Final = 3
 """How many times the longest wait for one read an answer may take as a whole; else a byte now and then would hold us."""
 
 _PART_BYTES: Final = 65_536
+_HEADERS: Final = {"Content-Type": "application/json"}
 _MAX_URL_CHARACTERS: Final = 2048
 _HTTP_OK: Final = 200
 # Names and IPv4 addresses; IPv6 addresses. Longer labels are an error of the socket's own, and no name has them.
@@ -148,19 +149,11 @@ class HttpTransport:
     Args:
         url: Address of the chain node.
         timeout_seconds: Longest wait for the connection and for each read of the answer.
-        headers: Further HTTP headers, such as ``Authorization``.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         self._url = parse_rpc_url(url)
         self._timeout_seconds = timeout_seconds
-        self._headers = {"Content-Type": "application/json", **(headers or {})}
         self._connection: http.client.HTTPConnection | None = None
         self._lock = threading.Lock()
 
@@ -203,7 +196,7 @@ class HttpTransport:
             self._connection = kind(self._url.host, self._url.port, timeout=self._timeout_seconds)
             self._connection.connect()
             self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connection.request("POST", self._url.target, body, self._headers)
+        self._connection.request("POST", self._url.target, body, _HEADERS)
         response = self._connection.getresponse()
         try:
             answer = collect_answer(_read_parts(response), self.place, self._timeout_seconds)

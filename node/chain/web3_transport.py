@@ -22,7 +22,7 @@ from node.chain.transport import (
 from node.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import requests
     from web3.providers.rpc import HTTPProvider
@@ -37,20 +37,12 @@ class Web3Transport:
     Args:
         url: Address of the chain node.
         timeout_seconds: Longest wait for the connection and for each read of the answer.
-        headers: Further HTTP headers, such as ``Authorization``.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         self._url = url
         self._place = parse_rpc_url(url).place
         self._timeout_seconds = timeout_seconds
-        self._headers = {"Content-Type": "application/json", **(headers or {})}
         self._lock = threading.Lock()
         self._opened: tuple[HTTPProvider, requests.Session] | None = None
         self._answered = False
@@ -119,7 +111,7 @@ class Web3Transport:
                     request_kwargs={
                         "timeout": self._timeout_seconds,
                         "allow_redirects": False,
-                        "headers": self._headers,
+                        "headers": {"Content-Type": "application/json"},
                     },
                     session=session,
                     exception_retry_configuration=None,

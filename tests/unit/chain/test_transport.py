@@ -63,9 +63,7 @@ def server():
 
 @pytest.fixture(params=[HttpTransport, Web3Transport])
 def carrier(request, server):
-    with closing(
-        request.param(server.url, timeout_seconds=GUARD_SECONDS, headers={"Authorization": "Bearer abc"})
-    ) as carrier:
+    with closing(request.param(server.url, timeout_seconds=GUARD_SECONDS)) as carrier:
         yield carrier
 
 
@@ -78,7 +76,6 @@ def test_a_call_and_its_answer(server, carrier):
         "eth_call",
         [{"to": "0x00"}, "latest"],
     )
-    assert headers["Authorization"] == "Bearer abc"
     assert headers["Content-Type"] == "application/json"
 
 
