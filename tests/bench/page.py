@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+from tests.bench.summary import HEAD, TEXTS, summary_rows
+
 MARKER = re.compile(r"(<!-- bench:([a-z]+) -->\n).*?(<!-- bench -->)", re.DOTALL)
 
 
@@ -23,9 +25,15 @@ def rewrite(page, figures, measured):
     return MARKER.sub(fill, page)
 
 
-def _table(head, rows):
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+def _table(head, rows, texts=()):
+    """A table whose first column and those of ``texts`` are read from the left, the others being figures."""
+    marks = ["---" if place == 0 or name in texts else "---:" for place, name in enumerate(head)]
+    lines = [head, marks, *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _summary(figures):
+    return _table(HEAD, summary_rows(figures), TEXTS)
 
 
 def _conditions(figures):
@@ -323,6 +331,7 @@ EXCHANGE_PROCESSES = {
 }
 
 TABLES = {
+    "summary": (None, _summary),
     "conditions": (None, _conditions),
     "import": ("import", _import),
     "stages": ("import", _stages),
