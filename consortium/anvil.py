@@ -2,7 +2,8 @@
 """The development chain: anvil as a child process, its state kept in a directory of its own.
 
 Loopback only, one block per transaction, every price 0, no accounts of its own (docs/chain.md, The development chain).
-It stops cleanly on ``stop``; killed hard it loses what came after its last dump, and nodes then see it *behind*.
+It stops cleanly on ``stop``; killed hard it loses what came after its last dump, and nodes then see it *behind*. What it
+dumps while it mines need not fit together, for good, so ``stop`` first has it mine nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +30,7 @@ DEV_CHAIN_ID: Final = 20260
 STATE_INTERVAL_SECONDS: Final = 5
 START_TIMEOUT_SECONDS: Final = 30.0
 STOP_TIMEOUT_SECONDS: Final = 30.0
+REST_TIMEOUT_SECONDS: Final = 10.0
 
 _HOST: Final = "127.0.0.1"
 _KEPT_STATES: Final = 64
@@ -70,6 +73,23 @@ class Anvil:
         """Tell whether the child is alive."""
         return self._process.poll() is None
 
+    def rest(self) -> None:
+        """Have it mine what it was sent, and from then on nothing until it is started again.
+
+        Raises:
+            Unavailable: ``chain-away`` or ``chain-stop`` when it does not come to rest in time.
+        """
+        deadline = time.monotonic() + REST_TIMEOUT_SECONDS
+        with closing(HttpTransport(self.url, timeout_seconds=REST_TIMEOUT_SECONDS)) as transport:
+            while time.monotonic() < deadline:
+                transport.request("evm_setAutomine", [False])
+                # What is being mined stays in the pool until its block is there as a whole.
+                if transport.request("txpool_status", [])["result"]["pending"] == "0x0":
+                    return
+                transport.request("evm_setAutomine", [True])
+                time.sleep(_POLL_SECONDS)
+        raise Unavailable("chain-stop", f"the development chain still mines after {REST_TIMEOUT_SECONDS:g} s")
+
     def stop(self) -> None:
         """Have it write its state and end; does nothing when it has ended.
 
@@ -78,6 +98,9 @@ class Anvil:
         """
         if not self.is_running():
             return
+        # One that does not answer is told to end all the same.
+        with suppress(Unavailable):
+            self.rest()
         self._process.terminate()
         try:
             self._process.wait(STOP_TIMEOUT_SECONDS)

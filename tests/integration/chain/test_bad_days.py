@@ -72,6 +72,19 @@ def test_a_chain_that_stops_and_starts_again_goes_on_where_it_was(day):
     assert day.anchor().anchors[0][1].prev_size == anchor.size
 
 
+def test_a_chain_at_rest_mines_nothing_and_a_chain_that_stops_first_mines_what_it_was_sent(day):
+    client = day.lab.client
+    day.anvil.rest()
+    day.log.grow(10)
+    signed = client.sign_anchor([day.log.request()], client.next_nonce())
+    before = client.probe().block
+    client.send(signed.raw)
+    assert (client.find_outcome(signed.tx_hash), client.probe().block) == (None, before)
+    # As between a transaction that was taken and its block.
+    day.restart()
+    assert (client.find_outcome(signed.tx_hash).status, client.probe().block) == (1, before + 1)
+
+
 def test_a_chain_that_starts_empty_is_told_from_one_that_is_away(day):
     day.anchor()
     day.anvil.stop()
