@@ -113,15 +113,12 @@ def print_line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
-def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None, fold: bool = True
-) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, fold: bool = True) -> None:
     """Print a table as wide as the terminal allows; empty tables say so.
 
     Args:
         columns: Their headings.
         rows: As many cells each.
-        title: Stands above.
         fold: False where a cell is there to be copied: lines may be longer than the terminal is wide.
     """
     if not rows:
@@ -131,7 +128,7 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(header_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=not fold)
     for row in rows:

@@ -90,8 +90,6 @@ def deploy_network(
     founders: Sequence[Founder],
     clock: Clock,
     sleep: Callable[[float], None],
-    anchor_limit_seconds: int = DEFAULT_ANCHOR_LIMIT_SECONDS,
-    timeout_seconds: float = DEPLOY_TIMEOUT_SECONDS,
 ) -> Network:
     """Deploy the contracts, wait until they are final, and build the network file's content.
 
@@ -103,8 +101,6 @@ def deploy_network(
         founders: The first members, at least one of them governing.
         clock: For the time limit.
         sleep: Waits some seconds between two looks.
-        anchor_limit_seconds: Age of an anchor past which nothing is released to others.
-        timeout_seconds: Longest wait for each contract.
 
     Raises:
         InvalidInput: ``founders`` when there is none or none governs; codes of the network file.
@@ -135,7 +131,11 @@ def deploy_network(
             raise Conflict("transaction-reverted", f"{name} refuses to be deployed: {reason}") from None
         signed = account.sign(None, data, gas=estimate + estimate // _GAS_MARGIN, nonce=account.next_nonce())
         settled = account.wait_final(
-            signed, clock=clock, sleep=sleep, timeout_seconds=timeout_seconds, describe=abi.describe_reason
+            signed,
+            clock=clock,
+            sleep=sleep,
+            timeout_seconds=DEPLOY_TIMEOUT_SECONDS,
+            describe=abi.describe_reason,
         )
         assert settled.receipt.contract is not None, "a creation that succeeded has an address"
         return settled.receipt.contract, settled
@@ -156,7 +156,7 @@ def deploy_network(
         document_registry=document_registry,
         deployed_block=settled.receipt.block,
         deployed_block_hash=settled.receipt.block_hash,
-        anchor_limit_seconds=anchor_limit_seconds,
+        anchor_limit_seconds=DEFAULT_ANCHOR_LIMIT_SECONDS,
         members=tuple(
             build_network_member(
                 founder.code,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from node.chain.rpc import CallReverted, Rpc
-from node.chain.transport import DEFAULT_TIMEOUT_SECONDS, HttpTransport
+from node.chain.transport import HttpTransport
 from node.core.encoding import parse_hex
 from node.crypto.keccak import keccak256
 from node.errors import InvalidInput, Unavailable
@@ -30,14 +30,13 @@ class RpcChainReader:
 
     Args:
         url: Address of the chain node, from the verifier's own policy.
-        timeout_seconds: Longest wait for one answer.
 
     Raises:
         InvalidInput: ``chain-url``.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
-        self._rpc = Rpc(HttpTransport(url, timeout_seconds=timeout_seconds))
+    def __init__(self, url: str) -> None:
+        self._rpc = Rpc(HttpTransport(url))
 
     def __enter__(self) -> Self:
         return self

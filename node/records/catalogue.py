@@ -101,10 +101,6 @@ class CatalogueItem:
         """Return the codes of the fields in the order of the record."""
         return tuple(field.code for field in self.fields)
 
-    def find_field(self, code: str) -> Field | None:
-        """Return the field with this code, None when the item has none."""
-        return next((field for field in self.fields if field.code == code), None)
-
     def narrow_class(self, other: str) -> str:
         """Return the narrower of the item's class and another."""
         return max(self.disclosure_class, other, key=DISCLOSURE_CLASSES.index)

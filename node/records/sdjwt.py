@@ -91,33 +91,32 @@ class VerifiedSdJwt:
     withheld: tuple[str, ...]
 
 
-def parse_sd_jwt(token: str, *, key_binding: bool = False, max_bytes: int = MAX_TOKEN_BYTES) -> SdJwt:
+def parse_sd_jwt(token: str, *, key_binding: bool = False) -> SdJwt:
     """Take a token apart by the grammar of RFC 9901 section 4.
 
     Args:
         token: Compact serialisation, untrusted.
         key_binding: Whether the verifier expects a key binding; never decided by what the token holds.
-        max_bytes: Greatest size of the token.
 
     Raises:
         InvalidInput: ``sd-jwt-size``, ``sd-jwt-encoding``, ``sd-jwt-tilde`` (the last tilde is missing),
             ``sd-jwt-key-binding`` (one is there and not expected, or expected and not there),
             ``sd-jwt-empty-disclosure``, or a code of the JWT and JSON grammar.
     """
-    issuer_jwt, disclosures, last = split_sd_jwt(token, key_binding=key_binding, max_bytes=max_bytes)
+    issuer_jwt, disclosures, last = split_sd_jwt(token, key_binding=key_binding)
     return SdJwt(parse_jwt(issuer_jwt), disclosures, parse_jwt(last) if key_binding else None)
 
 
-def split_sd_jwt(
-    token: str, *, key_binding: bool = False, max_bytes: int = MAX_TOKEN_BYTES
-) -> tuple[str, tuple[str, ...], str]:
+def split_sd_jwt(token: str, *, key_binding: bool = False) -> tuple[str, tuple[str, ...], str]:
     """Split a token at its tildes: issuer's JWT, disclosures, key binding (empty when none is expected).
 
     Raises:
         InvalidInput: As parse_sd_jwt, without the codes of the JWT and JSON grammar.
     """
-    if len(token) > max_bytes:
-        raise InvalidInput("sd-jwt-size", f"token has {len(token)} characters, want at most {max_bytes}")
+    if len(token) > MAX_TOKEN_BYTES:
+        raise InvalidInput(
+            "sd-jwt-size", f"token has {len(token)} characters, want at most {MAX_TOKEN_BYTES}"
+        )
     if not token.isascii():
         raise InvalidInput("sd-jwt-encoding", "token holds characters outside ASCII")
     issuer_jwt, *disclosures = token.split("~")

@@ -66,11 +66,9 @@ def test_items_can_be_shared_documents():
         )
 
 
-def test_keys_and_lookup():
+def test_key_titles_and_class():
     item = load_builtin_items()["penalty:2018"]
     assert (item.key, item.title_zh, item.title_en) == ("penalty:2018", "行政处罚", "administrative penalty")
-    assert item.find_field("CF_WSH").zh == "行政处罚决定书文号"
-    assert item.find_field("XK_WSH") is None
     assert item.narrow_class("shared") == "shared"
 
 
