@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
+from node.core.recent import Recent
 from node.core.types import RootHash
 from node.errors import Fatal, InvalidInput
 from node.log.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
 from node.log.nodes import INNER_BYTES, INNER_HEIGHT, INNER_WIDTH, TileNodes, hash_each, inner_of
-from node.log.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -260,9 +260,9 @@ class TileCache:
     ) -> None:
         self.read_inner = read_inner
         self._reader = reader
-        self._upper: Recent[tuple[int, int], TileNodes] = Recent(upper_tiles)
-        self._leaves: Recent[tuple[int, int], TileNodes] = Recent(leaf_tiles)
-        self._folds: Recent[int, dict[int, bytes]] = Recent(64)
+        self._upper: Recent[TileNodes] = Recent(upper_tiles)
+        self._leaves: Recent[TileNodes] = Recent(leaf_tiles)
+        self._folds: Recent[dict[int, bytes]] = Recent(64)
 
     def read_tile(self, level: int, index: int) -> bytes:
         """Read a tile as stored, past the cache: its end may have grown since."""

@@ -212,8 +212,8 @@ def test_a_cache_keeps_within_its_bounds(deep):
         verify_inclusion(
             index, DEEP, numbered_leaf(index), build_inclusion_path(cache, index, DEEP), writer.root()
         )
-    assert len(cache._upper._values) == 1
-    assert len(cache._leaves._values) == 2
+    assert len(cache._upper._kept) == 1
+    assert len(cache._leaves._kept) == 2
 
 
 def test_a_cache_serves_several_threads(deep):
