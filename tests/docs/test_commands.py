@@ -9,8 +9,6 @@ from tests.support.commands import block_commands, find_command, inline_commands
 from tests.support.project import ROOT, project_files
 
 PAGES = [path for path in project_files(".md") if path.name != "CHANGELOG.md"]
-# Words of a sentence that stand for what the reader puts there.
-PLACEHOLDER = re.compile(r"^(?:FILE|POLICY|LEAF|HOME|DIR|URL|…|[A-Z_]+)$")
 
 
 @pytest.fixture(scope="module")

@@ -219,16 +219,10 @@ ENTRIES_AND_HEAD = Counter(
 )
 RECORD = ENTRIES_AND_HEAD + Counter({"write": 1, "database.write": 1})
 """Values are a stream of their own, secrets a database of their own."""
-MANY_RECORDS = RECORD + Counter({"sync": 2})
 
 
 def write_record(transaction):
     transaction.append(LogKind.RECORDS, b"entry", values=b"values")
-    transaction.put_secret(b"key", b"wrapped")
-
-
-def write_long_record(transaction):
-    transaction.append(LogKind.RECORDS, bytes(100), values=b"values")
     transaction.put_secret(b"key", b"wrapped")
 
 

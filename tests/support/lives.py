@@ -124,7 +124,7 @@ def lose_newest(life):
     copy = world.store.copy()
     world.import_penalties(range(30, 40))
     life.lost = world.leaf(35)
-    life.lost_look = life.look(life.early)
+    life.look(life.early)
     world.anchor()
     life.gone = life.export(life.lost)
     life.remember()

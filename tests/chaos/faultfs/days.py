@@ -88,7 +88,6 @@ class DiskWorld(NodeWorld):
     def __init__(self, root, *, chain=None, clock=None, seed="day", files=None, segment_bytes=SEGMENT_BYTES):
         store, heads = open_disk(Path(root), files=files, segment_bytes=segment_bytes)
         clock = clock or ManualClock(START)
-        self.job_files = {}
         try:
             super().__init__(
                 chain=chain or new_chain(clock), store=store, heads=heads, clock=clock, seed=seed

@@ -126,7 +126,7 @@ class TestSpelling:
             lambda body: body.replace(b'"/', b'"\\/', 1).replace(b"sha-256", b"sha\\u002d256", 1),
         ],
     )
-    def testrecord_claims(self, respell):
+    def test_another_spelling_is_refused(self, respell):
         body = encode_json(record_claims())
         assert respell(body) != body
         check_refused("token-not-canonical", sign_claims(respell(body)) + "~")
