@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Set-up stores the bytecode of the packages once for each environment, not once for each checkout."""
+"""Set-up stores the bytecode of the packages once for each environment, not once for each checkout; it tries downloads again."""
 
 from __future__ import annotations
 
@@ -41,12 +41,18 @@ def checkout(tmp_path):
     return tmp_path
 
 
+def run_setup(checkout, what):
+    path = os.pathsep.join((str(checkout / "programs"), "/usr/bin", "/bin"))
+    command = [checkout / ".ci/setup", what]
+    return subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=False)
+
+
 def set_up(checkout, what):
     """Run set-up; whether it stored the bytecode of the packages."""
     told = checkout / "told"
     told.write_text("")
-    path = os.pathsep.join((str(checkout / "programs"), "/usr/bin", "/bin"))
-    subprocess.run([checkout / ".ci/setup", what], env={"PATH": path}, capture_output=True, check=True)
+    done = run_setup(checkout, what)
+    assert done.returncode == 0, done
     return "--compile-bytecode" in told.read_text()
 
 
@@ -57,3 +63,47 @@ def test_bytecode_is_stored_for_each_environment_once(checkout, what):
     assert [set_up(checkout, what) for _ in range(2)] == [True, False]
     (checkout / "python").write_text("another interpreter")
     assert [set_up(checkout, what) for _ in range(2)] == [True, False]
+
+
+FAILING = """#!/bin/sh
+# Does nothing the first times that it is asked to.
+printf x >>asked
+[ "$(wc -c <asked)" -le {times} ] && exit 1
+exec ./{program}-that-works "$@"
+"""
+PYTHON = """#!/bin/sh
+# Stands in for Python, as far as it makes an environment with a pip.
+mkdir -p .tools/uv/bin
+cp programs/pip .tools/uv/bin/pip
+"""
+DOWNLOADS = {"uv": ".tools/uv/bin/uv", "npm": "programs/npm", "pip": "programs/pip"}
+
+
+def let_fail(checkout, program, times):
+    """Have what downloads fail so often, and have something to download."""
+    put(checkout / "programs/sleep", '#!/bin/sh\nprintf "%s " "$1" >>slept\n')
+    put(checkout / "contracts/package-lock.json", "other packages")
+    put(checkout / f"{program}-that-works", UV if program == "uv" else NOTHING)
+    put(checkout / DOWNLOADS[program], FAILING.format(program=program, times=times))
+    if program == "pip":
+        put(checkout / ".ci/uv.txt", "another uv")
+        put(checkout / "programs/python3", PYTHON)
+        put(checkout / "uv", UV)
+        put(checkout / "pip-that-works", "#!/bin/sh\ncp uv .tools/uv/bin/uv\n")
+
+
+@pytest.mark.parametrize("program", DOWNLOADS)
+def test_a_download_is_tried_three_times(checkout, program):
+    let_fail(checkout, program, 2)
+    done = run_setup(checkout, "demo")
+    assert done.returncode == 0, done
+    assert (checkout / "slept").read_text() == "5 20 "
+    assert done.stderr.count("is tried again in") == 2
+
+
+@pytest.mark.parametrize("program", DOWNLOADS)
+def test_a_download_that_fails_for_good_is_named(checkout, program):
+    let_fail(checkout, program, 9)
+    done = run_setup(checkout, "demo")
+    assert (done.returncode, (checkout / "asked").read_text()) == (3, "xxx"), done
+    assert "registry reachable?" in done.stderr
