@@ -9,7 +9,6 @@ what a box holds; nor whether a look that was counted was asked or answered, whi
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -40,12 +39,12 @@ from node.service.boxes import (
     parse_held,
     parse_look,
 )
-from node.service.fsck.findings import Finding, guarded
+from node.service.fsck.findings import Finding, check_each, guarded
 from node.service.limiting import read_used
 from node.service.sealing import COUNT, DEPOSITED, find_deposited, find_part, month_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from node.access.event import ParsedEvent
     from node.ports import Reads
@@ -90,9 +89,7 @@ class BoxCheck:
             (LOOK, "sealed look", self._check_look),
             (DEPOSITED, "receipt of a regulator for the event at place", self._check_deposited),
         ):
-            for key, value in self._reads.scan(prefix, layout.stop_of(prefix)):
-                place = f"{name} {key[len(prefix) :].hex()}"
-                yield from guarded(place, partial(_one, place, check, key[len(prefix) :], value))
+            yield from check_each(self._reads, prefix, name, "fsck-sealed", check)
         yield from guarded("sealed events", self._check_events)
         yield from guarded("counts of sealed looks", self._check_counts)
 
@@ -260,11 +257,3 @@ class BoxCheck:
 
     def _event(self, place: int) -> ParsedEvent:
         return parse_event(self._events.entry(self._events.row(place)))
-
-
-def _one(
-    place: str, check: Callable[[bytes, bytes], str | None], key: bytes, value: bytes
-) -> Iterator[Finding]:
-    wrong = check(key, value)
-    if wrong is not None:
-        yield Finding("fsck-sealed", place, wrong)

@@ -7,7 +7,6 @@ that each plan, question and promise belongs to an event that is there (node.ser
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgpack
@@ -22,10 +21,10 @@ from node.log.merkle import leaf_hash
 from node.service import layout
 from node.service.exchange.approvals import ID_BYTES, Approval
 from node.service.exchange.ledger import OpenQuestion, find_answer, find_plan
-from node.service.fsck.findings import Finding, guarded
+from node.service.fsck.findings import Finding, check_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from node.access.event import ParsedEvent
     from node.ports import Reads
@@ -75,9 +74,7 @@ class ExchangeCheck:
             (b"Ed", "refusals without event of", self._check_passed_over),
             (b"Eo", "approval", self._check_approval),
         ):
-            for key, value in self._reads.scan(prefix, layout.stop_of(prefix)):
-                place = f"{name} {key[len(prefix) :].hex()}"
-                yield from guarded(place, partial(_one, place, check, key[len(prefix) :], value))
+            yield from check_each(self._reads, prefix, name, "fsck-ledger", check)
         for end in self._ends - self._found_ends:
             yield Finding(
                 "fsck-ledger", f"receipt of the end {end.hex()}", "its question does not lead to it"
@@ -199,11 +196,3 @@ class ExchangeCheck:
 
     def _event(self, place: int) -> ParsedEvent:
         return parse_event(self._events.entry(self._events.row(place)))
-
-
-def _one(
-    place: str, check: Callable[[bytes, bytes], str | None], key: bytes, value: bytes
-) -> Iterator[Finding]:
-    wrong = check(key, value)
-    if wrong is not None:
-        yield Finding("fsck-ledger", place, wrong)

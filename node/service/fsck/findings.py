@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from node.errors import NodeError
-from node.service.layout import place_of, split_place
+from node.service.layout import place_of, split_place, stop_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from node.core.types import EntryIndex
+    from node.ports import Reads
     from node.service.reading import LogReader
 
 
@@ -33,6 +35,30 @@ def guarded(place: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
         yield Finding(error.code, place, error.message)
     except Exception as error:  # noqa: BLE001 - damaged bytes may break whatever reads them
         yield Finding("fsck-form", place, f"what is stored cannot be read: {type(error).__name__}")
+
+
+def check_each(
+    reads: Reads, prefix: bytes, name: str, code: str, check: Callable[[bytes, bytes], str | None]
+) -> Iterator[Finding]:
+    """Check every value that is stored under a prefix.
+
+    Args:
+        reads: The store.
+        prefix: Of the keys.
+        name: What is kept there; with the rest of the key it is the place of a finding.
+        code: Of the findings.
+        check: Given the rest of a key and its value, says what is wrong; None where nothing is.
+    """
+    for key, value in reads.scan(prefix, stop_of(prefix)):
+        rest = key[len(prefix) :]
+        place = f"{name} {rest.hex()}"
+        yield from guarded(place, partial(_check_one, place, code, partial(check, rest, value)))
+
+
+def _check_one(place: str, code: str, check: Callable[[], str | None]) -> Iterator[Finding]:
+    wrong = check()
+    if wrong is not None:
+        yield Finding(code, place, wrong)
 
 
 class Marks:

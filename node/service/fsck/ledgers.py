@@ -18,13 +18,13 @@ from node.access.limits import parse_tally
 from node.core.uscc import parse_uscc
 from node.service import layout
 from node.service.documents import parse_document_version
-from node.service.fsck.findings import Finding, guarded
+from node.service.fsck.findings import Finding, check_each, guarded
 from node.service.layout import LogKind
 from node.service.limiting import DIGEST_BYTES, read_used
 from node.service.reading import parse_stored_anchor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from node.ports import Reads
     from node.service.reading import Logs
@@ -67,22 +67,7 @@ class LedgerCheck:
             (layout.DOCUMENT_VERSION_PREFIX, "version of a document", self._check_version),
             (b"U", "opening of a log", self._check_opening),
         ):
-            yield from self._each(prefix, name, check)
-
-    def _each(
-        self, prefix: bytes, name: str, check: Callable[[bytes, bytes], str | None]
-    ) -> Iterator[Finding]:
-        for key, value in self._reads.scan(prefix, layout.stop_of(prefix)):
-            place = f"{name} {key[len(prefix) :].hex()}"
-            yield from guarded(place, partial(self._one, place, check, key, value))
-
-    @staticmethod
-    def _one(
-        place: str, check: Callable[[bytes, bytes], str | None], key: bytes, value: bytes
-    ) -> Iterator[Finding]:
-        wrong = check(key, value)
-        if wrong is not None:
-            yield Finding("fsck-ledger", place, wrong)
+            yield from check_each(self._reads, prefix, name, "fsck-ledger", check)
 
     # ---- consents and rates
 
@@ -121,15 +106,15 @@ class LedgerCheck:
 
     def _check_given(self, key: bytes, value: bytes) -> str | None:
         end, _uses, _provider, place = msgpack.unpackb(value)
-        subject = self._reads.get(b"Co" + layout.u64(end) + key[2:])
+        subject = self._reads.get(b"Co" + layout.u64(end) + key)
         if self._kind_at(place) != "consent":
             return "the event that gave it is none"
-        if subject is None or self._reads.get(b"Cs" + subject + key[2:]) is None:
+        if subject is None or self._reads.get(b"Cs" + subject + key) is None:
             return "its subject does not lead to it"
         return None
 
     def _check_over(self, key: bytes, _value: bytes) -> str | None:
-        return self._require_given(key[2 + _PLACE_BYTES :])
+        return self._require_given(key[_PLACE_BYTES:])
 
     def _check_subject(self, key: bytes, value: bytes) -> str | None:
         return (
@@ -141,29 +126,27 @@ class LedgerCheck:
 
     def _check_to_tell(self, key: bytes, value: bytes) -> str | None:
         _end, place = msgpack.unpackb(value)
-        parse_uscc(key[2 : 2 + _MEMBER].decode("ascii"))
-        fits = len(key) == 2 + _MEMBER + DIGEST_BYTES and self._kind_at(place) == REVOKE
+        parse_uscc(key[:_MEMBER].decode("ascii"))
+        fits = len(key) == _MEMBER + DIGEST_BYTES and self._kind_at(place) == REVOKE
         return None if fits else "the event that took it back is none"
 
     def _check_known(self, key: bytes, value: bytes) -> str | None:
-        fits = len(key) == 2 + DIGEST_BYTES and layout.parse_u64(value)
+        fits = len(key) == DIGEST_BYTES and layout.parse_u64(value)
         return None if fits else "it is of no consent, or no time"
 
     def _check_told(self, key: bytes, value: bytes) -> str | None:
         end, _at, place, openings = msgpack.unpackb(value)
-        parse_uscc(key[2 : 2 + _MEMBER].decode("ascii"))
+        parse_uscc(key[:_MEMBER].decode("ascii"))
         if self._kind_at(place) != REVOKE:
             return "the event that says so is none"
         verify_openings(parse_event(self._events.entry(self._events.row(place))), openings)
-        found = self._reads.get(b"Cx" + layout.u64(end) + key[2:])
+        found = self._reads.get(b"Cx" + layout.u64(end) + key)
         return None if found is not None else "nothing says when it goes"
 
     def _check_told_over(self, key: bytes, value: bytes) -> str | None:
         if value:
             return "there are bytes under a key that has none"
-        return (
-            None if self._reads.get(b"Cr" + key[2 + _PLACE_BYTES :]) is not None else "it leads to no consent"
-        )
+        return None if self._reads.get(b"Cr" + key[_PLACE_BYTES:]) is not None else "it leads to no consent"
 
     def _kind_at(self, place: int) -> str:
         return parse_event(self._events.entry(self._events.row(place))).kind
@@ -171,8 +154,9 @@ class LedgerCheck:
     # ---- documents and logs
 
     def _check_version(self, key: bytes, value: bytes) -> str | None:
-        version = parse_document_version(key, value)
-        if layout.document_version_key(version.kind, version.name, version.version) != key:
+        whole = layout.DOCUMENT_VERSION_PREFIX + key
+        version = parse_document_version(whole, value)
+        if layout.document_version_key(version.kind, version.name, version.version) != whole:
             return "it is of another document"
         if version.digest is not None and len(version.digest) != DIGEST_BYTES:
             return "its digest is none"
@@ -181,7 +165,7 @@ class LedgerCheck:
         )
 
     def _check_opening(self, key: bytes, value: bytes) -> str | None:
-        kind, number = LogKind(key[1:2]), int.from_bytes(key[2:], "big")
+        kind, number = LogKind(key[:1]), int.from_bytes(key[1:], "big")
         log = self._logs[kind].find(number)
         if len(value) != _PLACE_BYTES or log is None:
             return "it is of no log, or no time"
