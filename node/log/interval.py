@@ -59,9 +59,11 @@ class Interval:
             from_block: First block at which the key is valid; None when it always was.
             to_block: First block at which it is valid no more; None when it still is.
         """
-        # Both anchors may stand in one block; then that block is the whole interval.
-        first = min(self.start_block + 1, self.end_block)
-        return (from_block is None or from_block <= self.end_block) and (to_block is None or first < to_block)
+        # The state behind the block of the former anchor holds until the next block: an entry of that time is of a key
+        # that ends with the next block, as one does that is rotated right behind an anchor.
+        return (from_block is None or from_block <= self.end_block) and (
+            to_block is None or self.start_block < to_block
+        )
 
 
 def interval_of(anchor: Anchor) -> Interval:

@@ -384,7 +384,13 @@ class TestTime:
 
     @pytest.mark.parametrize(
         ("dates", "passes"),
-        [((None, None), True), ((9_151, 9_152), True), ((9_276, None), False), ((None, 9_151), False)],
+        [
+            ((None, None), True),
+            ((9_151, 9_152), True),
+            ((9_276, None), False),
+            ((None, 9_151), True),
+            ((None, 9_150), False),
+        ],
     )
     def test_the_key_must_have_been_valid_in_the_interval(self, world, dates, passes):
         anchor = world.trees[1].anchor
@@ -398,7 +404,7 @@ class TestTime:
 
     def test_the_key_of_the_status_head_must_have_been_valid_too(self, world):
         data = world.export(world.records[0]).data
-        key = TrustedKey(MEMBER, "record", world.record_key.public, None, 9_151)
+        key = TrustedKey(MEMBER, "record", world.record_key.public, None, 9_150)
         report = verify(world, data=data, policy=dataclasses.replace(world.policy(), keys=(key,)))
         assert outcome(report, "key-dates") is Outcome.PASSED
         assert code(report, "status-commitment") == "key-not-valid-then"
