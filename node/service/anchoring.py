@@ -70,12 +70,19 @@ class Anchorer:
             Fatal: The stored tiles are damaged; nothing was signed.
         """
         with self._lock:
-            self.require_ready()
-            if self._sender.pending() is not None:
-                self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
+            self._settle_pending(sleep, timeout_seconds)
             self.compare()
             self._start(self._publisher.publish())
             return self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
+
+    def settle(self, *, sleep: Callable[[float], None], timeout_seconds: float = 60.0) -> None:
+        """Wait until what is under way is final, and store what became of it.
+
+        Raises:
+            Unavailable, Conflict, Fatal: As for ``anchor_now``.
+        """
+        with self._lock:
+            self._settle_pending(sleep, timeout_seconds)
 
     def transact(
         self,
@@ -98,9 +105,7 @@ class Anchorer:
             Conflict: ``transaction-reverted``: the contract refused; or the node is read-only.
         """
         with self._lock:
-            self.require_ready()
-            if self._sender.pending() is not None:
-                self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
+            self._settle_pending(sleep, timeout_seconds)
             self._sender.start(purpose, sign)
             self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
 
@@ -159,6 +164,11 @@ class Anchorer:
         status = self._chain.probe(known)
         if status.state != "ready":
             raise Unavailable(f"chain-{status.state}", f"the chain cannot take anchors now: {status.detail}")
+
+    def _settle_pending(self, sleep: Callable[[float], None], timeout_seconds: float) -> None:
+        self.require_ready()
+        if self._sender.pending() is not None:
+            self._settle(self._sender.wait(sleep=sleep, timeout_seconds=timeout_seconds))
 
     def _start(self, published: Mapping[LogKind, Published]) -> None:
         requests = self.build_requests(published)

@@ -100,6 +100,7 @@ class Condition:
     Attributes:
         chain: Why the chain cannot be used now.
         joined: Whether keys and logs are known to stand on the chain.
+        key_ended: What the chain said of a key that was rotated, when its file is an old copy.
         verified: Whether the store was compared with the chain since the start.
         last_error: The newest error of a background loop.
         imports: Why imports wait.
@@ -108,6 +109,7 @@ class Condition:
 
     chain: NodeError | None = None
     joined: bool = False
+    key_ended: Conflict | None = None
     verified: bool = False
     last_error: NodeError | None = None
     imports: NodeError | None = None
@@ -283,6 +285,8 @@ class Services:
             Unavailable: ``chain-not-joined``.
             InvalidInput: The newest entry is damaged.
         """
+        if self.condition.key_ended is not None:
+            raise Unavailable("chain-not-joined", self.condition.key_ended.message)
         reader = self.readers[LogKind.RECORDS]
         size = reader.size()
         if self.condition.joined or size == 0:

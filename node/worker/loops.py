@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from node.errors import Fatal, NodeError, Unavailable
+from node.errors import Conflict, Fatal, NodeError, Unavailable
 from node.service.jobs import UNFINISHED, get_job, unfinished_jobs
 
 if TYPE_CHECKING:
@@ -63,11 +63,16 @@ class ImportLoop:
         while not self._stopping:
             self._wake.wait(RETRY_SECONDS if again else None)
             self._wake.clear()
-            again = False
-            for job in self._unfinished():
-                if self._stopping:
-                    return
-                again = self._run_job(job) or again
+            again = self._turn()
+
+    def _turn(self) -> bool:
+        """Run what is unfinished and say whether to try again soon: behind a job that waits none is run before it."""
+        for job in self._unfinished():
+            if self._stopping:
+                return False
+            if self._run_job(job):
+                return True
+        return False
 
     def _unfinished(self) -> list[Job]:
         try:
@@ -178,10 +183,26 @@ class ChainLoop:
             services.ask_witnesses()
             condition.verified = True
         if not condition.joined:
-            done = services.joiner.join(sleep=self.sleep)
+            done = self._join()
             condition.joined = True
             if done:
                 _LOG.info("joined the chain", steps=done)
+
+    def _join(self) -> list[str]:
+        """Join; what joining has to send follows the anchor that was under way when the node stopped."""
+        services = self._services
+        try:
+            try:
+                return services.joiner.join(sleep=self.sleep)
+            except Conflict as error:
+                if error.code != "transaction-pending":
+                    raise
+            services.anchorer.settle(sleep=self.sleep)
+            return services.joiner.join(sleep=self.sleep)
+        except Conflict as error:
+            if error.code == "key-ended":
+                services.condition.key_ended = error
+            raise
 
     def _refresh_documents(self) -> None:
         """Read which shared documents hold, and get what is missing; without it this node goes on by what it has."""

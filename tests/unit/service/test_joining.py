@@ -326,6 +326,20 @@ def test_a_key_file_from_before_a_rotation_signs_nothing():
         assert world.chain.head.number == block
 
 
+def test_a_key_that_the_chain_calls_ended_signs_no_record():
+    """Though no entry was signed with the one that followed it, and though the chain went away afterwards."""
+    with two_members(record=Ed25519Signer(seed_of("rotated"))) as world:
+        world.join()
+        world.keys = build_keys(ISSUER)
+        world.restart()
+        for away in (False, True):
+            world.chain.away = away
+            world.loop._turn()
+            with raises_code(Unavailable, "chain-not-joined") as caught:
+                world.services.require_own_record_key()
+            assert "RECORD key of this node ended" in caught.value.message
+
+
 def test_an_operator_key_of_another_member_is_named(world):
     """Before anything is sent that the chain would take as the other member's."""
     join(world)
@@ -348,6 +362,24 @@ def test_an_anchor_under_way_is_left_to_the_anchorer(world):
     world.restart()
     assert join(world) == []
     assert world.services.joiner.sender.pending().purpose == "anchor"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_key_that_was_rotated_while_an_anchor_was_under_way(world, lost):
+    """The node was stopped before its anchor was final: that is settled first, so that one transaction follows the other."""
+    join(world)
+    world.chain.swallow_sends, world.chain.depth_blocks = lost, 2
+    with raises_code(Unavailable, "transaction-slow"):
+        world.anchor()
+    world.chain.swallow_sends, world.chain.depth_blocks = False, 0
+    world.keys = replace(world.keys, record=Ed25519Signer(seed_of("rotated")))
+    world.restart()
+    world.loop.prepare()
+    assert world.services.joiner.sender.pending() is None
+    assert world.access.find_anchor().anchor.i == 1
+    assert [period.key for period in world.services.chain.keys(ISSUER, KeyKind.RECORD)][1:] == [
+        world.keys.record.public
+    ]
 
 
 def test_the_loop_compares_and_joins_before_it_anchors(world):

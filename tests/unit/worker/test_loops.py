@@ -201,6 +201,16 @@ def test_a_fault_of_ours_costs_one_import_and_says_nothing_of_its_rows(world, lo
     assert job_of(world, other).accepted == 1
 
 
+def test_behind_an_import_that_waits_none_is_run(world, loop):
+    """A correction that was ordered later would otherwise be refused by the row that it corrects."""
+    jobs = [order(world, 1, 2), order(world, 3)]
+    world.node.workers.deaths = 1
+    assert loop._turn() is True
+    assert [job_of(world, job).state for job in jobs] == ["queued", "queued"]
+    assert loop._turn() is False
+    assert [job_of(world, job).state for job in jobs] == ["done", "done"]
+
+
 def test_an_import_that_gets_on_between_failures_is_not_given_up(world, loop):
     job = order(world, *range(20))
     attempts = 0
