@@ -24,7 +24,12 @@ _GROUND_HELP: Final = "; ".join(f"{code}: {say(zh, en)}" for code, (zh, en) in G
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``ironcage record``."""
-    app.command(help=say("彻底删除一条记录（不可恢复）", "erase a record for good"))(erase)
+    app.command(
+        help=say(
+            "彻底删除一条记录（不可恢复），须管理员令牌",
+            "erase a record for good, with an administrator's token",
+        )
+    )(erase)
     app.command(help=say("列出已删除的记录，或查看一条", "list erased records, or show one"))(erased)
 
 
@@ -95,18 +100,18 @@ def erased(
         print_line(say("墓碑（已签名）：", "tombstone (signed): ") + found["tombstone"])
     else:
         columns = (
-            "index",
+            say("序号", "index"),
             say("目录项", "item"),
             say("依据", "ground"),
             say("删除于", "erased"),
             say("备份清零", "final by"),
-            "leaf",
+            say("叶哈希", "leaf"),
         )
         rows = [
             (
                 e["index"],
                 e["item"],
-                e["ground"],
+                say(GROUNDS[e["ground"]][0], e["ground"]),
                 china_date(e["erased"]),
                 china_date(e["final_by"]),
                 e["leaf"],

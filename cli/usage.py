@@ -41,6 +41,8 @@ _HEADINGS: Final = {
     "RICH_HELP": "用 [blue]'{command_path} {help_option}'[/] 查看帮助。",
 }
 
+_USAGE: Final = (("Usage: ", "用法："), ("[OPTIONS]", "[选项]"), ("COMMAND [ARGS]...", "命令 [参数]..."))
+
 
 def translate(message: str) -> str:
     """Put a message about a command line into Chinese; one that is not known stays as it is."""
@@ -67,9 +69,9 @@ def _reason(text: str) -> str:
     return text
 
 
-def _translate_help_option(kind: type[Any]) -> None:
-    """Have commands of a kind say in Chinese what ``--help`` does."""
-    get_help_option = kind.get_help_option
+def _translate_command(kind: type[Any]) -> None:
+    """Have commands of a kind say in Chinese how they are called and what ``--help`` does."""
+    get_help_option, get_usage = kind.get_help_option, kind.get_usage
 
     def get_in_chinese(self: Any, context: Any) -> Any:
         option = get_help_option(self, context)
@@ -77,7 +79,13 @@ def _translate_help_option(kind: type[Any]) -> None:
             option.help = "显示本帮助"
         return option
 
-    kind.get_help_option = get_in_chinese
+    def get_usage_in_chinese(self: Any, context: Any) -> Any:
+        usage = get_usage(self, context)
+        for english, chinese in _USAGE:
+            usage = usage.replace(english, chinese)
+        return usage
+
+    kind.get_help_option, kind.get_usage = get_in_chinese, get_usage_in_chinese
 
 
 def run_chinese(app: typer.Typer, arguments: list[str]) -> int:
@@ -93,7 +101,7 @@ def run_chinese(app: typer.Typer, arguments: list[str]) -> int:
     for name, text in _HEADINGS.items():
         setattr(rich_utils, name, text)
     for kind in (TyperCommand, TyperGroup):
-        _translate_help_option(kind)
+        _translate_command(kind)
     try:
         ended = get_command(app).main(arguments, prog_name="ironcage", standalone_mode=False)
     except Abort:

@@ -63,13 +63,14 @@ def test_wrong_command_lines(words_given, said):
     done = ironcage(*words_given, environment=CHINESE)
     assert said in done.err.replace("\n", "")
     assert done.code == 2
-    for english in ("Missing", "Invalid", "No such", "Error", "Try", "unexpected", "requires"):
+    for english in ("Missing", "Invalid", "No such", "Error", "Try", "unexpected", "requires", "Usage"):
         assert english not in done.err
 
 
 def test_help_and_exit_codes():
     done = ironcage("record", "--help", environment=CHINESE)
     assert (done.code, "命令" in done.out, "Commands" in done.out) == (0, True, False)
+    assert "用法：ironcage record [选项] 命令 [参数]..." in done.out
     assert ironcage("--version", environment=CHINESE).code == 0
     assert ironcage("node", "status", "--home", "/nowhere", environment=CHINESE).code == 3
 
