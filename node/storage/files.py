@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 DIRECTORY_MODE = 0o700
@@ -16,6 +17,9 @@ DIRECTORY_MODE = 0o700
 
 FILE_MODE = 0o600
 """Permission bits of every file."""
+
+NEW = ".new"
+"""Ending of a file that is to replace another, until it does."""
 
 
 class Files(Protocol):
@@ -187,6 +191,39 @@ def write_all(files: Files, descriptor: int, data: bytes, offset: int) -> None:
         written = files.write(descriptor, rest, offset)
         offset += written
         rest = rest[written:]
+
+
+def write_file(files: Files, path: str, data: bytes) -> None:
+    """Write a file that must not exist, and make its bytes durable; its name is so once its directory is synced.
+
+    Raises:
+        OSError: The system refused; there may be a part of it.
+    """
+    descriptor = files.create(path)
+    try:
+        write_all(files, descriptor, data, 0)
+        files.sync(descriptor)
+    finally:
+        files.close(descriptor)
+
+
+def replace_file(files: Files, path: str, data: bytes) -> None:
+    """Put ``data`` in the place of a file, or where none is: the whole of the old or of the new is there, whatever happens.
+
+    Raises:
+        OSError: The system refused; which of the two is there after a power cut is not known.
+    """
+    directory, new = Path(path).parent, f"{path}{NEW}"
+    if Path(new).name in files.list_dir(str(directory))[1]:
+        files.remove(new)  # a crash left it; it was never the file
+    try:
+        write_file(files, new, data)
+        files.rename(new, path)
+    except BaseException:
+        with suppress(OSError):
+            files.remove(new)
+        raise
+    files.sync_dir(str(directory))
 
 
 def read_up_to(files: Files, descriptor: int, length: int, offset: int) -> bytes:

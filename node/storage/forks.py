@@ -3,19 +3,14 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from node.errors import Unavailable
-from node.storage.files import OsFiles, write_all
+from node.storage.files import OsFiles, replace_file
+from node.storage.keyfiles import make_private_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-_DIRECTORY: Final = 0o700
-_FILE: Final = 0o600
 
 
 class DiskForkFiles:
@@ -31,21 +26,10 @@ class DiskForkFiles:
     def store(self, name: str, data: bytes) -> str:
         """Make a file durable, readable by the node's own account alone, and say where it lies."""
         path = self._directory / name
-        new = path.with_name(path.name + ".new")
         try:
-            self._directory.mkdir(mode=_DIRECTORY, parents=True, exist_ok=True)
-            new.unlink(missing_ok=True)
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE)
-            try:
-                write_all(OsFiles(), descriptor, data, 0)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            new.replace(path)
-            OsFiles().sync_dir(str(self._directory))
+            make_private_directory(self._directory)
+            replace_file(OsFiles(), str(path), data)
         except OSError as error:
-            with suppress(OSError):
-                new.unlink(missing_ok=True)
             raise Unavailable(
                 "fork-not-stored", f"{name} cannot be written to {self._directory}: {error.strerror}"
             ) from error

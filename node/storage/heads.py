@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from node.errors import Conflict, Fatal, InvalidInput, Unavailable
 from node.log.head import MAX_HEAD, encode_head, parse_head
-from node.storage.files import OsFiles, read_up_to, write_all
+from node.storage.files import OsFiles, read_up_to, replace_file, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,18 +145,8 @@ class DiskHeadFiles:
 
     def _replace(self, path: str, head: Head) -> None:
         """Put a new file in the place of one that is not there or damaged."""
-        temporary = f"{path}.tmp"
         with _not_stored(path):
-            with suppress(FileNotFoundError):
-                self._files.remove(temporary)
-            descriptor = self._files.create(temporary)
-            try:
-                write_all(self._files, descriptor, encode_head(head), 0)
-                self._files.sync(descriptor)
-            finally:
-                self._files.close(descriptor)
-            self._files.rename(temporary, path)
-            self._files.sync_dir(self._dir)
+            replace_file(self._files, path, encode_head(head))
 
     def _paths(self, origin: str) -> tuple[str, str]:
         name = f"{self._dir}/{sha256(origin.encode()).hexdigest()}"

@@ -29,7 +29,7 @@ from node.crypto.keystore import encode_keystore, parse_keystore
 from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.secp256k1 import OperatorKey
 from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable, Verification
-from node.storage.files import OsFiles, write_all
+from node.storage.files import OsFiles, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 SECRET_BYTES: Final = 32
 PRIVATE_DIRECTORY: Final = 0o700
-PRIVATE_FILE: Final = 0o600
 LOG_NAMES: Final = ("records", "access")
 _NEXT_OPERATOR: Final = "operator.next.json"
 _EXCHANGE: Final = "exchange"
@@ -364,23 +363,8 @@ def load_private(path: Path) -> bytes:
 
 
 def _store(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".new")
     try:
-        # A crash may have left one; it was never a key.
-        temporary.unlink(missing_ok=True)
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
-            try:
-                write_all(OsFiles(), descriptor, data, 0)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        OsFiles().sync_dir(str(path.parent))
+        replace_file(OsFiles(), str(path), data)
     except OSError as error:
         raise Unavailable(
             "key-not-stored", f"{path.name} cannot be written to {path.parent}: got {error.strerror}"

@@ -73,7 +73,6 @@ class TokenFile:
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
             store_private(self._path, encode_tokens(change(self.load())))
-            os.fsync(directory)
         finally:
             os.close(directory)
 

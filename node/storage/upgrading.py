@@ -19,7 +19,7 @@ import msgpack
 
 from node.errors import Conflict, Fatal, NotFound, Unavailable
 from node.ports import Batch
-from node.storage.files import read_up_to, write_all
+from node.storage.files import read_up_to, replace_file, write_file
 from node.storage.state import FORMAT, STATE_KEY, format_newer, parse_state
 
 if TYPE_CHECKING:
@@ -155,12 +155,7 @@ def write_format_file(files: Files, root: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    new = f"{root}/{FORMAT_FILE}.new"
-    if f"{FORMAT_FILE}.new" in files.list_dir(root)[1]:
-        files.remove(new)
-    _write_file(files, new, f"{FORMAT}\n".encode())
-    files.rename(new, f"{root}/{FORMAT_FILE}")
-    files.sync_dir(root)
+    replace_file(files, f"{root}/{FORMAT_FILE}", f"{FORMAT}\n".encode())
 
 
 # ---- the copy
@@ -290,13 +285,4 @@ def _copy_file(files: Files, old: str, new: str) -> None:
         )
     finally:
         files.close(descriptor)
-    _write_file(files, new, data)
-
-
-def _write_file(files: Files, path: str, data: bytes) -> None:
-    descriptor = files.create(path)
-    try:
-        write_all(files, descriptor, data, 0)
-        files.sync(descriptor)
-    finally:
-        files.close(descriptor)
+    write_file(files, new, data)

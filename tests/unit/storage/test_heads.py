@@ -158,7 +158,7 @@ def calls_of_stores(path) -> list[list[str]]:
 
 
 def test_calls_of_a_store(tmp_path):
-    new = ["remove", "create", "write", "sync", "rename", "sync_dir"]
+    new = ["create", "write", "sync", "rename", "sync_dir"]
     assert calls_of_stores(tmp_path / "heads") == [new, new, ["open", "write", "sync"]]
 
 
@@ -167,6 +167,8 @@ def test_calls_of_a_store(tmp_path):
 def test_every_call_fails(tmp_path, stored, mode):
     """The old or the new head is there, never half of one; once stored, a head survives a power cut."""
     calls = calls_of_stores(tmp_path / "whole")[stored]
+    if stored == 1:
+        calls = ["remove", *calls]  # of what a crash left
     for number, call in enumerate(calls):
         path = tmp_path / f"{number}"
         faults = Faults(mode=mode)
@@ -174,7 +176,7 @@ def test_every_call_fails(tmp_path, stored, mode):
         heads = DiskHeadFiles(path, files)
         for size in range(1, stored + 1):
             heads.store(head_of(size))
-        (path / f"{sha256(ORIGIN.encode()).hexdigest()}.2.head.tmp").write_bytes(b"left by a crash")
+        (path / f"{sha256(ORIGIN.encode()).hexdigest()}.2.head.new").write_bytes(b"left by a crash")
         faults.at = len(faults.calls) + number
         with pytest.raises((Fatal, PowerCutError)) as caught:
             heads.store(head_of(stored + 1))
