@@ -81,7 +81,6 @@ def test_killed_in_the_middle_of_an_import(real_chain, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_killed_again_and_again_during_an_import(real_chain, tmp_path):
     kills = [(CHUNK * n, 0.01 * (n % 5) ** 2) for n in (0, 1, 2, 3, 4, 6, 7, 9, 12, 13, 16, 18)]
     import_through_kills(real_chain, tmp_path, 20 * CHUNK, kills)
@@ -214,7 +213,6 @@ def test_killed_at_every_call_while_it_joins(real_chain, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_killed_at_any_moment_with_an_anchor_every_second(real_chain, tmp_path):
     with real_nodes(real_chain.url, tmp_path, anchor_period_seconds=1) as (node,):
         path = store_penalties(tmp_path / "rows.csv", range(CHUNK))
@@ -315,6 +313,7 @@ def node_job(node):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_worker_that_dies_during_an_import_is_replaced(real_chain, tmp_path):
     rows, imports = 20 * CHUNK, 0
     with real_nodes(real_chain.url, tmp_path) as (node,):

@@ -54,7 +54,6 @@ def test_power_cut_at_some_calls(day):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("policy", POLICIES)
 def test_power_cut_at_every_call(day, policy):
     least = 300 if policy in {"torn", "shuffled", "kept"} else 30

@@ -77,7 +77,6 @@ def test_sigterm_at_two_calls(real_chain, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_sigterm_at_many_calls(real_chain, tmp_path):
     assert check_all_points(real_chain, tmp_path, (0, 5, 20, 40, 60, 75, 90, 99)) > 5
 

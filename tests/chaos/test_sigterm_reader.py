@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.penalty_files import HEADER, penalty_row, store_penalties
 from tests.support.real_documents import ITEM, decide_documents, start_reachable
-from tests.support.real_node import Worker, check_clean, real_nodes, wait_until
+from tests.support.real_node import WAIT_SECONDS, Worker, check_clean, real_nodes, wait_until
 from tests.support.rows import COMPANY
 from tests.support.workbooks import store_xlsx
 
@@ -102,7 +102,7 @@ def test_sigterm_on_either_side_of_a_question(real_chain, tmp_path):
             market.process.send_signal(signal.SIGTERM)
         finally:
             os.killpg(market.process.pid, signal.SIGCONT)
-        assert market.process.wait(180) == 0
+        assert market.process.wait(WAIT_SECONDS) == 0
         asking.join()
         for node in (court, market):
             node.start()

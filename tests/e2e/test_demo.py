@@ -18,7 +18,6 @@ DEMO = "cli.demo"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(800)
 def test_the_demonstration_ends_by_itself_and_leaves_nothing_behind(tmp_path):
     home = tmp_path / "user"
     work = tmp_path / "work"
@@ -35,7 +34,6 @@ def test_the_demonstration_ends_by_itself_and_leaves_nothing_behind(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(800)
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_demonstration_that_is_ended_early_leaves_no_process(tmp_path, ending):
     started = start_demonstration(DEMO, tmp_path)

@@ -31,7 +31,6 @@ sys.exit(exchange.main())
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(800)
 def test_it_ends_by_itself_and_leaves_nothing_behind(tmp_path):
     home, work = tmp_path / "user", tmp_path / "work"
     home.mkdir()
@@ -53,7 +52,6 @@ def test_it_ends_by_itself_and_leaves_nothing_behind(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(800)
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_ended_early_it_leaves_no_process(tmp_path, ending):
     started = start_demonstration(DEMO, tmp_path)
@@ -68,7 +66,6 @@ def test_ended_early_it_leaves_no_process(tmp_path, ending):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(800)
 def test_an_administrator_who_does_not_get_away_with_it_ends_it_with_an_error(tmp_path):
     """The step says that the changed program anchors; with the program that everybody has the node stays read-only."""
     (tmp_path / "honest_exchange.py").write_text(HONEST)

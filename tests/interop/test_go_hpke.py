@@ -24,7 +24,7 @@ def program(tmp_path_factory):
 def run(program, seed, info, box):
     claim = {"seed": b64(seed), "info": b64(info), "box": b64(box)}
     return subprocess.run(
-        [str(program)], input=json.dumps(claim), capture_output=True, text=True, check=False, timeout=60
+        [str(program)], input=json.dumps(claim), capture_output=True, text=True, check=False, timeout=240
     )
 
 

@@ -65,7 +65,7 @@ def _flip(text):
 
 def _run(program, claim):
     done = subprocess.run(
-        [str(program)], input=json.dumps(claim), capture_output=True, text=True, check=False, timeout=60
+        [str(program)], input=json.dumps(claim), capture_output=True, text=True, check=False, timeout=240
     )
     return done.returncode, done.stdout.strip()
 

@@ -63,7 +63,7 @@ def _ask(*requests):
         input=json.dumps(requests).encode(),
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert run.returncode == 0, run.stderr.decode()
     return json.loads(run.stdout)

@@ -129,6 +129,17 @@ def ask_again(port, request):
         assert time.monotonic() < deadline, "no answer comes"
 
 
+def ask_to_end(port, request):
+    """The same of a request after whose answer the server ends the connection; gives the answer."""
+    deadline = time.monotonic() + GUARD_SECONDS
+    while True:
+        with suppress(OSError), Wire(port) as wire:
+            if (answer := wire.send(request).answer()) is not None:
+                assert wire.ended()
+                return answer
+        assert time.monotonic() < deadline, "no answer comes"
+
+
 def get(path, *headers):
     """Write a GET request."""
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: node", *headers, "", ""])

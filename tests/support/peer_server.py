@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-GUARD_SECONDS = 30
+GUARD_SECONDS = 120
 
 
 class PeerServer:

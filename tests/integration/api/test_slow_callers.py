@@ -12,7 +12,7 @@ from node.api.app import build_app
 from node.api.edge import BODY_STEP_BYTES
 from node.api.server import ServerLimits
 from tests.support.api_world import new_app
-from tests.support.http_server import GUARD_SECONDS, Wire, ask_again, get, listening
+from tests.support.http_server import GUARD_SECONDS, Wire, ask_again, ask_to_end, get, listening
 
 TIMEOUT_SECONDS = 1.0
 """Far more than a caller takes between two steps, also on a busy machine."""
@@ -52,9 +52,7 @@ def test_a_connection_on_which_nothing_comes(port):
     "start", ["G", "GET /healthz HTTP/1.1\r\n", "GET /healthz HTTP/1.1\r\nHost: node\r\nX: "]
 )
 def test_a_head_that_stops(port, start):
-    with Wire(port) as wire:
-        assert is_slow(wire.send(start).answer())
-        assert wire.ended()
+    assert is_slow(ask_to_end(port, start))
 
 
 def test_a_head_that_comes_byte_by_byte(port):
@@ -80,9 +78,7 @@ def test_a_connection_left_open(world):
 
 
 def test_a_body_that_stops(world, port):
-    with Wire(port) as wire:
-        assert is_slow(wire.send(search(world, 100) + "{").answer())
-        assert wire.ended()
+    assert is_slow(ask_to_end(port, search(world, 100) + "{"))
 
 
 def test_a_body_that_comes_byte_by_byte(world, port):
@@ -97,21 +93,19 @@ def test_an_upload_that_stops(world, port):
         "Content-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     part = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nx'
-    with Wire(port) as wire:
-        assert is_slow(wire.send(f"{request}{len(part):x}\r\n{part}\r\n").answer())
-        assert wire.ended()
+    assert is_slow(ask_to_end(port, f"{request}{len(part):x}\r\n{part}\r\n"))
     assert world.stored_uploads() == []
 
 
 def test_a_body_may_take_longer_the_more_of_it_has_come(world):
     """An upload over a slow line is no attack: what counts is that it goes on."""
     pieces = 12
-    world.bare_app = new_app(timeout_seconds=3)
+    world.bare_app = new_app(timeout_seconds=10)
     with listening(world.app, NEVER) as port, Wire(port) as wire:
         wire.send(search(world, pieces * BODY_STEP_BYTES))
         for _ in range(pieces):
-            # 20 × 15 ms for each step, a tenth of a timeout: all of them together are longer than one.
-            wire.drip(b" " * 20, 0.015)
+            # 20 × 50 ms for each step, a tenth of a timeout: all of them together are longer than one.
+            wire.drip(b" " * 20, 0.05)
             wire.send(b" " * (BODY_STEP_BYTES - 20))
         assert wire.answer().json["code"] == "request-shape"
 

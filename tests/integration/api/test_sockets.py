@@ -17,7 +17,7 @@ from tests.support.http_server import PATIENT, Wire, get, listening
 from tests.support.peer_server import key_pin, peer_server
 from tests.support.rows import ISSUER
 
-GUARD_SECONDS = 20
+GUARD_SECONDS = 120
 
 
 @pytest.fixture(scope="module")

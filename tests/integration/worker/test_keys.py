@@ -174,14 +174,14 @@ def test_one_that_cannot_start_says_why_until_it_can(path, tmp_path):
 def test_workers_get_a_new_channel_when_it_has_died(keeper):
     pool = IssuingPool(SETUP, 1, keeper.open_channel)
     try:
-        pool.issue(task(2)).result(60)
+        pool.issue(task(2)).result(240)
         kill(keeper)
         with pytest.raises(Exception, match="ended"):
-            pool.issue(task(2)).result(60)
+            pool.issue(task(2)).result(240)
         # Nobody looks at a record meanwhile: what only imports finds out and starts it again by itself.
         with raises_code(Unavailable, "key-process-ended"):
-            pool.issue(task(2)).result(60)
-        chunk = parse_chunk(pool.issue(task(2)).result(60))
+            pool.issue(task(2)).result(240)
+        chunk = parse_chunk(pool.issue(task(2)).result(240))
         assert keeper.unwraps == 0
         assert len(chunk.secrets) == 2
     finally:

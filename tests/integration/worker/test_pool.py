@@ -72,7 +72,7 @@ def status(pid):
 def test_answers_come_back_whole(pool):
     pool.warm()
     futures = [pool.issue(task(rows)) for rows in (1, ROWS, 7)]
-    assert [len(parse_chunk(future.result(60)).entries) for future in futures] == [1, ROWS, 7]
+    assert [len(parse_chunk(future.result(240)).entries) for future in futures] == [1, ROWS, 7]
 
 
 def test_an_idle_worker_that_died_is_replaced_unnoticed(pool):
@@ -81,7 +81,7 @@ def test_an_idle_worker_that_died_is_replaced_unnoticed(pool):
         kill(pid)
         # Dead, and not yet collected: a worker that dies a moment later dies over the chunk.
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert len(parse_chunk(pool.issue(task(3)).result(60)).entries) == 3
+    assert len(parse_chunk(pool.issue(task(3)).result(240)).entries) == 3
 
 
 def test_a_worker_that_dies_at_work_fails_its_chunk_alone(pool):
@@ -92,15 +92,15 @@ def test_a_worker_that_dies_at_work_fails_its_chunk_alone(pool):
     failed = [future.exception() for future in futures if future.exception() is not None]
     assert len(failed) <= 1
     assert all(isinstance(error, BrokenExecutor) for error in failed)
-    assert len(parse_chunk(pool.issue(task(3)).result(60)).entries) == 3
+    assert len(parse_chunk(pool.issue(task(3)).result(240)).entries) == 3
 
 
 def test_what_a_worker_refuses_is_told(pool):
     with raises_code(InvalidInput, "header-missing"):
-        pool.issue(task(1, header=["no", "such", "header"])).result(60)
+        pool.issue(task(1, header=["no", "such", "header"])).result(240)
     with pytest.raises(KeyError):
-        pool.issue(task(1, item="no:item")).result(60)
-    assert len(parse_chunk(pool.issue(task(1)).result(60)).entries) == 1
+        pool.issue(task(1, item="no:item")).result(240)
+    assert len(parse_chunk(pool.issue(task(1)).result(240)).entries) == 1
 
 
 def test_a_closed_pool_takes_nothing_and_drops_what_waits(keeper):
@@ -145,9 +145,9 @@ def test_a_worker_that_the_system_gives_no_memory_fails_its_chunk_and_nothing_el
         (pid,) = pids(pool)
         limit_memory(pid, more_bytes)
         with pytest.raises((MemoryError, BrokenExecutor)):
-            pool.issue(heavy).result(60)
+            pool.issue(heavy).result(240)
         if status(pid):
             limit_memory(pid, None)
-        assert len(parse_chunk(pool.issue(heavy).result(60)).entries) == ROWS
+        assert len(parse_chunk(pool.issue(heavy).result(240)).entries) == ROWS
     finally:
         pool.close()

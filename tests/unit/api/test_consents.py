@@ -146,7 +146,7 @@ def test_a_peer_carries_a_revocation_to_the_route(world):
         peers = PeerPost(allow_plain=True)
         try:
             address = PeerAddress(MARKET, f"http://127.0.0.1:{port}", None)
-            given = peers.revoke(address, world.post.revocations[0][0]).result(timeout=10)
+            given = peers.revoke(address, world.post.revocations[0][0]).result(timeout=120)
         finally:
             peers.close()
     assert parse_envelope(given, max_plaintext_bytes=MAX_REVOKED_BYTES).to == TAX

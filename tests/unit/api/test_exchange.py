@@ -189,7 +189,7 @@ def test_over_a_real_connection(world):
         with listening(serve(world, MARKET)) as port:
             address = PeerAddress(MARKET, f"http://127.0.0.1:{port}", None)
             futures = [peers.send(address, world.seal(token)) for _ in range(40)]
-            answers = {future.result(20) for future in futures}
+            answers = {future.result(120) for future in futures}
     finally:
         peers.close()
     # One event, one answer, however often it was sent.

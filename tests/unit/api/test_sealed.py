@@ -184,7 +184,7 @@ def test_another_node_reaches_the_route_and_the_same_deposit_is_taken_once(world
         post = PeerPost(allow_plain=True)
         try:
             address = PeerAddress(INSPECTOR, f"http://127.0.0.1:{port}", None)
-            given = post.deposit(address, world.post.deposits[0][0]).result(timeout=10)
+            given = post.deposit(address, world.post.deposits[0][0]).result(timeout=120)
         finally:
             post.close()
     assert parse_envelope(given, max_plaintext_bytes=MAX_DEPOSITED_BYTES).to == COURT

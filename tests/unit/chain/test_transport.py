@@ -130,7 +130,7 @@ def test_a_redirect_is_not_followed(server, carrier):
 @pytest.mark.parametrize("transport", [HttpTransport, Web3Transport])
 def test_a_node_that_is_silent_is_away(server, transport):
     waiting = threading.Event()
-    server.behave = lambda _: waiting.wait(10)
+    server.behave = lambda _: waiting.wait(GUARD_SECONDS)
     with closing(transport(server.url, timeout_seconds=0.2)) as carrier:
         with raises_code(Unavailable, "chain-away") as caught:
             carrier.request("eth_chainId", [])

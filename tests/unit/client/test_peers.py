@@ -16,7 +16,7 @@ from tests.support.certificates import Authority
 from tests.support.peer_server import echo, key_pin, peer_server
 from tests.support.rows import ISSUER
 
-GUARD_SECONDS = 20
+GUARD_SECONDS = 120
 OTHER = "11520100008000017N"
 SHORT = PeerLimits(connect_seconds=2, whole_seconds=0.4, attempts=3)
 PATIENT = PeerLimits(connect_seconds=5, whole_seconds=15, attempts=3)

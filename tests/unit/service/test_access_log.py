@@ -194,7 +194,7 @@ def test_receipts_for_each_other_side_are_numbered_without_gaps(world, access):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     world.restart()
     given.extend(
         world.services.access.log(replace(DRAFTS["deny"], peer=peer)).receipt for peer in (TAX, COURT)
@@ -303,28 +303,28 @@ def test_events_that_come_while_a_commit_runs_share_the_next_one(world, access):
 
     def hold(_batch):
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
 
     world.store.on_commit = hold
     commits = world.store.commits
     threads = [threading.Thread(target=access.log, args=(DRAFTS["ask"],)) for _ in range(others + 1)]
     threads[0].start()
-    assert begun.wait(20)
+    assert begun.wait(120)
     for thread in threads[1:]:
         thread.start()
     while sequencer._queue.qsize() < others:
         threads[-1].join(0.005)
     go_on.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert world.access.size() == others + 1
     assert world.store.commits == commits + 2
 
 
 def test_questions_to_many_are_logged_in_one_commit(world, access):
     begun, barrier = threading.Event(), threading.Event()
-    held = world.services.sequencer.submit(lambda _transaction: (begun.set(), barrier.wait(20)))
-    assert begun.wait(20), "what is asked from here on finds the writer busy"
+    held = world.services.sequencer.submit(lambda _transaction: (begun.set(), barrier.wait(120)))
+    assert begun.wait(120), "what is asked from here on finds the writer busy"
     results = []
     drafts = [(replace(DRAFTS["ask"], peer=peer), None) for peer in (TAX, COURT, TAX)]
     asking = threading.Thread(target=lambda: results.extend(access.log_all(drafts)))
@@ -333,8 +333,8 @@ def test_questions_to_many_are_logged_in_one_commit(world, access):
     while world.services.sequencer._queue.qsize() < len(drafts):
         asking.join(0.005)
     barrier.set()
-    asking.join(20)
-    held.result(20)
+    asking.join(120)
+    held.result(120)
     assert [logged.index for logged in results] == [0, 1, 2]
     assert world.store.commits == commits + 1
 

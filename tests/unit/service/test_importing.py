@@ -406,7 +406,7 @@ def test_two_imports_at_once_run_one_after_the_other(world):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert all(job.state == "done" for job in ended.values())
     assert sum(job.accepted for job in ended.values()) == 60 == world.records.size()
     assert sum(job.duplicate for job in ended.values()) == 20

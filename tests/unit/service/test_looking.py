@@ -132,7 +132,7 @@ def test_receipts_of_one_pair_are_numbered_without_gaps(world, vault, access):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     world.restart()
     looks.append(world.services.access.log_look("read", WHY, [release]))
     receipts = sorted((parse_receipt(look.receipt) for look in looks), key=lambda r: r.idx)

@@ -340,7 +340,7 @@ def test_many_callers_get_each_their_own_entry(writer):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     stored = writer.entries()
     assert len(stored) == 200
     assert all(stored[index] == entry for entry, index in places.items())

@@ -36,7 +36,7 @@ def test_shut_waits_for_those_inside():
     closer.join(0.05)
     assert closer.is_alive()
     gate.leave()
-    closer.join(10)
+    closer.join(120)
     assert not closer.is_alive()
 
 
@@ -64,7 +64,7 @@ def test_who_is_turned_away_does_not_stand_in_for_who_is_inside():
         if not came.is_set():
             visitor = threading.Thread(target=try_to_enter)
             visitor.start()
-            visitor.join(10)
+            visitor.join(120)
             came.set()
 
     def try_to_enter():
@@ -76,11 +76,11 @@ def test_who_is_turned_away_does_not_stand_in_for_who_is_inside():
     gate.enter()
     closer = threading.Thread(target=gate.shut, name="closer")
     closer.start()
-    assert came.wait(10)
+    assert came.wait(120)
     closer.join(0.1)
     assert closer.is_alive()
     gate.leave()
-    closer.join(10)
+    closer.join(120)
     assert not closer.is_alive()
 
 
@@ -112,7 +112,7 @@ def test_store_closes_under_running_readers(tmp_path):
     threading.Event().wait(0.05)
     store.close()
     for reader in readers:
-        reader.join(10)
+        reader.join(120)
     assert answers == ["store-closed"] * 3
     open_store(tmp_path / "store", b"me").close()
 

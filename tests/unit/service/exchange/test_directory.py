@@ -16,7 +16,7 @@ from node.service.exchange.directory import FRESH_SECONDS, REFRESH_SECONDS, Dire
 from node.worker.exchange import ExchangeLoop
 from tests.support.exchange_world import COURT, DOMAIN, MARKET
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 120
 OVER = int(FRESH_SECONDS) + 1
 SOON = int(REFRESH_SECONDS)
 UNKNOWN = build_uscc("11", "520100", "00700009")
