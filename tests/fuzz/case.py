@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from node.core.canonical import encode_json, parse_json
-from node.errors import NodeError
+from node.errors import InvalidInput, NodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 HANG_SECONDS = 10
 """A hang detector and no measure of speed: most cases take less than a millisecond."""
@@ -74,6 +74,31 @@ def check_kept(data: bytes, again: bytes) -> None:
     """
     whole = parse_json(data, max_bytes=len(data), max_depth=MAX_DEPTH)
     assert encode_json(whole) == again, "a member was dropped, or a value has two spellings"
+
+
+def check_strict(data: bytes, parse: Callable[[bytes], object]) -> None:
+    """Check that a parser refuses a member that it does not know, wherever in JSON that it accepted.
+
+    Args:
+        data: What was accepted.
+        parse: The parser, of a format of which there is no encoder.
+    """
+    whole = parse_json(data, max_bytes=len(data), max_depth=MAX_DEPTH)
+    objects = list(_objects(whole))
+    # In which object follows from the input, so that one case stays short.
+    objects[len(data) % len(objects)]["unknown"] = None
+    try:
+        parse(encode_json(whole))
+    except InvalidInput:
+        return
+    raise AssertionError("a member that nobody knows was passed over")
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if type(value) is dict:
+        yield value
+    for inner in value.values() if type(value) is dict else value if type(value) is list else ():
+        yield from _objects(inner)
 
 
 def run_case(target: Target, data: bytes) -> bool:

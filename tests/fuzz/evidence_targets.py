@@ -6,8 +6,19 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+from node.core.canonical import encode_json, parse_json
 from node.evidence.format import encode_evidence, parse_evidence
-from node.evidence.policy import CertificateTrust, Demand, Level, TrustedKey, encode_policy, parse_policy
+from node.evidence.policy import (
+    DEFAULT_AGE_SECONDS,
+    DEFAULT_MIN_VALIDATORS,
+    MAX_POLICY_BYTES,
+    CertificateTrust,
+    Demand,
+    Level,
+    TrustedKey,
+    encode_policy,
+    parse_policy,
+)
 from node.evidence.verify import verify_evidence
 from node.records.record import verify_record
 from tests.fuzz.case import Target, check_kept
@@ -60,12 +71,30 @@ def _verify(data):
         verify_record(record, lambda _kid, _member: made.record_key.public)
 
 
+_DEFAULTS = {
+    "chain": {"min_validators": DEFAULT_MIN_VALIDATORS},
+    "demand": {
+        "level": Level.ANCHORED.text,
+        "max_interval": DEFAULT_AGE_SECONDS,
+        "max_status_age": DEFAULT_AGE_SECONDS,
+        "require": [],
+    },
+}
+
+
 def _policy(data):
-    """Its encoder writes defaults out, so that what was read need not be what is written."""
+    """What is read is what is written, but for defaults, which may be left out, and the order of what is required."""
     policy = parse_policy(data)
     again = encode_policy(policy)
     assert parse_policy(again) == policy
     assert encode_policy(parse_policy(again)) == again
+    said, written = (parse_json(text, max_bytes=MAX_POLICY_BYTES) for text in (data, again))
+    for part, defaults in _DEFAULTS.items():
+        # A default stands in the encoder's text where the file says nothing.
+        left_out = {name: value for name, value in defaults.items() if written[part].get(name) == value}
+        said[part] = left_out | said[part]
+    said["demand"]["require"].sort()
+    check_kept(encode_json(said), again)
 
 
 @cache
@@ -89,7 +118,13 @@ def _policy_seeds():
         chain=policy.chain._replace(engine="clique", validators=("0x" + "01" * 20, "0x" + "02" * 20)),
         certificates=CertificateTrust(((MEMBER, bytes(48)), (OTHER_MEMBER, b"\x01" * 48)), 2),
     )
-    return [encode_policy(policy), encode_policy(more)]
+    # Small ones, so that mutations meet what may be left out.
+    said = parse_json(encode_policy(replace(policy, logs=(), keys=())), max_bytes=MAX_POLICY_BYTES)
+    chain = {name: value for name, value in said["chain"].items() if name != "min_validators"}
+    require = ["ml-dsa-44", "certificate"]
+    bare = said | {"chain": chain, "demand": {}}
+    signed = said | {"demand": {"level": "signed", "max_status_age": 0, "require": require}}
+    return [encode_policy(policy), encode_policy(more), encode_json(bare), encode_json(signed)]
 
 
 TARGETS = (
@@ -114,7 +149,8 @@ TARGETS = (
         "node.evidence.policy.parse_policy",
         _policy,
         _policy_seeds,
-        "as json; the verifier's own file",
+        "as json; defaults may be left out, and what is required stands in any order; the verifier's own file",
+        words=(b'"min_validators":4', b'"max_interval":86400', b'"require":[]', b'"level":"logged"'),
         largest=32_768,
     ),
 )

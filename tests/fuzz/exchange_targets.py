@@ -34,9 +34,11 @@ from node.core.canonical import encode_json, parse_json
 from node.core.encoding import encode_b64u
 from node.crypto.hpke import check_exchange_key, seal
 from node.crypto.token import token_digest
+from node.evidence.answered import verify_answered
 from tests.fuzz.case import ONE, Target, as_text
 from tests.fuzz.signed import claims_of, fields_of, sign_claims
 from tests.support import one_exchange as world
+from tests.support.records import find_key, issue_record
 
 _SIZE = 32_768
 _RE_ENCODED = "see token; the claims are rebuilt from what was read"
@@ -114,6 +116,10 @@ def _answer_claims(data):
     assert answer.found == len(answer.records) + answer.withheld
     fields = fields_of(answer, "digest", "released")
     assert build_answer(signer=_NODE[world.PROVIDER], **fields) == token
+    # What is taken from it for a record was issued, whatever the provider says.
+    for one in verify_answered(answer, request=_parsed_request(), find_key=find_key):
+        assert one.record.jwt == issue_record().jwt
+        assert one.head.iss == answer.iss
 
 
 def _consent(data):

@@ -11,10 +11,12 @@ from node.access.bulk_answer import build_bulk_answer, parse_bulk_answer, verify
 from node.access.bulk_request import MAX_ASKED, build_bulk_request, parse_bulk_request
 from node.access.bulk_request import TYP as REQUEST_TYP
 from node.access.request import authenticate_request, check_request
+from node.evidence.answered import verify_answered
 from tests.fuzz.case import ONE, Target, as_text
 from tests.fuzz.signed import claims_of, sign_claims
 from tests.support import many_exchange as many
 from tests.support import one_exchange as world
+from tests.support.records import find_key, issue_record
 
 _SIZE = 65_536
 _RE_ENCODED = "see token; the claims are rebuilt from what was read"
@@ -85,6 +87,8 @@ def _answer_claims(data):
     fields = {name: getattr(answer, name) for name in answer.__dataclass_fields__ if name not in but}
     lines = [(one.text, one.withheld, one.code) for one in answer.lines]
     assert build_bulk_answer(signer=_NODE[world.PROVIDER], lines=lines, **fields) == token
+    for one in verify_answered(answer, request=_parsed_request(), find_key=find_key):
+        assert one.record.jwt == issue_record().jwt
 
 
 TARGETS = (

@@ -14,7 +14,7 @@ from node.api.edge import MAX_HEAD_BYTES
 from node.api.server import ServerLimits, build_server_config
 from node.chain.network import build_network_member
 from node.client.peers import PeerLimits, _Away, _Busy, _Connection, _Message, _Peer, _Target
-from node.core.canonical import encode_json
+from node.core.canonical import encode_json, parse_json
 from node.crypto.secp256k1 import parse_address
 from node.errors import InvalidInput, Unavailable
 from node.log.merkle import EMPTY_ROOT
@@ -191,7 +191,13 @@ def _member_file(data):
     # It can stand in the network file and on the chain.
     roles = [str(role.name).lower() for role in founder.roles]
     build_network_member(founder.code, founder.name, parse_address(founder.operator), roles)
-    assert len(parse_address(founder.recovery)) == 20
+    # Nothing of it was passed over, or taken for something else.
+    said = parse_json(data, max_bytes=len(data))
+    kept = {"code": founder.code, "name": founder.name, "roles": set(roles), "v": 1}
+    for name in ("operator", "recovery"):
+        kept[name] = parse_address(getattr(founder, name))
+        said[name] = parse_address(said[name])
+    assert kept == said | {"roles": {role.lower() for role in said["roles"]}}
 
 
 def _subjects(data):
@@ -302,7 +308,7 @@ TARGETS = (
         "cli.chain.load_founder",
         _member_file,
         _member_files,
-        "as json; no signature covers it",
+        "as json, addresses as address, roles in any order and case; no signature covers it",
         words=(b'"roles":1', b'"gateway"', b'"name":""'),
     ),
     Target(
