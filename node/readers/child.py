@@ -57,7 +57,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.set_threshold(_YOUNG_OBJECTS)
-    limits = Limits(whole_sheet_bytes=whole_sheet_bytes, unpacked_bytes=unpacked_bytes)
+    limits = Limits(
+        child_memory_bytes=memory_bytes, whole_sheet_bytes=whole_sheet_bytes, unpacked_bytes=unpacked_bytes
+    )
     output = sys.stdout.buffer
     try:
         _serve(Path(path), kind, limits, sys.stdin.buffer, output)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A strict streaming reader of .xlsx (ECMA-376), for sheets too large to be held as a whole.
 
-It holds the shared strings and one row. Every part has a size limit that is enforced while unpacking, because the
-sizes that the archive states are not to be trusted.
+It holds the shared strings and one row. Every part has a size limit. A part of which the archive states more is refused
+before it is unpacked; one that holds more than is stated is cut there by ``zipfile``, which refuses it by its sum.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import posixpath
 import zipfile
 import zlib
 from contextlib import closing
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from node.errors import InvalidInput
@@ -30,6 +30,8 @@ _READ_BYTES = 2**18
 _SMALL_PART_BYTES = 2**24
 _MAX_DIGITS = 9
 STRINGS = "xl/sharedStrings.xml"
+_STRINGS_A_BYTE = 2
+"""Bytes of shared strings, tags included, for each byte of memory: they are held, packed, and tags are rarely half of them."""
 _PROLOG_BYTES = 2**20
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
 _RELATIONSHIP = "http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -51,6 +53,7 @@ class Book:
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self._limit = limits.unpacked_bytes
+        self._strings_limit = min(limits.unpacked_bytes, _STRINGS_A_BYTE * limits.child_memory_bytes)
         self._strings: Strings | None = None
         try:
             self._archive = zipfile.ZipFile(path)
@@ -108,7 +111,7 @@ class Book:
     def _load_strings(self) -> Strings:
         if STRINGS not in self._archive.namelist():
             return Strings()
-        with closing(self._read_part(STRINGS, self._limit)) as blocks:
+        with closing(self._read_part(STRINGS, self._strings_limit)) as blocks:
             return Strings(blocks)
 
     def check_prolog(self, part: str) -> None:
@@ -169,8 +172,14 @@ class Book:
 
     def _read_part(self, part: str, limit: int) -> Generator[bytes]:
         try:
+            if self._archive.getinfo(part).file_size > limit:
+                raise InvalidInput(
+                    "workbook-too-large",
+                    f"a part of the workbook unpacks to more than {limit} bytes: save it as CSV or in parts",
+                )
             with self._archive.open(part) as file:
-                yield from _read_limited(file, limit)
+                while data := file.read(_READ_BYTES):
+                    yield data
         except KeyError:
             raise unreadable("workbook lacks a part that every .xlsx has") from None
         except (
@@ -185,18 +194,6 @@ class Book:
             raise InvalidInput(
                 "workbook-cut", "workbook is cut off or damaged inside: fetch or save it again"
             ) from None
-
-
-def _read_limited(file: IO[bytes], limit: int) -> Iterator[bytes]:
-    size = 0
-    while data := file.read(_READ_BYTES):
-        size += len(data)
-        if size > limit:
-            raise InvalidInput(
-                "workbook-too-large",
-                f"a part of the workbook unpacks to more than {limit} bytes: save it as CSV or in parts",
-            )
-        yield data
 
 
 def _build_parser(

@@ -33,7 +33,7 @@ class Limits:
         file_bytes: Greatest size of the file.
         columns: Most columns; cells beyond make the file refused.
         line_bytes: Longest line of a text file.
-        child_memory_bytes: Address space of the process that reads a workbook.
+        child_memory_bytes: Address space of the process that reads a workbook; its shared strings may unpack to twice as much.
         child_cpu_seconds: Processor time of that process.
         child_silence_seconds: Longest wait for one part of a message of that process.
         child_wait_seconds: Longest wait for that process, all of them together.

@@ -20,7 +20,7 @@ def read(path):
     """Read a file in a process of its own; give what came of it."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.reading_child", str(path)],
-        cwd=ROOT, capture_output=True, check=False, timeout=300,
+        cwd=ROOT, capture_output=True, check=False, timeout=1_000,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     told = json.loads(done.stdout)

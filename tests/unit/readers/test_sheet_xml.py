@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The streaming reader of .xlsx: what the format allows, and what a hostile file may not do."""
 
+import struct
+import zipfile
 from datetime import date, datetime, time
 
 import pytest
@@ -135,6 +137,35 @@ def test_what_unpacks_beyond_the_limit_is_refused(tmp_path):
     assert path.stat().st_size < 20_000
     with raises_code(InvalidInput, "workbook-too-large"):
         read(path, Limits(unpacked_bytes=1_000_000))
+
+
+def state_size(path, part, size):
+    """Have the archive's directory state another size of a part."""
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.rfind(part.encode()) - 46 + 24, size)
+    path.write_bytes(data)
+
+
+def test_a_part_that_is_stated_to_be_too_large_is_not_begun(tmp_path):
+    path = tmp_path / "b.xlsx"
+    store_parts(path, "<row><c t='str'><v>1</v></c></row>")
+    assert read(path) == [["1"]]
+    state_size(path, "xl/worksheets/s.xml", 2_000)
+    assert read(path) == [["1"]]
+    with raises_code(InvalidInput, "workbook-too-large"):
+        read(path, Limits(unpacked_bytes=1_999))
+
+
+def test_shared_strings_unpack_to_no_more_than_twice_the_memory_that_may_hold_them(tmp_path):
+    path = tmp_path / "b.xlsx"
+    store_parts(path, "<row><c t='s'><v>0</v></c></row>", strings="<si><t>甲</t></si>" + "<x/>" * 500_000)
+    with zipfile.ZipFile(path) as archive:
+        size = archive.getinfo("xl/sharedStrings.xml").file_size
+    half = (size + 1) // 2
+    assert read(path, Limits(child_memory_bytes=half)) == [["甲"]]
+    with raises_code(InvalidInput, "workbook-too-large") as caught:
+        read(path, Limits(child_memory_bytes=half - 1))
+    assert "save it as CSV" in caught.value.message
 
 
 def test_archives_that_are_cut_or_lack_parts(tmp_path):
