@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every path that a page or a source file points to is there."""
+"""Every path that a page or a source file points to is there, and so is every test that a page names."""
 
 import re
 
@@ -9,6 +9,8 @@ from tests.support.project import ROOT, project_files
 
 PAGES = project_files(".md")
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s]+)\)")
+FOLDERS = "tests|node|cli|consortium|contracts|docs|docker|\\.ci"
+FILED = re.compile(rf"`((?:{FOLDERS})/[\w./*-]*)(?:::(\w+))?")
 NAMED = re.compile(r"\bdocs/[\w/-]+\.md\b")
 
 
@@ -41,3 +43,13 @@ def test_pages_named_in_the_sources_exist():
         if not (ROOT / name).is_file()
     }
     assert missing == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_tests_that_a_page_names_are_there(page):
+    for path, name in FILED.findall(page.read_text(encoding="utf-8")):
+        found = list(ROOT.glob(path))
+        assert found, path
+        if name:
+            text = found[0].read_text(encoding="utf-8")
+            assert re.search(rf"\b(def|class|function) {name}\b|^{name} = ", text, re.MULTILINE), name

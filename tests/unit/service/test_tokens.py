@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to the tokens of accounts."""
 
+import hmac
+
 import pytest
 
 from node.errors import AccessDenied, Conflict, InvalidInput, NotFound
@@ -128,3 +130,16 @@ def test_no_token_shows_in_what_is_stored_or_printed():
 @pytest.mark.parametrize("text", ["", "ict_", "é" * 40, "\ud800", "x" * 30_000])
 def test_whatever_else_comes_is_unknown(text):
     assert works([make("li")[1]], text) == "token-unknown"
+
+
+def test_every_digest_is_compared_in_constant_time(monkeypatch):
+    accounts = {name: make(name) for name in ("li", "wang", "zhao")}
+    entries = [entry for _, entry in accounts.values()]
+    compared, compare = [], hmac.compare_digest
+    monkeypatch.setattr(
+        hmac, "compare_digest", lambda one, other: compared.append(one) or compare(one, other)
+    )
+    for text in ("ict_nobody", *(text for text, _ in accounts.values())):
+        compared.clear()
+        works(entries, text)
+        assert compared == [entry.digest for entry in entries]
