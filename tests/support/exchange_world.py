@@ -118,26 +118,16 @@ class Post:
         self.on_answer = lambda body: body
 
     def send(self, address, body):
-        future = Future()
+        """Hand a question to a provider's node, as its route does."""
         self.sent.append((address, body))
-        try:
-            if address.member in self.away:
-                raise Unavailable("peer-away", f"no answer from {address.member}")
-            body = self.on_request(body)
-            answer = self.deliver(address.member, body)
-            self.answers.append(answer)
-            future.set_result(self.on_answer(answer))
-        except Unavailable as error:
-            future.set_exception(error)
-        except NodeError as error:
-            # What the route and the client make of it.
-            future.set_exception(Conflict("peer-refused", f"took no notice of the message: {error.code}"))
-        except Exception as error:  # noqa: BLE001 - what a test made happen
-            future.set_exception(error)
-        return future
+        return self._carry(
+            address.member,
+            lambda: self.on_answer(self._answer(address.member, self.on_request(body))),
+        )
 
     def deposit(self, address, body):
         """Hand a deposit to a regulator's node, as its route does."""
+        self.tried += 1
         return self._carry(
             address.member,
             lambda: self.on_deposited(self._take(address.member, self.on_deposit(body))),
@@ -145,12 +135,18 @@ class Post:
 
     def revoke(self, address, body):
         """Hand a revocation to a provider's node, as its route does."""
+        self.tried += 1
         return self._carry(
             address.member,
             lambda: self.on_revoked(
                 self._revoke(address.member, self.on_revocation(body)),
             ),
         )
+
+    def _answer(self, member, body):
+        answer = self.deliver(member, body)
+        self.answers.append(answer)
+        return answer
 
     def _revoke(self, member, body):
         answer = self._world.exchanges[member].revocations.take(body)
@@ -164,7 +160,6 @@ class Post:
 
     def _carry(self, member, call):
         future = Future()
-        self.tried += 1
         try:
             if member in self.away:
                 raise Unavailable("peer-away", f"no answer from {member}")
@@ -172,6 +167,7 @@ class Post:
         except Unavailable as error:
             future.set_exception(error)
         except NodeError as error:
+            # What the route and the client make of it.
             future.set_exception(Conflict("peer-refused", f"took no notice of the message: {error.code}"))
         except Exception as error:  # noqa: BLE001 - what a test made happen
             future.set_exception(error)
