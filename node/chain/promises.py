@@ -52,10 +52,7 @@ class RpcReceiptReader(RpcChainReader):
         Raises:
             Unavailable: ``chain-answer`` also when the chain node does not have the block.
         """
-        block = self._rpc.find_block(number)
-        if block is None:
-            raise Unavailable("chain-answer", f"chain node {self._rpc.place} does not have block {number}")
-        return block.time
+        return self._block(number).time
 
     def first_cover(self, contract: str, log_id: bytes, index: int) -> Anchor | None:
         """Find the anchor that is the first to cover an entry; None while none does, or without such a log.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from node.chain.rpc import Block
+
 _ADDRESS_BYTES: Final = 20
 _WORD_BYTES: Final = 32
 _COMMITMENT: Final = keccak256(b"commitment(bytes32,uint64)")[:4]
@@ -60,10 +62,7 @@ class RpcChainReader:
         Raises:
             Unavailable: ``chain-answer`` also when the chain node does not have the block.
         """
-        block = self._rpc.find_block(number)
-        if block is None:
-            raise Unavailable("chain-answer", f"chain node {self._rpc.place} does not have block {number}")
-        return block.hash
+        return self._block(number).hash
 
     def head_block(self) -> int:
         """Give the height of the newest block."""
@@ -95,3 +94,9 @@ class RpcChainReader:
                 "chain-answer", f"the contract gives no commitment: got {len(word)} bytes, want {_WORD_BYTES}"
             )
         return word
+
+    def _block(self, number: int) -> Block:
+        block = self._rpc.find_block(number)
+        if block is None:
+            raise Unavailable("chain-answer", f"chain node {self._rpc.place} does not have block {number}")
+        return block
