@@ -68,11 +68,17 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "resident-id": ("居民身份证号错误", "not a resident id: form, birth date or check digit is wrong"),
     # dates, amounts, enumerations
-    "date-format": ("日期格式错误", "not a date in a known form"),
+    "date-format": (
+        "日期格式错误，请写成如 2026-03-09",
+        "not a date in a known form: write it like 2026-03-09",
+    ),
     "date-range": ("日期不存在或超出范围", "no such day, or outside 1949 to 2199"),
     "date-in-future": ("日期晚于导入日", "the date is later than the day of import"),
     "date-order": ("日期先后颠倒", "the date is earlier than the one it must follow"),
-    "decimal-format": ("金额格式错误", "not a plain amount"),
+    "decimal-format": (
+        "金额格式错误，请只写数字，如 0.5",
+        "not a plain amount: write digits alone, like 0.5",
+    ),
     "decimal-negative": ("金额为负", "the amount is negative"),
     "decimal-unit": ("金额单位不符", "the amount carries a unit other than the field's"),
     "decimal-digits": ("金额位数过多", "the amount has too many digits before or after the point"),
