@@ -20,36 +20,12 @@ from tests.support.labs import (
     FOUNDERS,
     RECORDS,
     GrowingLog,
-    deploy,
-    evm_lab,
     rewritten_root,
-    simulated_lab,
 )
 
 MEMBER, OTHER = (founder.code for founder in FOUNDERS)
 UNKNOWN_LOG = LogId(bytes(31) + b"\x01")
 UNKNOWN_MEMBER = MemberCode("91330106MA27Y8LH0H")
-
-
-@pytest.fixture(params=["memory", "anvil"])
-def lab(request):
-    if request.param == "memory":
-        yield simulated_lab()
-        return
-    anvil = request.getfixturevalue("anvil")
-    lab = evm_lab(deploy(anvil.url, chain_id=anvil.chain_id), anvil.url)
-    yield lab
-    for client in lab.clients:
-        client.close()
-
-
-def anchor_once(lab, log, entries):
-    """Grow a log, anchor it and give the outcome."""
-    log.grow(entries)
-    outcome = lab.settle(lab.client.sign_anchor([log.request()], lab.client.next_nonce()))
-    assert outcome.status == 1, outcome.revert_reason
-    log.anchored = log.tree.size
-    return outcome
 
 
 def test_a_chain_that_is_well_is_ready(lab):
@@ -178,7 +154,7 @@ def test_a_log_that_was_never_opened_is_not_found(lab):
 def test_the_first_anchor_begins_at_the_opening(lab):
     log = GrowingLog(lab.open_log())
     opened = lab.client.log_head(log.log_id)
-    outcome = anchor_once(lab, log, 7)
+    outcome = lab.anchor(log, 7)
     ((log_id, anchor),) = outcome.anchors
     assert log_id == log.log_id
     assert anchor == Anchor(1, 0, opened.block, opened.time, 7, log.tree.root(), outcome.block, outcome.time)
@@ -191,7 +167,7 @@ def test_the_first_anchor_begins_at_the_opening(lab):
 
 def test_anchors_continue_each_other_and_can_be_fetched(lab):
     log = GrowingLog(lab.open_log())
-    outcomes = [anchor_once(lab, log, entries) for entries in (1, 300, 5)]
+    outcomes = [lab.anchor(log, entries) for entries in (1, 300, 5)]
     anchors = [outcome.anchors[0][1] for outcome in outcomes]
     assert [anchor.size for anchor in anchors] == [1, 301, 306]
     for before, after in pairwise(anchors):
@@ -231,7 +207,7 @@ def test_another_number_of_logs_is_refused(lab, logs):
 
 def test_rewritten_history_is_reverted_with_the_reason(lab):
     log = GrowingLog(lab.open_log())
-    anchor_once(lab, log, 8)
+    lab.anchor(log, 8)
     before = lab.client.log_head(log.log_id)
     # The first eight entries were exchanged: the best proof that can be made leads from another old root.
     forged = AnchorRequest(log.log_id, 9, rewritten_root(9), [bytes(32)])
@@ -245,7 +221,7 @@ def test_rewritten_history_is_reverted_with_the_reason(lab):
 
 def test_a_proof_from_another_root_is_reverted(lab):
     log = GrowingLog(lab.open_log())
-    anchor_once(lab, log, 7)
+    lab.anchor(log, 7)
     log.grow(4)
     request = log.request()
     forged = replace(request, proof=[bytes(32), *request.proof[1:]])
@@ -255,7 +231,7 @@ def test_a_proof_from_another_root_is_reverted(lab):
 
 def test_a_proof_of_another_length_is_reverted(lab):
     log = GrowingLog(lab.open_log())
-    anchor_once(lab, log, 7)
+    lab.anchor(log, 7)
     log.grow(4)
     request = log.request()
     for proof in (request.proof[:-1], [*request.proof, bytes(32)]):
@@ -266,7 +242,7 @@ def test_a_proof_of_another_length_is_reverted(lab):
 
 def test_a_log_must_grow(lab):
     log = GrowingLog(lab.open_log())
-    anchor_once(lab, log, 5)
+    lab.anchor(log, 5)
     for size in (5, 4):
         request = AnchorRequest(log.log_id, size, log.tree.root(), [])
         outcome = lab.settle(lab.client.sign_anchor([request], lab.client.next_nonce()))
@@ -319,7 +295,7 @@ def test_a_transaction_that_was_never_sent_has_no_outcome(lab):
 
 def test_a_chain_without_our_last_anchor_is_behind(lab):
     log = GrowingLog(lab.open_log())
-    anchor = anchor_once(lab, log, 3).anchors[0][1]
+    anchor = lab.anchor(log, 3).anchors[0][1]
     assert lab.client.probe({log.log_id: anchor}).state == "ready"
     later = replace(anchor, i=2, prev_size=3, size=4)
     status = lab.client.probe({log.log_id: later})
@@ -331,6 +307,6 @@ def test_a_chain_without_our_last_anchor_is_behind(lab):
 
 def test_a_chain_with_another_anchor_in_the_place_of_ours_is_another_chain(lab):
     log = GrowingLog(lab.open_log())
-    anchor = anchor_once(lab, log, 3).anchors[0][1]
+    anchor = lab.anchor(log, 3).anchors[0][1]
     status = lab.client.probe({log.log_id: replace(anchor, root=RootHash(bytes(32)))})
     assert status.state == "wrong-chain"

@@ -10,24 +10,12 @@ import pytest
 from node.chain import documents
 from node.core.types import MemberCode
 from node.ports import DocumentDraft, DocumentVersion, Endpoint, KeyKind, KeyRegistration
-from tests.support.labs import FOUNDERS, deploy, evm_lab, simulated_lab
+from tests.support.labs import FOUNDERS
 
 MEMBER, OTHER = (founder.code for founder in FOUNDERS)
 UNKNOWN_MEMBER = MemberCode("91330106MA27Y8LH0H")
 FIRST, SECOND = sha256(b"first").digest(), sha256(b"second").digest()
 LONGEST_KIND, LONGEST_NAME = "0123456789abcdef" * 2, "a.z:0-9-" * 8
-
-
-@pytest.fixture(params=["memory", "anvil"])
-def lab(request):
-    if request.param == "memory":
-        yield simulated_lab()
-        return
-    anvil = request.getfixturevalue("anvil")
-    lab = evm_lab(deploy(anvil.url, chain_id=anvil.chain_id), anvil.url)
-    yield lab
-    for client in lab.clients:
-        client.close()
 
 
 def propose(lab, draft, *, by=0):

@@ -7,7 +7,6 @@ numbers are exact where the design fixes them, and bounds with some room where o
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter
 from functools import partial
@@ -30,6 +29,7 @@ from node.service.startup import create_heads
 from node.storage.heads import DiskHeadFiles
 from node.storage.memory import MemoryStore
 from node.storage.opening import open_store
+from tests.support.calls import calls_of
 from tests.support.faults import Faults, FaultyDisk
 from tests.support.node_world import NodeWorld, penalty
 from tests.support.rows import ISSUER, PENALTY
@@ -66,25 +66,6 @@ def build_task(numbers):
             1_790_000_000_000,
         )
     )
-
-
-def calls_of(work):
-    """Count the calls that a piece of work makes from Python: of C functions by name, of our own as ``python``."""
-    counts = Counter()
-
-    def note(_frame, event, function):
-        if event == "c_call":
-            counts[function.__name__] += 1
-        elif event == "call":
-            counts["python"] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return counts
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ proof reads and nodes it hashes, reads that a start needs, however long the log 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 
 import pytest
@@ -22,6 +21,7 @@ from node.service.sequencer import load_tail
 from node.service.tiles import StoredTiles
 from node.service.transaction import Transaction
 from node.storage.memory import MemoryStore
+from tests.support.calls import calls_of
 from tests.support.node_world import DOMAIN, FaultyHeads, FaultyStore, NodeWorld
 from tests.support.rows import ISSUER
 from tests.support.uniform_tree import LEAF, uniform_root
@@ -110,19 +110,7 @@ def test_nodes_that_a_proof_hashes():
 
 def hashes_of(call):
     """Count calls of SHA-256."""
-    counts = Counter()
-
-    def note(_frame, event, function):
-        if event == "c_call":
-            counts[function.__name__] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        call()
-    finally:
-        sys.setprofile(before)
-    return counts["openssl_sha256"]
+    return calls_of(call)["openssl_sha256"]
 
 
 def test_a_second_proof_reads_its_own_leaves_at_most():
@@ -163,24 +151,16 @@ def grown():
     store = MemoryStore()
     tails = {log: load_tail(store, log, 0) for log in LogKind}
     entry = bytes(700)
-    counts = Counter()
+    batches = []
 
-    def note(_frame, event, function):
-        if event == "c_call":
-            counts[function.__name__] += 1
-        elif event == "call":
-            counts["python"] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
+    def commit():
         transaction = Transaction(store, tails)
         for _ in range(ENTRIES):
             transaction.append(LogKind.ACCESS, entry)
-        batch, _ = transaction.seal()
-    finally:
-        sys.setprofile(before)
-    return batch, counts
+        batches.append(transaction.seal()[0])
+
+    counts = calls_of(commit)
+    return batches[0], counts
 
 
 def test_keys_that_a_commit_of_entries_writes(grown):

@@ -90,6 +90,18 @@ class Lab:
         assert outcome.status == 1, outcome.revert_reason
         return client.last_log(FOUNDERS[number].code, kind)
 
+    def anchor(self, log, entries):
+        """Grow a log, anchor it and give the outcome."""
+        log.grow(entries)
+        outcome = self.settle(self.client.sign_anchor([log.request()], self.client.next_nonce()))
+        assert outcome.status == 1, outcome.revert_reason
+        log.anchored = log.tree.size
+        return outcome
+
+    def close(self):
+        for client in self.clients:
+            client.close()
+
 
 def wait_outcome(client, tx_hash):
     deadline = time.monotonic() + WAIT_SECONDS

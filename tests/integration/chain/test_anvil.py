@@ -51,8 +51,7 @@ def network(anvil):
 def lab(anvil, network):
     lab = evm_lab(network, anvil.url)
     yield lab
-    for client in lab.clients:
-        client.close()
+    lab.close()
 
 
 @pytest.fixture
@@ -63,25 +62,16 @@ def raw_call(anvil):
     transport.close()
 
 
-def anchor_once(lab, log, entries):
-    log.grow(entries)
-    outcome = lab.settle(lab.client.sign_anchor([log.request()], lab.client.next_nonce()))
-    assert outcome.status == 1, outcome.revert_reason
-    log.anchored = log.tree.size
-    return outcome
-
-
 def test_web3_carries_the_same_calls(anvil, network):
     lab = evm_lab(network, anvil.url, transport=Web3Transport)
     try:
         assert lab.client.probe().state == "ready"
         log = GrowingLog(lab.open_log())
-        assert anchor_once(lab, log, 5).anchors[0][1].size == 5
+        assert lab.anchor(log, 5).anchors[0][1].size == 5
         with raises_code(Conflict, "nonce-used"):
             lab.client.send(lab.client.sign_open_log(ACCESS, 0, None, 0).raw)
     finally:
-        for client in lab.clients:
-            client.close()
+        lab.close()
 
 
 def test_gas_stays_below_its_ceilings(lab):
@@ -98,7 +88,7 @@ def test_gas_stays_below_its_ceilings(lab):
     opened = lab.settle(client.sign_open_log(RECORDS, 0, None, client.next_nonce()))
     assert opened.gas_used < OPEN_LOG_GAS * 3 / 4
     log = GrowingLog(client.last_log(FOUNDERS[0].code, RECORDS))
-    gas = [anchor_once(lab, log, entries).gas_used for entries in (1, 5_000, 1, 1234)]
+    gas = [lab.anchor(log, entries).gas_used for entries in (1, 5_000, 1, 1234)]
     assert max(gas) < BUDGET_GAS < ANCHOR_GAS / 2
 
 
@@ -106,8 +96,8 @@ def test_anchors_far_apart_are_found_without_asking_for_every_block(lab, raw_cal
     log = GrowingLog(lab.open_log())
     anchors = []
     for _ in range(3):
-        anchors.append(anchor_once(lab, log, 2).anchors[0][1])
-        anchors.append(anchor_once(lab, log, 2).anchors[0][1])
+        anchors.append(lab.anchor(log, 2).anchors[0][1])
+        anchors.append(lab.anchor(log, 2).anchors[0][1])
         raw_call("anvil_mine", hex(1500))
     assert [anchor for anchor, _ in lab.client.fetch_anchors(log.log_id, 1)] == anchors
     assert [anchor for anchor, _ in lab.client.fetch_anchors(log.log_id, 4)] == anchors[3:]
@@ -134,7 +124,7 @@ def test_an_anchor_in_a_block_that_goes_away_is_pending_again(lab, raw_call):
 
 def test_a_verifier_reads_what_its_policy_needs(anvil, network, lab):
     log = GrowingLog(lab.open_log())
-    anchor = anchor_once(lab, log, 3).anchors[0][1]
+    anchor = lab.anchor(log, 3).anchors[0][1]
     with RpcChainReader(anvil.url) as reader:
         contract = encode_hex(network.anchor_log)
         assert reader.chain_id() == anvil.chain_id
@@ -171,13 +161,11 @@ def test_the_contracts_must_be_those_of_the_network(lab, anvil, network):
     ):
         stranger = evm_lab(mixed, anvil.url)
         assert stranger.client.probe().state == "wrong-chain"
-        for client in stranger.clients:
-            client.close()
+        stranger.close()
     for missing in ("member_registry", "document_registry"):
         nothing = evm_lab(replace(network, **{missing: bytes(20)}), anvil.url)
         assert nothing.client.probe().state == "empty"
-        for client in nothing.clients:
-            client.close()
+        nothing.close()
 
 
 def test_a_network_of_an_older_release_works_but_for_what_it_has_not(anvil, network):
@@ -194,8 +182,7 @@ def test_a_network_of_an_older_release_works_but_for_what_it_has_not(anvil, netw
     ):
         with raises_code(Conflict, "contracts-older"):
             refused()
-    for each in older.clients:
-        each.close()
+    older.close()
 
 
 @pytest.mark.parametrize(

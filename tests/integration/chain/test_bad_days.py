@@ -48,8 +48,7 @@ class Day:
         self.anvil = start_anvil(self.directory, port=self.port, **settings)
 
     def close(self):
-        for client in self.lab.clients:
-            client.close()
+        self.lab.close()
         self.anvil.stop()
 
 

@@ -64,8 +64,7 @@ class Promises:
     def close(self):
         self.reader.close()
         self.raw.close()
-        for client in self.lab.clients:
-            client.close()
+        self.lab.close()
 
     def wait(self, seconds, blocks=1):
         """Turn the chain's clock, then mine."""

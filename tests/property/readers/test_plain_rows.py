@@ -5,7 +5,6 @@ A CDATA section in front makes expat read the whole rest; nothing else about a d
 """
 
 import gc
-import sys
 import tracemalloc
 
 import pytest
@@ -16,6 +15,7 @@ from node.errors import InvalidInput
 from node.readers.plain_xml import PlainFeeder, build_parser
 from node.readers.shared_strings import Strings
 from node.readers.sheet_rows import SheetRows
+from tests.support.calls import calls_of
 
 ALONE = "<![CDATA[]]>"
 STRINGS = b"<sst><si><t>one</t></si><si><t/></si><si><t>three</t></si></sst>"
@@ -249,19 +249,9 @@ def test_elements_are_offered_only_where_the_parser_stands_between_them():
 
 
 def _count_calls(document):
-    calls = [0]
-
-    def count(_frame, event, _argument):
-        calls[0] += event == "call"
-
     rows = SheetRows(Strings([STRINGS]), frozenset({1}), date1904=False)
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        read = list(rows.read([document.encode()]))
-    finally:
-        sys.setprofile(before)
-    return calls[0] / len(read)
+    read = []
+    return calls_of(lambda: read.extend(rows.read([document.encode()])))["python"] / len(read)
 
 
 def test_a_row_costs_few_calls():
