@@ -57,3 +57,15 @@ def test_every_layer_rule_is_exhaustive_about_adapters():
         sources = {name.removeprefix("node.") for name in contract["source_modules"]}
         assert adapters - allowed <= sources, contract["name"]
         assert not allowed & sources, contract["name"]
+
+
+def test_the_modules_that_the_page_names_are_there():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    whole = re.findall(r"`((?:api|worker|service|evidence|access|client)(?:\.[a-z_]+)+)`", text)
+    short = re.findall(r"`\.([a-z_]+)`", text)
+    assert len(whole) > 20
+    assert len(short) > 20
+    for name in whole:
+        assert (ROOT / "node" / f"{name.replace('.', '/')}.py").is_file(), name
+    for name in short:
+        assert list((ROOT / "node").glob(f"*/**/{name}.py")), name
