@@ -15,6 +15,7 @@ from node.errors import InvalidInput, NotFound, Verification
 from node.records.catalogue import load_builtin_items
 from node.service.policy import load_classes
 from tests.support.errors import raises_code
+from tests.support.json_trees import changed_tree
 from tests.support.project import ROOT
 
 OWNER = "11330100002489014L"
@@ -51,12 +52,7 @@ PURPOSE = ("purposes", 0)
 
 
 def changed(path, value):
-    document = copy.deepcopy(DOCUMENT)
-    place = document
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
-    return encode_json(document)
+    return encode_json(changed_tree(DOCUMENT, path, value))
 
 
 def test_a_document_is_named_by_the_digest_of_its_bytes():

@@ -18,6 +18,7 @@ from node.chain.network import (
 )
 from node.errors import InvalidInput
 from tests.support.errors import raises_code
+from tests.support.json_trees import changed_tree
 from tests.support.records import MEMBER, OTHER_MEMBER
 
 NETWORK = Network(
@@ -73,15 +74,7 @@ def test_the_settings_follow_the_engine():
 
 def changed(path, value):
     fields = json.loads(encode_network(NETWORK))
-    *parents, name = path
-    place = fields
-    for parent in parents:
-        place = place[parent]
-    if value is None:
-        del place[name]
-    else:
-        place[name] = value
-    return json.dumps(fields).encode()
+    return json.dumps(changed_tree(fields, path, ... if value is None else value)).encode()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 from functools import reduce
@@ -24,6 +23,7 @@ from node.evidence.format import (
 from node.log.checkpoint import log_id
 from node.log.merkle import leaf_hash
 from tests.support.evidence_world import CERTIFICATE, CHAIN_ID, CHAIN_PROOF, CONTRACT, build_world
+from tests.support.json_trees import changed_tree
 
 WORLD = build_world()
 RECORD = WORLD.records[2]
@@ -35,15 +35,7 @@ HASH = encode_b64(bytes(32))
 
 
 def put(*path, value=...):
-    tree = copy.deepcopy(TREE)
-    at = tree
-    for name in path[:-1]:
-        at = at[name]
-    if value is ...:
-        del at[path[-1]]
-    else:
-        at[path[-1]] = value
-    return json.dumps(tree).encode()
+    return json.dumps(changed_tree(TREE, path, value)).encode()
 
 
 def code_of(data):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 
@@ -24,6 +23,7 @@ from node.evidence.policy import (
 )
 from node.log.interval import Interval
 from tests.support.evidence_world import MEMBER, OTHER_MEMBER, EvidenceWorld, seed_of
+from tests.support.json_trees import changed_tree
 
 WORLD = EvidenceWorld()
 OTHER = EvidenceWorld(member=OTHER_MEMBER)
@@ -35,15 +35,7 @@ VALIDATOR = "0x" + "11" * 20
 
 def put(*path, value=..., tree=TREE):
     """A copy of the policy with one member set, or deleted when the value is left out."""
-    tree = copy.deepcopy(tree)
-    at = tree
-    for name in path[:-1]:
-        at = at[name]
-    if value is ...:
-        del at[path[-1]]
-    else:
-        at[path[-1]] = value
-    return json.dumps(tree)
+    return json.dumps(changed_tree(tree, path, value))
 
 
 def code_of(text):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 from functools import reduce
@@ -18,6 +17,7 @@ from node.evidence.report import Verdict
 from node.evidence.steps import Outcome
 from node.evidence.verify import verify_evidence
 from tests.support.evidence_world import build_world
+from tests.support.json_trees import changed_tree
 
 WORLD = build_world(records=20)
 RECORD = WORLD.records[5]
@@ -36,9 +36,7 @@ def failures(report):
 
 
 def changed(path, value):
-    tree = copy.deepcopy(TREE)
-    reduce(getitem, path[:-1], tree)[path[-1]] = value
-    return json.dumps(tree).encode()
+    return json.dumps(changed_tree(TREE, path, value)).encode()
 
 
 def leaves(tree, path=()):

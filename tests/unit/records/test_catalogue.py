@@ -14,6 +14,7 @@ from node.records.catalogue import MAX_FIELDS, load_builtin_items, load_item
 from node.records.issue import Issuer
 from node.records.names import Vct
 from tests.support.errors import raises_code
+from tests.support.json_trees import changed_tree
 from tests.support.shared import shared_path
 
 ITEMS = Path(load_item.__code__.co_filename).parent / "items"
@@ -116,15 +117,7 @@ SMALL = {
 
 
 def changed(path, value):
-    item = copy.deepcopy(SMALL)
-    target = item
-    for step in path[:-1]:
-        target = target[step]
-    if value is None and isinstance(target, dict):
-        del target[path[-1]]
-    else:
-        target[path[-1]] = value
-    return json.dumps(item).encode()
+    return json.dumps(changed_tree(SMALL, path, ... if value is None else value)).encode()
 
 
 def test_a_small_item_loads():
