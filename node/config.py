@@ -7,6 +7,7 @@ is written from these texts).
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from node.core.uscc import parse_uscc
 from node.errors import InvalidInput, NotFound
 
 MAX_CONFIG_BYTES = 65_536
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 MemberCodeSetting = Annotated[str, AfterValidator(lambda text: str(parse_uscc(text)))]
 
@@ -227,6 +229,13 @@ def parse_settings(data: bytes) -> Settings:
         raise InvalidInput("config-syntax", "config.toml is nested too deep") from None
     except ValueError as error:
         raise InvalidInput("config-syntax", _one_line(f"config.toml is not TOML: {error}")) from None
+    for name, value in values.items():
+        # No path has a zero byte, and a name is shown on terminals.
+        if type(value) is str and _CONTROL.search(value):
+            raise InvalidInput(
+                "config-setting",
+                _one_line(f"setting {name} in config.toml: its text has control characters"),
+            )
     # The settings library takes names of this form for arguments of its own: other sources, the command line.
     foreign = sorted(set(values) - Settings.model_fields.keys())
     if foreign:

@@ -67,7 +67,12 @@ def _config(data):
     settings = parse_settings(data)
     assert settings.home == Path()
     assert tomllib.loads(data.decode()).keys() <= type(settings).model_fields.keys()
-    assert set(settings.model_dump()) == set(type(settings).model_fields)
+    told = settings.model_dump()
+    assert set(told) == set(type(settings).model_fields)
+    texts = [str(value) for value in told.values() if isinstance(value, str | Path)]
+    assert not any("\x00" in text or "\x1b" in text for text in texts), (
+        "a path that cannot be, or what a terminal obeys"
+    )
 
 
 def _tokens(data):
@@ -408,6 +413,8 @@ TARGETS = (
             b"inf",
             b"nan",
             b"0x1F",
+            b"\\u0000",
+            b"\\u001b",
         ),
     ),
     Target(

@@ -71,15 +71,11 @@ def _verify(data):
         verify_record(record, lambda _kid, _member: made.record_key.public)
 
 
-_DEFAULTS = {
-    "chain": {"min_validators": DEFAULT_MIN_VALIDATORS},
-    "demand": {
-        "level": Level.ANCHORED.text,
-        "max_interval": DEFAULT_AGE_SECONDS,
-        "max_status_age": DEFAULT_AGE_SECONDS,
-        "require": [],
-    },
-}
+def _defaults(level):
+    """Give what may be left out of a policy; below anchored nothing proves a time, and no age is demanded unsaid."""
+    ages = dict.fromkeys(("max_interval", "max_status_age"), DEFAULT_AGE_SECONDS)
+    demand = {"level": Level.ANCHORED.text, "require": [], **(ages if level >= Level.ANCHORED else {})}
+    return {"chain": {"min_validators": DEFAULT_MIN_VALIDATORS}, "demand": demand}
 
 
 def _policy(data):
@@ -88,11 +84,9 @@ def _policy(data):
     again = encode_policy(policy)
     assert parse_policy(again) == policy
     assert encode_policy(parse_policy(again)) == again
-    said, written = (parse_json(text, max_bytes=MAX_POLICY_BYTES) for text in (data, again))
-    for part, defaults in _DEFAULTS.items():
-        # A default stands in the encoder's text where the file says nothing.
-        left_out = {name: value for name, value in defaults.items() if written[part].get(name) == value}
-        said[part] = left_out | said[part]
+    said = parse_json(data, max_bytes=MAX_POLICY_BYTES)
+    for part, defaults in _defaults(policy.demand.level).items():
+        said[part] = defaults | said[part]
     said["demand"]["require"].sort()
     check_kept(encode_json(said), again)
 
