@@ -145,7 +145,7 @@ def _growth(group):
         ("anonymous memory of all processes, MiB", "≤ 1,024", f"{peak:,}", peak <= 1_024, condition),
         ("longest commit, ms", "≤ 250", f"{longest:,.0f}", longest <= 250, condition),
         (
-            "the same without the time in which another process waited for this disk, too",
+            "the same without the waits that another process had for this disk at the time, ms",
             "≤ 250",
             f"{own:,.0f}",
             own <= 250,
