@@ -129,7 +129,7 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Audit the access logs of some nodes; needs no node of one's own."""
-    from cli.audit_files import store_report
+    from cli.audit_files import FOLDER_MODE, make_folder, store_report
     from cli.auditing import Wanted, run_audit
     from node.cage.walk import Rules
     from node.evidence.policy import MAX_POLICY_BYTES, parse_policy
@@ -146,10 +146,10 @@ def audit(
                 "audit-nodes",
                 f"{len(nodes)} nodes and {len(tokens)} token files are named: want a --token-file for each --node",
             )
-        folder = out or Path(f"audit-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")  # noqa: TID251 - the edge of the program
-        if folder.exists():
-            raise InvalidInput("audit-folder", f"{folder} is there already: want a new folder for the report")
-        require_writable(folder)
+        begun = datetime.now(UTC)  # noqa: TID251 - the edge of the program
+        if out is not None and out.exists():
+            raise InvalidInput("audit-folder", f"{out} is there already: want a new folder for the report")
+        require_writable(out or Path())
         wanted = Wanted(
             policy=trusted,
             nodes=list(zip(nodes, tokens, strict=True)),
@@ -162,6 +162,11 @@ def audit(
             openings=openings,
         )
         report, away = run_audit(wanted)
+        if out is None:
+            folder = make_folder(Path(), begun)
+        else:
+            folder = out
+            folder.mkdir(mode=FOLDER_MODE, parents=True)
         store_report(folder, report)
     if as_json:
         print_json(report.to_json() | {"folder": str(folder), "away": away})

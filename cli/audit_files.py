@@ -9,11 +9,13 @@ from node.core.canonical import encode_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from node.cage.audit import Report
 
 REPORT_FILE = "report.json"
+FOLDER_MODE = 0o700
 _OPEN_FILES = 64
 
 
@@ -75,13 +77,30 @@ def read_lines(paths: list[Path]) -> Iterator[str]:
                     yield text
 
 
-def store_report(directory: Path, report: Report) -> None:
-    """Write the report and every proof into a new folder.
+def make_folder(place: Path, begun: datetime) -> Path:
+    """Make the folder of an audit that names none, after the second at which it began; of several audits each gets its own.
 
     Raises:
-        OSError: The folder is there already, or cannot be written to.
+        OSError: The place cannot be written to.
     """
-    directory.mkdir(mode=0o700, parents=True)
+    name = f"audit-{begun:%Y%m%dT%H%M%SZ}"
+    folder, number = place / name, 1
+    while True:
+        try:
+            folder.mkdir(mode=FOLDER_MODE)
+        except FileExistsError:
+            number += 1
+            folder = place / f"{name}-{number}"
+        else:
+            return folder
+
+
+def store_report(directory: Path, report: Report) -> None:
+    """Write the report and every proof into a folder.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
     for finding in report.findings.listed:
         if finding.proof is not None and finding.file is not None:
             (directory / finding.file).write_bytes(finding.proof)

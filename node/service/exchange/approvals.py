@@ -2,7 +2,10 @@
 """Second approvers of bulk questions: what waits for one, who approved it, and that it is used once (docs/exchange.md).
 
     key                              value
-    E o id(16)                       msgpack [officer, purpose, lines, filed(s), exp(s), approver or None, used by or None]
+    E o id(16)                       msgpack [officer, purpose, lines, filed(s), exp(s), approver or None, used by or None, number]
+
+``number`` tells which was filed first, also of two within a second and after the clock was put back. It was not there at
+first: what was filed without it is older than all others.
 
 Nothing of the subjects is kept: ``id`` is a keyed digest of the whole question, its officer included. Who approves sends
 the question once more, from the file that he was shown; only the very same question is approved, and asked on it.
@@ -56,6 +59,7 @@ class Approval:
         exp: Second from which on it is void.
         approver: Account of who approved it; None while it waits.
         used_by: Random bytes of the one time that it was asked on; None before.
+        number: Greater than that of all that were there when it was filed.
     """
 
     id: bytes
@@ -66,6 +70,7 @@ class Approval:
     exp: int
     approver: str | None = None
     used_by: bytes | None = None
+    number: int = 0
 
     def is_open(self, now_seconds: int) -> bool:
         """Whether it still waits to be approved or asked."""
@@ -151,7 +156,8 @@ class Approvals:
     def list_waiting(self) -> list[Approval]:
         """List the questions that wait to be approved or asked, the oldest first."""
         now = self._clock.now_seconds()
-        return sorted((one for one in self._all() if one.is_open(now)), key=lambda one: one.filed)
+        waiting = [one for one in self._all() if one.is_open(now)]
+        return sorted(waiting, key=lambda one: (one.number, one.filed, one.id))
 
     def file(self, id_: bytes, order: Order, question: Question) -> Approval:
         """Note durably that a question waits; one that waits already goes on as it is.
@@ -159,23 +165,22 @@ class Approvals:
         Raises:
             Conflict: ``approvals-full``; ``approvals-officer``: this officer has too many that wait.
         """
-        found = self.find(id_)
-        if found is not None:
-            return found
-        now = self._clock.now_seconds()
-        filed = Approval(
-            id_, order.officer.id, order.purpose, len(question.subjects), now, now + WAIT_SECONDS
-        )
-        waiting = self.list_waiting()
-        if sum(one.officer == filed.officer for one in waiting) >= MOST_OF_ONE:
-            raise Conflict(
-                "approvals-officer",
-                f"{MOST_OF_ONE} questions of this officer wait to be approved or asked: want fewer first",
-            )
-        if len(waiting) >= MOST_WAITING:
-            raise Conflict("approvals-full", f"{MOST_WAITING} questions wait for a second approver already")
-        self._sequencer.run(partial(_put, filed), entries=0)
-        return filed
+        officer, lines = order.officer.id, len(question.subjects)
+
+        def file(transaction: Transaction) -> Approval:
+            # What waits is counted by the writer, which takes one question after the other.
+            now = self._clock.now_seconds()
+            found = _parse(id_, transaction.get(_APPROVAL + id_))
+            if found is not None and found.is_open(now):
+                return found
+            filed = self._filed(transaction)
+            _require_room([one for one in filed if one.is_open(now)], officer)
+            number = max((one.number for one in filed), default=0) + 1
+            approval = Approval(id_, officer, order.purpose, lines, now, now + WAIT_SECONDS, number=number)
+            _put(approval, transaction)
+            return approval
+
+        return self.find(id_) or self._sequencer.run(file, entries=0)
 
     def approve(self, id_: bytes, order: Order, question: Question) -> Approval:
         """Approve the question of another officer; ``order.officer`` is who approves.
@@ -215,7 +220,14 @@ class Approvals:
         now = self._clock.now_seconds()
         over = [one.id for one in self._all() if now >= one.exp]
         if over:
-            self._sequencer.run(partial(_drop, over), entries=0)
+            self._sequencer.run(partial(_drop, over, now), entries=0)
+
+    def _filed(self, transaction: Transaction) -> list[Approval]:
+        """Give all that a commit will leave, those that it puts itself among them."""
+        keys = {key for key, _ in self._reads.scan(_APPROVAL, layout.stop_of(_APPROVAL))}
+        keys.update(transaction.find_put(_APPROVAL))
+        found = (_parse(key[len(_APPROVAL) :], transaction.get(key)) for key in keys)
+        return [one for one in found if one is not None]
 
     def _all(self) -> Sequence[Approval]:
         found = (
@@ -223,6 +235,16 @@ class Approvals:
             for key, data in self._reads.scan(_APPROVAL, layout.stop_of(_APPROVAL))
         )
         return [one for one in found if one is not None]
+
+
+def _require_room(waiting: Sequence[Approval], officer: str) -> None:
+    if sum(one.officer == officer for one in waiting) >= MOST_OF_ONE:
+        raise Conflict(
+            "approvals-officer",
+            f"{MOST_OF_ONE} questions of this officer wait to be approved or asked: want fewer first",
+        )
+    if len(waiting) >= MOST_WAITING:
+        raise Conflict("approvals-full", f"{MOST_WAITING} questions wait for a second approver already")
 
 
 def _put(approval: Approval, transaction: Transaction) -> None:
@@ -234,13 +256,17 @@ def _put(approval: Approval, transaction: Transaction) -> None:
         approval.exp,
         approval.approver,
         approval.used_by,
+        approval.number,
     ]
     transaction.put(_APPROVAL + approval.id, msgpack.packb(fields))
 
 
-def _drop(ids: Sequence[bytes], transaction: Transaction) -> None:
+def _drop(ids: Sequence[bytes], now: int, transaction: Transaction) -> None:
     for id_ in ids:
-        transaction.delete(_APPROVAL + id_)
+        found = _parse(id_, transaction.get(_APPROVAL + id_))
+        # The same question may have been asked anew meanwhile.
+        if found is not None and now >= found.exp:
+            transaction.delete(_APPROVAL + id_)
 
 
 def _parse(id_: bytes, data: bytes | None) -> Approval | None:

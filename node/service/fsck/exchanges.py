@@ -168,6 +168,8 @@ class ExchangeCheck:
             return "it is of no question of an officer"
         if any(type(number) is not int for number in numbers) or not 0 < approval.filed < approval.exp:
             return "it does not end after it was filed"
+        if type(approval.number) is not int or approval.number < 0:
+            return "its place among the others is no number"
         if approval.lines < 1 or approval.approver == approval.officer:
             return "it has no lines, or the officer approved himself"
         used = approval.used_by is not None

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import msgpack
 import pytest
 
 from node.access.answer import released_of
@@ -33,11 +37,24 @@ from tests.support.many import (
     market_world,
 )
 
+GUARD_SECONDS = 120
+
 
 @pytest.fixture
 def world():
     with market_world() as made:
         yield made
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + GUARD_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def waiting_of(world):
+    return world.exchanges[COURT].many.approvals.list_waiting()
 
 
 def lines_of(world, code, index):
@@ -244,6 +261,71 @@ def test_one_officer_keeps_no_other_from_asking(world):
     approve(world, first, companies(CAP + 1), **asked[0])
     ask_many(world, companies(CAP + 1), **asked[0])
     assert ask_many(world, companies(CAP + 1), case="2026-招-100").waiting is not None
+
+
+def test_what_waits_is_listed_as_it_was_filed_also_within_a_second_and_after_the_clock_was_put_back(world):
+    def file(number):
+        officer = Officer(f"officer {number // MOST_OF_ONE}")
+        return ask_many(world, companies(CAP + 1), case=f"2026-招-{number}", officer=officer).waiting.id
+
+    filed = [file(number) for number in range(12)]
+    assert filed != sorted(filed), "ids tell nothing of the order"
+    assert [one.id for one in waiting_of(world)] == filed
+    world.restart(COURT)
+    world.clock.put(seconds=-7)
+    filed += [file(number) for number in range(12, 16)]
+    assert [one.id for one in waiting_of(world)] == filed
+    # What one has taken out of the middle, and what was filed by an earlier release.
+    store = world.nodes[COURT].store
+    fields = msgpack.unpackb(store.get(b"Eo" + filed[9]))
+    store.damage(b"Eo" + filed[9], msgpack.packb(fields[:-1]))
+    assert [one.id for one in waiting_of(world)] == [filed[9], *filed[:9], *filed[10:]]
+    assert world.nodes[COURT].check() == []
+
+
+def test_of_many_that_come_at_once_no_more_wait_than_may(world):
+    """All are under way before the first is written: the writer counts, not whoever asks."""
+    many, node = world.exchanges[COURT].many, world.nodes[COURT]
+    for number in range(MOST_OF_ONE - 2):
+        ask_many(world, companies(CAP + 1), case=f"2026-招-{number}")
+    sequencer, started, go = node.services.sequencer, threading.Event(), threading.Event()
+    held = sequencer.submit(lambda _: (started.set(), go.wait(GUARD_SECONDS)))
+    assert started.wait(GUARD_SECONDS)
+    with ThreadPoolExecutor(6) as threads:
+        asked = [
+            threads.submit(ask_many, world, companies(CAP + 1), case=f"2026-招-at-once-{number}")
+            for number in range(6)
+        ]
+        wait_for(lambda: sequencer._queue.qsize() == len(asked))
+        go.set()
+        errors = [each.exception(GUARD_SECONDS) for each in asked]
+    assert held.result(GUARD_SECONDS)[1]
+    assert sorted(error.code for error in errors if error is not None) == 4 * ["approvals-officer"]
+    waiting = many.approvals.list_waiting()
+    assert len(waiting) == MOST_OF_ONE
+    assert [one.number for one in waiting] == list(range(1, MOST_OF_ONE + 1)), (
+        "two of one commit have an order too"
+    )
+
+
+def test_a_question_that_is_asked_anew_while_the_old_one_is_dropped_goes_on(world):
+    approvals, node = world.exchanges[COURT].many.approvals, world.nodes[COURT]
+    ids = companies(CAP + 1)
+    first = ask_many(world, ids).waiting
+    world.clock.advance(seconds=WAIT_SECONDS)
+    world.anchor()
+    run = node.services.sequencer.run
+    again = []
+
+    def asked_just_before(operation, *, entries):
+        node.services.sequencer.run = run
+        again.append(ask_many(world, ids).waiting)
+        return run(operation, entries=entries)
+
+    node.services.sequencer.run = asked_just_before
+    approvals.sweep()
+    assert again[0].id == first.id
+    assert approvals.list_waiting() == again
 
 
 def test_a_used_approval_stops_a_second_question_in_the_commit_of_its_event(world):
