@@ -99,7 +99,9 @@ class ImportLoop:
             # The text of the error may hold values of the file, so only its kind and place are told.
             kind = type(error).__name__
             _LOG.error("import fault", job=job.id, kind=kind, place=_place_of(error))
-            return self._retry_or_give_up(job, "fault", f"an error of this node: {kind}")
+            fault = Unavailable("fault", f"an error of this node: {kind}")
+            self._services.condition.imports = fault
+            return self._retry_or_give_up(job, fault.code, fault.message)
         self._services.condition.imports = None
         self._attempts.pop(job.id, None)
         if done.state not in UNFINISHED:
@@ -130,6 +132,7 @@ class ImportLoop:
         except NodeError as error:
             self._tell(job, error)
             return isinstance(error, Unavailable) and not self._stopping
+        services.condition.imports = None  # those behind it do not wait for that
         del self._attempts[job.id]
         self._uploads.remove(job.id)
         _LOG.error("import given up", job=job.id, code=code, row=now.last_row)

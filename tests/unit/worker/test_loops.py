@@ -201,6 +201,30 @@ def test_a_fault_of_ours_costs_one_import_and_says_nothing_of_its_rows(world, lo
     assert job_of(world, other).accepted == 1
 
 
+@pytest.mark.parametrize("how", ["worker-died", "fault"])
+def test_an_import_says_why_it_waits_now_and_those_behind_one_that_was_given_up_wait_for_nothing(
+    world, loop, how
+):
+    job, other = order(world, 1), order(world, 2)
+    world.node.store.fail_next(Unavailable("store-disk-full", "disk is full"))
+    assert loop._run_job(job) is True
+    assert shown(world, job)["waiting_code"] == "store-disk-full"
+
+    def fail(_task):
+        if how == "fault":
+            raise KeyError
+        world.node.workers.deaths = 1
+
+    world.node.workers.before = fail
+    for _ in range(MAX_ATTEMPTS - 1):
+        assert loop._run_job(job) is True
+        assert shown(world, job)["waiting_code"] == how
+    assert loop._run_job(job) is False
+    assert job_of(world, job).error[0] == how
+    view = shown(world, other)
+    assert (view["state"], view["waiting_code"], view["waiting"]) == ("queued", None, None)
+
+
 def test_behind_an_import_that_waits_none_is_run(world, loop):
     """A correction that was ordered later would otherwise be refused by the row that it corrects."""
     jobs = [order(world, 1, 2), order(world, 3)]
