@@ -18,13 +18,9 @@ from __future__ import annotations
 from node.access.receipt import parse_receipt
 from node.log.fork import Form, parse_fork
 from tests.support.audit_world import codes_of
-from tests.support.exchange_audit import audit, held_by, settle
+from tests.support.exchange_audit import audit_both, held_by, settle
 from tests.support.exchange_world import COURT, MARKET
 from tests.support.two_histories import live_on, take_copy, verify_offline
-
-
-def audit_both(world):
-    return audit(world, held=[receipt for node in world.nodes.values() for receipt in held_by(node)])
 
 
 def ask_and_keep(world):

@@ -17,7 +17,7 @@ import pytest
 from node.access.receipt import parse_receipt
 from node.log.fork import Form, parse_fork
 from tests.support.audit_world import codes_of
-from tests.support.exchange_audit import audit, held_by, settle
+from tests.support.exchange_audit import audit_both, settle
 from tests.support.exchange_world import COURT, MARKET
 from tests.support.two_histories import live_on, take_copy, verify_offline
 
@@ -33,11 +33,6 @@ def promised(world):
     live_on(world, MARKET, copy)
     assert world.kinds(MARKET) == []
     return outcome.answer.grant.receipt
-
-
-def audit_both(world):
-    """What an auditor finds who is shown both logs and what the nodes hold from each other."""
-    return audit(world, held=[receipt for node in world.nodes.values() for receipt in held_by(node)])
 
 
 def convicted(world, promised, tmp_path):

@@ -108,6 +108,11 @@ def audit(world, *, receipts=(), notes=(), held=(), period_seconds=PERIOD):
     return Audit(sources, OwnChain(world), policy_of(world), rules, MemoryScratch(), given).run()
 
 
+def audit_both(world):
+    """What an auditor finds who is shown both logs and what the nodes hold from each other."""
+    return audit(world, held=[receipt for node in world.nodes.values() for receipt in held_by(node)])
+
+
 def settle(world):
     """Let a quarter of an hour pass, and anchor now and then."""
     for _ in range(6):

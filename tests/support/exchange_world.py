@@ -24,7 +24,7 @@ from node.core.encoding import encode_b64u
 from node.crypto.hpke import ExchangeKey
 from node.crypto.note import parse_vkey
 from node.crypto.token import token_digest
-from node.errors import Conflict, NodeError, Unavailable
+from node.errors import Conflict, Fatal, NodeError, Unavailable
 from node.log.checkpoint import parse_origin
 from node.ports import Endpoint, Role
 from node.service.assembly import ExchangePorts
@@ -176,6 +176,11 @@ class Post:
     def deliver(self, member, body):
         """Hand a body to a member's node, as its route does."""
         return self._world.exchanges[member].provider.answer(body)
+
+
+def crash(node, number, *, stored):
+    """Have a commit of a node fail, the next one or a later, with its batch stored or not."""
+    node.store.faults[node.store.commits + number] = (Fatal("store-commit-failed", "power cut"), stored)
 
 
 class ExchangeWorld:

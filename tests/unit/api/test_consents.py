@@ -11,10 +11,10 @@ from node.access.receipt import parse_receipt
 from node.access.revocation import MAX_REVOCATION_ENVELOPE_BYTES, MAX_REVOKED_BYTES
 from node.client.peers import PeerPost
 from node.ports.peers import PeerAddress
+from tests.support.exchange_api import call, post, serve
 from tests.support.exchange_world import COURT, MARKET, TAX, ExchangeWorld
 from tests.support.http_server import listening
 from tests.support.rows import PERSON, RESIDENT_ID
-from tests.unit.api.test_exchange import OFFICER, call, serve
 
 SUBJECT = {"type": "rid", "id": RESIDENT_ID}
 TERMS = {
@@ -33,11 +33,6 @@ def world():
         made.nodes[MARKET].import_penalties([7], **PERSON)
         made.anchor()
         yield made
-
-
-def post(world, path, body, member=MARKET):
-    headers = {"Authorization": f"Bearer {OFFICER}", "Accept-Language": "en"}
-    return call(serve(world, member), f"/api/v1/{path}", json=body, headers=headers)
 
 
 def give(world, **changes):

@@ -5,22 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from types import SimpleNamespace
 
-import httpx
 import pytest
 
 from node.api import exchange as routes
-from node.api.auth import TokenGate
 from node.api.problems import MEDIA_TYPE
 from node.client.peers import PeerPost
 from node.ports.peers import PeerAddress
 from node.service.exchange.denies import EACH_WINDOW
-from node.service.tokens import new_token
-from tests.support.api_world import shared_app
+from tests.support.exchange_api import call, post, serve
 from tests.support.exchange_world import COURT, MARKET, TAX, ExchangeWorld
 from tests.support.http_server import listening
-from tests.support.node_world import FixedRandom
 from tests.support.rows import COMPANY
 
 QUESTION = {
@@ -31,7 +26,6 @@ QUESTION = {
     "case": "2026-执-17",
     "providers": [MARKET],
 }
-OFFICER, ENTRY = new_token("li", "officer", None, FixedRandom("officer"))
 
 
 @pytest.fixture(scope="module")
@@ -42,28 +36,8 @@ def world():
         yield made
 
 
-def serve(world, member):
-    """Have the application of all tests serve a node from now on."""
-    app = shared_app()
-    node = world.nodes[member]
-    node.services.condition.verified = node.services.condition.joined = True
-    app.state.node = SimpleNamespace(services=node.services)
-    app.state.gate = TokenGate(lambda: [ENTRY], node.clock)
-    return app
-
-
-def call(app, path, **arguments):
-    async def send():
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
-            return await client.post(path, **arguments)
-
-    return asyncio.run(send())
-
-
 def ask(world, member=COURT, **changes):
-    headers = {"Authorization": f"Bearer {OFFICER}", "Accept-Language": "en"}
-    return call(serve(world, member), "/api/v1/ask", json=QUESTION | changes, headers=headers)
+    return post(world, "ask", QUESTION | changes, member)
 
 
 def test_an_officer_gets_records_receipts_and_the_signed_answer(world):

@@ -10,10 +10,10 @@ import pytest
 from node.access.receipt import parse_receipt
 from node.evidence.lookfile import parse_look_file
 from node.evidence.promises import parse_receipt_file
+from tests.support.exchange_api import OFFICER, call, post, serve
 from tests.support.exchange_world import COURT, MARKET, ExchangeWorld
 from tests.support.node_world import WHY
 from tests.support.rows import COMPANY
-from tests.unit.api.test_exchange import OFFICER, call, serve
 
 SUBJECT = {"type": "uscc", "id": COMPANY}
 
@@ -26,11 +26,6 @@ def world():
         made.ask()
         made.anchor()
         yield made
-
-
-def post(world, path, body, member=MARKET):
-    headers = {"Authorization": f"Bearer {OFFICER}", "Accept-Language": "en"}
-    return call(serve(world, member), f"/api/v1/{path}", json=body, headers=headers)
 
 
 def looks(world, member=MARKET, **changes):

@@ -14,10 +14,10 @@ from node.core.encoding import encode_b64u, parse_b64u
 from node.evidence.format import encode_evidence, parse_evidence
 from node.evidence.policy import Level
 from node.evidence.report import Verdict
-from node.evidence.steps import Outcome
 from node.evidence.verify import verify_evidence
 from tests.support.evidence_world import build_world
 from tests.support.json_trees import changed_tree
+from tests.support.verifying import failed
 
 WORLD = build_world(records=20)
 RECORD = WORLD.records[5]
@@ -29,10 +29,6 @@ POINTERS = {("anchor", "tx"), ("status", "anchor", "tx")}
 def verify(data, *, offline=False):
     policy = WORLD.offline_policy() if offline else WORLD.policy()
     return verify_evidence(data, policy, now_seconds=WORLD.chain.time, chain=None if offline else WORLD.chain)
-
-
-def failures(report):
-    return [step.kind.name for step in report.steps if step.outcome is Outcome.FAILED]
 
 
 def changed(path, value):
@@ -93,7 +89,7 @@ def test_a_changed_member_is_refused_and_the_step_named(path):
         value += 1
     report = verify(changed(path, value))
     assert report.verdict is Verdict.REFUSED
-    assert failures(report)[0] == STEP_OF[path]
+    assert failed(report)[0] == STEP_OF[path]
 
 
 @pytest.mark.parametrize("path", sorted(POINTERS), ids=".".join)
@@ -122,7 +118,7 @@ class TestRecord:
         parts = self.jwt.split(".")
         parts[part] = flip(parts[part], len(parts[part]) // 2)
         report = self.verify(".".join(parts), *self.disclosures)
-        assert failures(report)[0] in {"record", "record-signature"}
+        assert failed(report)[0] in {"record", "record-signature"}
         assert (report.level, report.record) == (Level.NONE, None)
 
     @pytest.mark.parametrize("which", range(4), ids=["subject", "CF_WSH", "CF_NR", "CF_JDRQ"])
@@ -138,7 +134,7 @@ class TestRecord:
         disclosures = [*self.disclosures]
         disclosures[which] = forged
         report = self.verify(self.jwt, *disclosures)
-        assert failures(report) == ["disclosures", "demand"]
+        assert failed(report) == ["disclosures", "demand"]
         # The record itself is still there, but nothing of what this file says about it is shown.
         assert (report.level, report.record, report.status) == (Level.NONE, None, None)
         assert next(s.code for s in report.steps if s.kind.name == "disclosures") == "disclosure-unreferenced"
@@ -146,18 +142,18 @@ class TestRecord:
     def test_a_field_under_another_name(self):
         salt, _, value = json.loads(parse_b64u(self.disclosures[1]))
         forged = encode_b64u(json.dumps([salt, "CF_NR", value]).encode())
-        assert failures(self.verify(self.jwt, self.disclosures[0], forged))[0] == "disclosures"
+        assert failed(self.verify(self.jwt, self.disclosures[0], forged))[0] == "disclosures"
 
     def test_a_field_of_another_record(self):
         other = WORLD.presentation(WORLD.records[6]).split("~")[2]
-        assert failures(self.verify(self.jwt, *self.disclosures, other))[0] == "disclosures"
+        assert failed(self.verify(self.jwt, *self.disclosures, other))[0] == "disclosures"
 
     def test_a_field_twice(self):
-        assert failures(self.verify(self.jwt, *self.disclosures, self.disclosures[0]))[0] == "disclosures"
+        assert failed(self.verify(self.jwt, *self.disclosures, self.disclosures[0]))[0] == "disclosures"
 
     def test_a_key_binding_is_refused(self):
         report = verify(changed(("record",), TREE["record"] + self.jwt))
-        assert failures(report)[0] == "record"
+        assert failed(report)[0] == "record"
 
     def test_fewer_fields_are_less_to_see_and_as_true(self):
         report = self.verify(self.jwt, self.disclosures[1])
@@ -177,28 +173,28 @@ class TestInclusion:
         return next(place for place, line in enumerate(self.lines) if line.startswith(start))
 
     def test_the_header(self):
-        assert failures(self.verify(0, "c2sp.org/tlog-proof@v2"))[0] == "origin"
+        assert failed(self.verify(0, "c2sp.org/tlog-proof@v2"))[0] == "origin"
 
     @pytest.mark.parametrize("index", [0, 5, 7, 20])
     def test_the_index(self, index):
-        assert failures(self.verify(1, f"index {index}"))[0] == "inclusion"
+        assert failed(self.verify(1, f"index {index}"))[0] == "inclusion"
 
     def test_an_index_outside_the_tree(self):
-        assert failures(self.verify(1, "index 23"))[0] == "inclusion"
+        assert failed(self.verify(1, "index 23"))[0] == "inclusion"
 
     @pytest.mark.parametrize("spelling", ["index 06", "index +6", "index  6", "Index 6", "index 6 "])
     def test_another_spelling_of_the_index(self, spelling):
-        assert failures(self.verify(1, spelling))[0] == "origin"
+        assert failed(self.verify(1, spelling))[0] == "origin"
 
     @pytest.mark.parametrize("hash_", [0, 1, 2])
     def test_a_hash_of_the_path(self, hash_):
-        assert failures(self.verify(2 + hash_, flip(self.lines[2 + hash_], 3)))[0] == "inclusion"
+        assert failed(self.verify(2 + hash_, flip(self.lines[2 + hash_], 3)))[0] == "inclusion"
 
     def test_a_hash_more_and_a_hash_less(self):
         more = [*self.lines[:2], self.lines[2], *self.lines[2:]]
         less = [*self.lines[:2], *self.lines[3:]]
         for lines in (more, less):
-            assert failures(verify(changed(("inclusion",), "\n".join(lines))))[0] == "inclusion"
+            assert failed(verify(changed(("inclusion",), "\n".join(lines))))[0] == "inclusion"
 
     def test_bytes_that_nothing_authenticates(self):
         lines = [self.lines[0], "extra QUJD", *self.lines[1:]]
@@ -207,25 +203,25 @@ class TestInclusion:
 
     def test_the_origin(self):
         place = self.place_of("city.example")
-        assert failures(self.verify(place, self.lines[place][:-1] + "1"))[0] == "origin"
+        assert failed(self.verify(place, self.lines[place][:-1] + "1"))[0] == "origin"
 
     def test_size_and_root(self):
         place = self.place_of("city.example") + 1
-        assert failures(self.verify(place, str(int(self.lines[place]) + 1)))[0] == "checkpoint"
-        assert failures(self.verify(place + 1, flip(self.lines[place + 1], 0)))[0] == "checkpoint"
+        assert failed(self.verify(place, str(int(self.lines[place]) + 1)))[0] == "checkpoint"
+        assert failed(self.verify(place + 1, flip(self.lines[place + 1], 0)))[0] == "checkpoint"
 
     @pytest.mark.parametrize("line", [0, 1], ids=["ed25519", "ml-dsa-44"])
     def test_signatures(self, line):
         place = self.place_of("—") + line
         assert (
-            failures(self.verify(place, flip(self.lines[place], len(self.lines[place]) - 10)))[0]
+            failed(self.verify(place, flip(self.lines[place], len(self.lines[place]) - 10)))[0]
             == "checkpoint"
         )
 
     def test_a_checkpoint_that_the_log_did_not_sign(self):
         place = self.place_of("—")
         lines = [line for at, line in enumerate(self.lines) if at != place]
-        assert failures(verify(changed(("inclusion",), "\n".join(lines))))[0] == "checkpoint"
+        assert failed(verify(changed(("inclusion",), "\n".join(lines))))[0] == "checkpoint"
 
 
 def test_parts_of_different_files_never_make_one():

@@ -14,7 +14,7 @@ import pytest
 from node.errors import Fatal, Unavailable
 from node.service.exchange.ledger import list_open
 from node.service.limiting import read_counts
-from tests.support.exchange_world import COURT, MARKET, ExchangeWorld
+from tests.support.exchange_world import COURT, MARKET, ExchangeWorld, crash
 
 COMMITS = {COURT: 6, MARKET: 4}
 """More than one question needs; those that a question does not reach change nothing."""
@@ -24,10 +24,6 @@ CRASHES = [
     for number in range(commits)
     for stored in (True, False)
 ]
-
-
-def crash(node, number, *, stored):
-    node.store.faults[node.store.commits + number] = (Fatal("store-commit-failed", "power cut"), stored)
 
 
 def watch_secrets(world, node, seen):

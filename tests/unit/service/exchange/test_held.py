@@ -15,16 +15,9 @@ from node.errors import Conflict
 from node.ports.witnesses import Held
 from node.worker.loops import ChainLoop
 from tests.support.errors import raises_code
-from tests.support.exchange_world import COURT, MARKET, TAX, ExchangeWorld
+from tests.support.exchange_world import COURT, MARKET, TAX
 from tests.support.node_world import PERIOD_SECONDS
-
-
-@pytest.fixture
-def world():
-    with ExchangeWorld() as made:
-        made.nodes[MARKET].import_penalties(range(3))
-        made.anchor()
-        yield made
+from tests.support.two_histories import put_back, take_copy
 
 
 def answer_of(world, by, member):
@@ -32,19 +25,6 @@ def answer_of(world, by, member):
     services = world.nodes[by].services
     view = HeldView(notes=services.gossip.notes_of(member), sealed=services.exchange.held.seal(member))
     return _parse(by, view.model_dump_json().encode())
-
-
-def put_back(node, copy):
-    store, heads = copy
-    node.services.sequencer.close()
-    node.store = store
-    for head in heads:
-        node.heads.replace(head)
-    node.start()
-
-
-def take_copy(node):
-    return node.store.copy(), [node.heads.load(each.origin) for each in node.services.readers.values()]
 
 
 def start_with(node, *held):

@@ -13,15 +13,11 @@ import pytest
 
 from node.errors import Fatal
 from node.service.exchange.sending import VALID_SECONDS
-from tests.support.exchange_world import COURT, MARKET
+from tests.support.exchange_world import COURT, MARKET, crash
 from tests.support.sealed_world import INSPECTOR, SealedWorld
 
 COMMITS = {COURT: 3, MARKET: 2, INSPECTOR: 3}
 """What one sealed look takes on each node."""
-
-
-def crash(node, number, *, stored):
-    node.store.faults[node.store.commits + number] = (Fatal("store-commit-failed", "power cut"), stored)
 
 
 def check(world):
