@@ -241,7 +241,8 @@ def _print_report(report: Report, away: list[dict[str, str]], folder: Path) -> N
     print_line()
     _print_findings(report)
     for (code, origin), count in sorted(report.findings.remarks.items()):
-        print_line(f"{origin}: {count} {finding_text(code, LANGUAGE)}")
+        text = finding_text(code, LANGUAGE)
+        print_line(f"{origin}: " + say(f"{count} {text}", f"{text}: {count}"))
     print_line(say(f"报告与证明文件：{folder}", f"report and proofs: {folder}"))
     if report.partial or away:
         print_line(
