@@ -9,6 +9,8 @@ __all__ = ["real_chain"]
 _NEED_COMPILER = [
     "test_disk_errors.py",
     "test_ended_commands.py",
+    "test_level_edges.py",
+    "test_full_disk.py",
     "test_power_cut.py",
     "test_sigterm.py",
     "test_sigterm_stores.py",
