@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 from tests.bench.charts import CHARTS
 from tests.bench.groups import GROUPS
 from tests.bench.page import MARKER, TABLES
+from tests.bench.summary import summary_rows
 from tests.support.project import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -60,3 +61,15 @@ def test_the_page_shows_every_chart():
 
 def test_the_page_has_figures():
     assert all(match[0].count("\n|") >= 3 for match in MARKER.finditer(PAGE.read_text(encoding="utf-8")))
+
+
+def test_a_budget_is_met_or_said_to_be_missed():
+    def verdicts(csv, xlsx):
+        group = {
+            kind: {"rows": 1, "rows_per_second": rate, "anonymous_mib": 1_024}
+            for kind, rate in (("csv", csv), ("xlsx", xlsx))
+        }
+        return [row[3] for row in summary_rows({"import": group}) if row[5]]
+
+    assert verdicts(15_000, 10_000) == ["yes", "yes", "yes"]
+    assert verdicts(14_999, 9_999) == ["**no**", "**no**", "yes"]
