@@ -53,7 +53,10 @@ ADVICE: Final = {
     "listen-failed": "端口被占用：本节点可能已在运行，否则请换一个 listen_port",
     "store-locked": "请先停止正在运行的节点，再重试；切勿删除锁文件",
     "store-disk-full": "请腾出磁盘空间，见 docs/runbooks/disk-full.md",
-    "store-open-failed": "请检查磁盘空间、权限和磁盘本身（dmesg）",
+    "store-open-failed": "请检查权限和磁盘本身（dmesg）",
+    "store-write-failed": "请检查磁盘空间和磁盘本身（dmesg），再重新启动；已确认的数据不会丢失",
+    "head-not-stored": "请检查日志头文件所在磁盘的空间和磁盘本身（dmesg），再重试",
+    "key-not-stored": "请检查密钥目录所在磁盘的空间和权限，再重试；原有文件未变",
     # a store that is damaged or not the newest: docs/runbooks/backup.md
     "store-corrupt": "请原样保留该目录，从备份恢复整个存储，见 docs/runbooks/backup.md",
     "store-truncated": "请原样保留该目录，从备份恢复整个存储，见 docs/runbooks/backup.md",
@@ -66,6 +69,9 @@ ADVICE: Final = {
     "head-corrupt": "请保留这两个文件并检查磁盘；日志改由后继日志接续，见 docs/runbooks/backup.md",
     "backup-missing": "请指明备份目录本身（含 manifest.json）；以 .partial 结尾的是中断的备份",
     "backup-damaged": "请改用另一份备份",
+    "backup-failed": "请在备份所在磁盘腾出空间或换一个目录，再重试；未写完的备份已删除",
+    "restore-failed": "请在节点磁盘腾出空间后重试；未放回任何内容",
+    "restore-unchecked": "不必再次放回；排除原因后用 ironcage log fsck 核对，再启动节点",
     "restore-not-empty": "请把已有存储移到别处保存，它可能更新，然后重试",
     # the chain: docs/runbooks/node-states.md
     "chain-away": "请检查链节点、网络和 rpc_url；恢复后重试",
@@ -78,9 +84,12 @@ ADVICE: Final = {
     "json-member-missing": "请核对是否给错了文件，例如把证据当作策略",
     "json-member-unknown": "请核对是否给错了文件，例如把证据当作策略",
     "json-syntax": "文件不是 JSON：请核对是否给错了文件，或重新获取",
+    # a record, or a kind of record
+    "item-unknown": "请用 --item 指明所列目录项之一",
+    "record-erased": "何时、因何删除：ironcage record erased 叶哈希",
     # who asks
     "token-missing": "请用 --token-file 指明令牌文件",
     "token-expired": "请管理员更换令牌：ironcage token rotate",
-    "role-insufficient": "请换用具有所需角色的令牌",
+    "role-insufficient": "请用 --token-file 换用具有所需角色的令牌，令牌由 ironcage token create 建立",
 }
 """About everything else."""

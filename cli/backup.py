@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ from cli.output import REFUSED, print_json, print_line, print_table, reported
 from node.errors import Conflict, Fatal, NodeError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cli.progress import LiveLine
     from node.client.api import NodeClient
@@ -213,9 +213,12 @@ def restore(
                 check = False
             if check:
                 # What the head file and the chain say stands in the account below.
-                findings = [f for f in check_store(settings, line.tell_check)[0] if f.code not in _WITNESSES]
+                with _in_place():
+                    found, _ = check_store(settings, line.tell_check)
+                findings = [f for f in found if f.code not in _WITNESSES]
         if not needs_upgrade(manifest):
-            account = take_stock_of(settings).to_json()
+            with _in_place():
+                account = take_stock_of(settings).to_json()
     if as_json:
         shown = [{"code": f.code, "place": f.place, "detail": f.detail} for f in findings]
         print_json({"account": account, "findings": shown, "made_at": manifest.made_at})
@@ -240,6 +243,19 @@ def restore(
             print_account(account)
     if findings:
         raise SystemExit(REFUSED)
+
+
+@contextmanager
+def _in_place() -> Iterator[None]:
+    """Say that the backup is in place when it cannot be looked at: it is not to be put back again."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(
+            "restore-unchecked",
+            f"{error.message}. The backup is in place: do not put it back again, but look at it with ironcage log fsck before "
+            "the node is started",
+        ) from error
 
 
 _WITNESSES = {"log-head-missing", "log-behind", "log-fork"}

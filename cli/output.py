@@ -69,9 +69,9 @@ def reported(*, as_json: bool = False, advice: Mapping[str, str] | None = None) 
     except BrokenPipeError:
         raise
     except OSError as error:
-        refused = NotFound(
-            "file-access", f"{error.filename or 'file'}: {error.strerror or type(error).__name__}"
-        )
+        from node.storage.room import refuse_unwritten
+
+        refused = refuse_unwritten(error)
         _tell(refused, as_json=as_json)
         raise SystemExit(exit_code_of(refused)) from None
 

@@ -14,7 +14,8 @@ from cli.account import instant, print_account
 from cli.home import DEFAULT_HOME, HomeOption, JsonOption
 from cli.language import say
 from cli.output import UNAVAILABLE, print_json, print_line, reported
-from node.errors import InvalidInput, Unavailable
+from node.errors import InvalidInput, NodeError, Unavailable
+from node.storage.room import is_full
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +108,7 @@ def succeed(
 
 
 class _told_when_running:  # noqa: N801 - a context manager, used as a function
-    """Say which node to stop when the store is in use."""
+    """Say which node to stop when the store is in use, and that a command that found no room goes on when it is repeated."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -120,6 +121,11 @@ class _told_when_running:  # noqa: N801 - a context manager, used as a function
             raise Unavailable(
                 "store-locked", f"the node of {self._home} runs: stop it, then give its logs successors"
             ) from None
+        if isinstance(error, NodeError) and is_full(error.message):
+            raise Unavailable(
+                "store-disk-full",
+                f"{error.message}. Then run this command again: it goes on where it stopped",
+            ) from error
 
 
 def ask_to_close(stages: Sequence[Stage], *, by_vote: bool) -> None:

@@ -23,8 +23,11 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error.code}: {error.message}\n")
         return 3 if isinstance(error, Unavailable) else 2 if isinstance(error, InvalidInput) else 1
     except OSError as error:
-        sys.stderr.write(f"file-access: {error.filename or 'file'}: {error.strerror}\n")
-        return 2
+        from node.storage.room import refuse_unwritten  # noqa: PLC0415 - the same
+
+        refused = refuse_unwritten(error)
+        sys.stderr.write(f"{refused.code}: {refused.message}\n")
+        return 3 if isinstance(refused, Unavailable) else 2
     return 0
 
 

@@ -16,6 +16,7 @@ What becomes of backups later: ``node.storage.retention``.
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,7 @@ from node.storage.files import OsFiles, read_up_to, write_all
 from node.storage.leveldb import MIB, open_leveldb
 from node.storage.manifest import MANIFEST, BackedUpFile, encode_manifest, parse_manifest
 from node.storage.opening import MAIN_TUNING, SECRETS_TUNING
+from node.storage.room import describe_failure
 from node.storage.segments import find_segments
 from node.storage.state import FORMAT, JOURNAL_KEY, Journal, applied, encode_journal, parse_journal
 
@@ -61,7 +63,7 @@ def copy_store(
         All files of the copy, with paths that begin with ``store/``.
 
     Raises:
-        Unavailable: ``backup-failed`` when the system refuses; whatever ``tell`` raises.
+        Unavailable: ``backup-failed`` when the system refuses to write; whatever ``tell`` raises.
     """
     copier = _Copier(files or OsFiles(), tell)
     try:
@@ -74,7 +76,7 @@ def copy_store(
         copier.files.sync_dir(target)
     except OSError as error:
         raise Unavailable(
-            "backup-failed", f"the backup could not be written: {error.strerror or error}"
+            "backup-failed", f"{target} could not be written: {describe_failure(error)}"
         ) from error
     return made
 
@@ -93,7 +95,7 @@ def begin_backup(directory: Path, name: str) -> Path:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial.mkdir(mode=0o700)
     except OSError as error:
-        raise Unavailable("backup-failed", f"{partial} cannot be made: {error.strerror}") from error
+        raise Unavailable("backup-failed", f"{partial} cannot be made: {describe_failure(error)}") from error
     except BaseException:
         # A signal that came while it was made.
         abandon_backup(partial)
@@ -115,7 +117,9 @@ def finish_backup(partial: Path, manifest: Manifest, files: Files | None = None)
         files.rename(str(partial), str(final))
         files.sync_dir(str(final.parent))
     except OSError as error:
-        raise Unavailable("backup-failed", f"{final} could not be finished: {error.strerror}") from error
+        raise Unavailable(
+            "backup-failed", f"{final} could not be finished: {describe_failure(error)}"
+        ) from error
     return final
 
 
@@ -164,7 +168,7 @@ def restore_store(
     Raises:
         Conflict: ``restore-not-empty``.
         Fatal: ``backup-damaged``: a file is missing or differs; nothing is in place.
-        Unavailable: ``restore-failed``; nothing is in place.
+        Unavailable: ``restore-failed``, for want of room too; nothing is in place.
         NodeError: Whatever ``check`` raises; nothing is in place.
     """
     if store.exists() and (not store.is_dir() or any(store.iterdir())):
@@ -176,6 +180,7 @@ def restore_store(
     copier = _Copier(files or OsFiles(), tell)
     try:
         shutil.rmtree(partial, ignore_errors=True)
+        _require_room(copier.files, store, manifest.total_bytes)
         for part in ("", "/main", "/secrets", "/streams"):
             copier.make_dirs(f"{partial}{part}")
         for file in manifest.files:
@@ -189,9 +194,27 @@ def restore_store(
         copier.files.rename(str(partial), str(store))
         copier.files.sync_dir(str(store.parent))
     except OSError as error:
-        raise Unavailable("restore-failed", f"{store} could not be put in place: {error.strerror}") from error
+        raise Unavailable(
+            "restore-failed", f"{store} could not be put in place: {describe_failure(error)}"
+        ) from error
+    except Unavailable as error:
+        if error.code != "store-disk-full":
+            raise
+        raise Unavailable(
+            "restore-failed", f"{store} could not be put in place: {describe_failure(error.message)}"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _require_room(files: Files, store: Path, size: int) -> None:
+    """Refuse at once what would fill the disk after hours."""
+    free = files.free_bytes(str(store.parent))
+    if free < size:
+        raise Unavailable(
+            "restore-failed",
+            f"too little space for {store}: got {free} bytes free, want {size}; make room and restore again",
+        )
 
 
 def settled(pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
@@ -236,7 +259,8 @@ class _Copier:
     ) -> Iterator[BackedUpFile]:
         path = f"{target}/{name}"
         self.make_dirs(path)
-        database = open_leveldb(path, tuning, create=True)
+        with _writing(path):
+            database = open_leveldb(path, tuning, create=True)
         try:
             batch: list[tuple[bytes, bytes | None]] = []
             size = 0
@@ -244,10 +268,12 @@ class _Copier:
                 batch.append((key, value))
                 size += len(key) + len(value)
                 if size >= PIECE_BYTES:
-                    database.write(batch)
+                    with _writing(path):
+                        database.write(batch)
                     self._count(size)
                     batch, size = [], 0
-            database.write(batch)
+            with _writing(path):
+                database.write(batch)
             self._count(size)
         finally:
             database.close()
@@ -322,6 +348,17 @@ class _Copier:
     def _count(self, size: int) -> None:
         self._done += size
         self._tell(self._done)
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Tell what befalls the database of a copy from what befalls the store."""
+    try:
+        yield
+    except (Fatal, Unavailable) as error:
+        raise Unavailable(
+            "backup-failed", f"{path} could not be written: {describe_failure(error.message)}"
+        ) from error
 
 
 def _write(files: Files, path: str, data: bytes) -> None:

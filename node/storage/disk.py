@@ -29,6 +29,7 @@ from node.storage.ahead import MAX_BYTES, SLOTS, emptied, encode_ahead, slot_key
 from node.storage.gate import Gate
 from node.storage.leveldb import MIB
 from node.storage.reading import DiskSnapshot, View, ViewReads
+from node.storage.room import describe_failure
 from node.storage.segments import check_append
 from node.storage.state import (
     FORMAT,
@@ -289,9 +290,9 @@ class DiskStore(ViewReads):
         try:
             yield
         except (OSError, NodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
+            reason = describe_failure(error if isinstance(error, OSError) else str(error))
             raise Fatal(
                 "store-commit-failed",
-                f"a commit failed and its outcome is unknown until the store is opened again: got {reason}",
+                f"a commit failed and its outcome is unknown until the store is opened again: {reason}",
             ) from error
         self._poisoned = False

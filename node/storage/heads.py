@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from node.errors import Conflict, Fatal, InvalidInput, Unavailable
 from node.log.head import MAX_HEAD, encode_head, parse_head
 from node.storage.files import OsFiles, read_up_to, replace_file, write_all
+from node.storage.room import describe_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +159,9 @@ def _not_stored(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Fatal("head-not-stored", f"{path} is not written for certain: got {error.strerror}") from error
+        raise Fatal(
+            "head-not-stored", f"{path} is not written for certain: {describe_failure(error)}"
+        ) from error
 
 
 def _size_of(found: tuple[Head, str]) -> int:

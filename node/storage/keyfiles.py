@@ -30,6 +30,7 @@ from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.secp256k1 import OperatorKey
 from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable, Verification
 from node.storage.files import OsFiles, replace_file
+from node.storage.room import describe_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -135,11 +136,11 @@ def require_no_keys(directory: Path) -> None:
 def create_log_keys(
     directory: Path, log: str, number: int, passphrase: str, random: Callable[[int], bytes]
 ) -> None:
-    """Create the pair of keys of one log."""
+    """Create the pair of keys of one log; ``find_newest_log_keys`` finds it once both files are there."""
     ed25519 = encode_private_key("ed25519", random(SECRET_BYTES), passphrase)
     ml_dsa = encode_private_key("ml-dsa-44", random(SECRET_BYTES), passphrase)
-    _store(directory / f"{log}-{number}.pem", ed25519)
     _store(directory / f"{log}-{number}.ml-dsa.pem", ml_dsa)
+    _store(directory / f"{log}-{number}.pem", ed25519)
 
 
 def has_log_keys(directory: Path, log: str, number: int) -> bool:
@@ -367,7 +368,7 @@ def _store(path: Path, data: bytes) -> None:
         replace_file(OsFiles(), str(path), data)
     except OSError as error:
         raise Unavailable(
-            "key-not-stored", f"{path.name} cannot be written to {path.parent}: got {error.strerror}"
+            "key-not-stored", f"{path.name} cannot be written to {path.parent}: {describe_failure(error)}"
         ) from error
 
 

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from node.errors import Fatal, NodeError, Unavailable
+from node.storage.room import is_full, refuse_full
 from node.storage.tornlog import check_logs, mend_last_write
 
 try:
@@ -222,8 +223,8 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
     aside and cut off (node.storage.tornlog).
 
     Raises:
-        Unavailable: ``store-locked`` when a process has it open, ``store-open-failed`` when the operating system
-            refuses.
+        Unavailable: ``store-locked`` when a process has it open; ``store-disk-full``, since opening writes a little;
+            ``store-open-failed`` when the operating system refuses for another reason.
         Fatal: ``store-corrupt`` when it is damaged.
     """
     try:
@@ -240,6 +241,8 @@ def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:
         text = _text(error)
         if text.startswith("IO error: lock "):
             raise Unavailable("store-locked", f"the store is open in another process: got {text}") from error
+        if is_full(text):
+            raise refuse_full(path) from error
         raise Unavailable("store-open-failed", f"the store cannot be opened: got {text}") from error
     except _plyvel.Error as error:
         raise Fatal("store-corrupt", f"database {path} is damaged: got {_text(error)}") from error

@@ -18,6 +18,7 @@ from node.storage.ahead import SLOTS, emptied, load_ahead
 from node.storage.disk import DiskStore, Parts
 from node.storage.files import OsFiles
 from node.storage.leveldb import MIB, Tuning, open_leveldb
+from node.storage.room import describe_failure, is_full, refuse_full
 from node.storage.segments import SEGMENT_BYTES, Streams, find_segments
 from node.storage.state import (
     FIRST_KEY,
@@ -116,7 +117,7 @@ def open_store(
     Raises:
         NotFound: ``store-missing``.
         Conflict: ``store-other-node``, ``store-format-newer``, ``store-format-older`` or ``store-undo-unfinished``.
-        Unavailable: ``store-locked`` or ``store-open-failed``.
+        Unavailable: ``store-locked``, ``store-disk-full`` or ``store-open-failed``.
         Fatal: ``store-main-missing``, ``store-secrets-missing``, ``store-corrupt``, ``store-truncated``,
             ``store-segments``, ``store-main-behind`` or ``store-secrets-behind``; ``store-write-failed`` when the
             repair fails, which opening again repeats.
@@ -143,9 +144,16 @@ def open_store(
         parts = Parts(place.root, place.files, main, secrets, streams)
         return DiskStore(parts, state, reserve_bytes=reserve_bytes, drop_copy=drop_copy)
     except OSError as error:
+        if is_full(error):
+            raise refuse_full(place.root) from error
         raise Unavailable(
             "store-open-failed", f"the store in {path} cannot be opened: got {error}"
         ) from error
+    except Fatal as error:
+        # A repair that found no room is repeated by the next opening.
+        if error.code == "store-write-failed" and is_full(error.message):
+            raise refuse_full(place.root) from error
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +297,8 @@ def undo_upgrade(path: str | PathLike[str], identity: bytes) -> None:
         put_copy_back(place.files, place.root, open_main)
     except OSError as error:
         raise Unavailable(
-            "store-open-failed", f"the copy in {path} could not be put back: got {error}; run it again"
+            "store-open-failed",
+            f"the copy in {path} could not be put back: {describe_failure(error)}; run it again",
         ) from error
 
 

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from node.errors import Unavailable
+from node.storage.room import describe_failure, is_full
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -28,12 +31,19 @@ def placemark(directory: Path, random: Callable[[int], bytes]) -> Iterator[str |
 
     Yields:
         Its name; None when this account may not write there.
+
+    Raises:
+        Unavailable: ``backup-failed``: the disk is full.
     """
     name = _PREFIX + random(_RANDOM_BYTES).hex()
     try:
         mark = _nearest(directory) / name
         mark.touch(0o600, exist_ok=False)
-    except OSError:
+    except OSError as error:
+        if is_full(error):
+            raise Unavailable(
+                "backup-failed", f"{directory} cannot be written to: {describe_failure(error)}"
+            ) from error
         yield None
         return
     try:

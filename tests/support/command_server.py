@@ -8,6 +8,7 @@ time to import third-party packages is saved. Our ``cli`` package is imported in
 from __future__ import annotations
 
 import atexit
+import ctypes
 import importlib
 import json
 import os
@@ -47,9 +48,14 @@ class Run:
 
 
 class CommandServer:
-    """The process from which commands are forked; runs one at a time."""
+    """The process from which commands are forked; runs one at a time.
 
-    def __init__(self):
+    Args:
+        environment: Of that process, beside the present one: with the library of tests/chaos/faultfs preloaded, every command
+            meets the disk that its own environment names.
+    """
+
+    def __init__(self, environment=None):
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="ironcage-commands-")
         self._process = subprocess.Popen(
@@ -57,6 +63,7 @@ class CommandServer:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=os.environ | (environment or {}),
             text=True,
         )
         atexit.register(self.close)
@@ -107,6 +114,8 @@ def _become(request):
             os.dup2(opened, descriptor)
         os.environ.clear()
         os.environ.update(request["environment"])
+        if "FAULTFS_ROOT" in os.environ:
+            ctypes.CDLL(None).faultfs_start()
         os.chdir(request["directory"])
         sys.argv = ["ironcage", *request["arguments"]]
         importlib.import_module("cli.main").run()

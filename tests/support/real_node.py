@@ -241,7 +241,7 @@ def ironcage(*arguments, home=None, environment=None, cwd=ROOT, fresh=False):
     variables = os.environ | {"IRONCAGE_LANG": "en", "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
     variables |= environment or {}
     if not fresh:
-        return _command_server().run(words, variables, cwd)
+        return _command_server(variables.get("LD_PRELOAD")).run(words, variables, cwd)
     done = subprocess.run(
         [sys.executable, *COMMAND, *words],
         cwd=cwd,
@@ -255,8 +255,8 @@ def ironcage(*arguments, home=None, environment=None, cwd=ROOT, fresh=False):
 
 
 @cache
-def _command_server():
-    return CommandServer()
+def _command_server(preloaded):
+    return CommandServer({} if preloaded is None else {"LD_PRELOAD": preloaded})
 
 
 def wait_until(condition, what, seconds=WAIT_SECONDS):

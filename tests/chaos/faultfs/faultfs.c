@@ -107,9 +107,11 @@ void faultfs_note(const void *data, size_t bytes) {
   pthread_mutex_unlock(&lock);
 }
 
-__attribute__((constructor)) static void start(void) {
+// Begin as the environment says; a process that was forked calls it again, with an environment of its own.
+__attribute__((constructor)) void faultfs_start(void) {
   const char *where = getenv("FAULTFS_ROOT"), *record = getenv("FAULTFS_JOURNAL"), *arm = getenv("FAULTFS_ARM");
   if (!where) return;
+  calls = 0;
   root_bytes = snprintf(root, sizeof root, "%s", where);
   if (record) journal = syscall(SYS_openat, AT_FDCWD, record, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (arm) sscanf(arm, "%ld:%ld:%d:%d:%63s", &first, &last, &action, &failure, which);

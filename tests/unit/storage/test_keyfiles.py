@@ -13,7 +13,10 @@ from node.crypto.hpke import seal
 from node.errors import Conflict, Fatal, InvalidInput, NotFound, Unavailable, Verification
 from node.storage.keyfiles import (
     create_keys,
+    create_log_keys,
     ensure_exchange_key,
+    find_newest_log_keys,
+    has_log_keys,
     load_exchange_key,
     load_keys,
     load_private,
@@ -166,6 +169,28 @@ def test_a_full_disk_leaves_the_key_that_was_there(keys, monkeypatch):
         store_private(keys / "node.pem", b"another")
     assert load_private(keys / "node.pem") == before
     assert not (keys / "node.pem.new").exists()
+
+
+def test_a_pair_of_log_keys_counts_once_both_are_there(keys, monkeypatch):
+    """A node whose succession was cut off in between starts, with the keys that it had."""
+    real, written = os.pwrite, []
+
+    def full_from_the_second_file_on(descriptor, data, offset):
+        if written and not offset:
+            raise OSError(28, "No space left on device")
+        written.append(descriptor)
+        return real(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full_from_the_second_file_on)
+    with raises_code(Unavailable, "key-not-stored"):
+        create_log_keys(keys, "records", 1, PASSPHRASE, bytes)
+    monkeypatch.undo()
+    assert written
+    assert find_newest_log_keys(keys) == NUMBERS
+    assert not has_log_keys(keys, "records", 1)
+    create_log_keys(keys, "records", 1, PASSPHRASE, bytes)
+    assert find_newest_log_keys(keys) == NUMBERS | {"records": 1}
+    assert has_log_keys(keys, "records", 1)
 
 
 def test_short_writes_are_completed(keys, monkeypatch):
