@@ -165,7 +165,7 @@ def encode_network(network: Network) -> bytes:
                     "code": member.code,
                     "name": member.name,
                     "operator": encode_hex(member.operator),
-                    "roles": [name for role, name in _ROLES.items() if role in member.roles],
+                    "roles": _name_roles(member.roles),
                 }
                 for member in network.members
             ],
@@ -260,17 +260,25 @@ def build_network_member(code: str, name: str, operator: bytes, roles: Sequence[
     return NetworkMember(MemberCode(parse_uscc(code)), name, operator, mask)
 
 
+def _name_roles(mask: Role) -> list[str]:
+    """Name roles in their one order."""
+    return [name for role, name in _ROLES.items() if role in mask]
+
+
 def _parse_network_members(value: Any) -> tuple[NetworkMember, ...]:
     members = []
     for entry in _list(value, "members"):
         fields = check_members(entry, "member", required=("code", "name", "operator", "roles"))
         roles = [_text(role, "role") for role in _list(fields["roles"], "roles")]
         operator = _address(fields["operator"], "operator")
-        members.append(
-            build_network_member(
-                _text(fields["code"], "code"), _text(fields["name"], "name"), operator, roles
-            )
+        member = build_network_member(
+            _text(fields["code"], "code"), _text(fields["name"], "name"), operator, roles
         )
+        if roles != _name_roles(member.roles):
+            raise InvalidInput(
+                "network-file", f"roles are out of order: want them as in {', '.join(_ROLES.values())}"
+            )
+        members.append(member)
     if len({member.code for member in members}) != len(members):
         raise InvalidInput("network-file", "a member stands twice in the network file")
     return tuple(members)

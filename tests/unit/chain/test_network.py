@@ -112,6 +112,7 @@ def changed(path, value):
         (("members", 0, "name"), "a\nb", "network-file"),
         (("members", 0, "roles"), ["boss"], "network-file"),
         (("members", 0, "roles"), ["issuer", "issuer"], "network-file"),
+        (("members", 0, "roles"), ["consumer", "issuer"], "network-file"),
         (("members", 0, "roles"), [["issuer"]], "network-file"),
     ],
 )
