@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256, shake_256
 from itertools import count
 
@@ -21,7 +21,7 @@ from node.crypto.mldsa import MlDsa44Signer
 from node.crypto.note import parse_vkey
 from node.crypto.secp256k1 import OperatorKey
 from node.crypto.wrap import unwrap_secret
-from node.errors import NodeError, NotFound
+from node.errors import NodeError, NotFound, Unavailable
 from node.evidence.policy import Demand, Policy, TrustedChain, TrustedKey, TrustedLog
 from node.evidence.verify import verify_evidence
 from node.log.checkpoint import parse_origin
@@ -75,7 +75,7 @@ class FaultyStore(MemoryStore):
         faults: What happens at a commit, by its number from 0: (error, whether the batch is stored nevertheless).
         on_commit: Called with every batch before it is stored; None for nothing.
         on_secret: Called with the key of every wrapped secret that is read; None for nothing.
-        shortage: Raised for want of room; None while the disk has some.
+        room: How many commits the disk has room for; None while that is no matter.
     """
 
     def __init__(self):
@@ -84,12 +84,15 @@ class FaultyStore(MemoryStore):
         self.faults = {}
         self.on_commit = None
         self.on_secret = None
-        self.shortage = None
+        self.room = None
 
     def fail_next(self, error, *, stored=False):
         self.faults[self.commits] = (error, stored)
 
     def commit(self, batch):
+        self.require_room()
+        if self.room is not None:
+            self.room -= 1
         number, self.commits = self.commits, self.commits + 1
         error, stored = self.faults.get(number, (None, True))
         if self.on_commit is not None:
@@ -100,8 +103,8 @@ class FaultyStore(MemoryStore):
             raise error
 
     def require_room(self):
-        if self.shortage is not None:
-            raise self.shortage
+        if self.room == 0:
+            raise Unavailable("store-disk-full", "too little space for the store")
 
     def get_secret(self, key):
         if self.on_secret is not None:
@@ -342,18 +345,23 @@ class NodeWorld:
         self.heads = heads or FaultyHeads()
         self.uploads = Uploads()
         self.exchanges = exchanges
+        self.put_record_key(seed_of(member, "record"))
+        self.start()
+
+    def put_record_key(self, seed):
+        """Put a record key in place of the one before, as a rotation does; the next start takes it up."""
+        self.keys = replace(self.keys, record=Ed25519Signer(seed))
         self.workers = InlineWorkers(
             ChunkIssuer(
                 domain=DOMAIN,
                 member=self.identity.member,
-                record_seed=seed_of(member, "record"),
+                record_seed=seed,
                 wrap_all=self.keeper.wrap_all,
                 index_key=self.keys.index,
                 items=self.items,
                 random=self.random,
             )
         )
-        self.start()
 
     def start(self):
         """Build the services over what is there."""

@@ -31,34 +31,53 @@ class PlainNode:
         del self.amounts[number]
         self.withdrawn.discard(number)
 
-    def take(self, rows, *, corrections):
-        """Import a file.
 
-        Args:
-            rows: (document number, amount, whether the credit code is wrong) of each.
-            corrections: Whether changed rows are taken as corrections.
+class PlainImport:
+    """One order, taken as far as the node has taken it.
 
-        Returns:
-            How many rows are accepted, corrections and duplicates, and (row, column, rule) of each refused one.
-        """
-        accepted = corrected = duplicate = 0
-        refused, here = [], set()
-        for place, (number, amount, wrong) in enumerate(rows, FIRST_ROW):
-            known = self.amounts.get(number)
-            if wrong:
-                refused.append((place, "CF_XDR_SHXYM", "uscc-check-digit"))
-            elif known == amount:
-                duplicate += 1
-            elif known is None or (corrections and number not in here and number not in self.withdrawn):
-                corrected += known is not None
-                accepted += 1
-                self.amounts[number] = amount
-                self.issued.append(number)
-                here.add(number)
-            else:
-                final = corrections and number not in here
-                refused.append((place, None, "record-withdrawn" if final else "record-changed"))
-        return accepted, corrected, duplicate, refused
+    Args:
+        plain: What the records of the file become part of.
+        job_id: The node's job.
+        rows: (document number, amount, whether the credit code is wrong) of each.
+        corrections: Whether changed rows are taken as corrections.
+
+    Attributes:
+        taken: How many rows are taken.
+        accepted: How many of them are records now, corrections among them.
+        corrected: How many of them correct a record.
+        duplicate: How many of them are known.
+        refused: (row, column, rule) of each refused one.
+    """
+
+    def __init__(self, plain, job_id, rows, *, corrections):
+        self.job_id, self.rows, self.corrections = job_id, rows, corrections
+        self.taken = self.accepted = self.corrected = self.duplicate = 0
+        self.refused = []
+        self._plain = plain
+        self._here = set()
+
+    def take_until(self, last_row):
+        """Take the rows up to this row of the file."""
+        while self.taken < len(self.rows) and self.taken + FIRST_ROW <= last_row:
+            self._take(self.taken + FIRST_ROW, *self.rows[self.taken])
+            self.taken += 1
+
+    def _take(self, place, number, amount, wrong):
+        plain, is_new = self._plain, number not in self._here
+        known = plain.amounts.get(number)
+        if wrong:
+            self.refused.append((place, "CF_XDR_SHXYM", "uscc-check-digit"))
+        elif known == amount:
+            self.duplicate += 1
+        elif known is None or (self.corrections and is_new and number not in plain.withdrawn):
+            self.corrected += known is not None
+            self.accepted += 1
+            plain.amounts[number] = amount
+            plain.issued.append(number)
+            self._here.add(number)
+        else:
+            final = self.corrections and is_new
+            self.refused.append((place, None, "record-withdrawn" if final else "record-changed"))
 
 
 def cells_of(number, amount, wrong):

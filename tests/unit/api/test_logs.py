@@ -265,7 +265,6 @@ def test_entries_of_the_access_log_are_for_auditors(filled):
 
 
 def test_when_the_look_cannot_be_logged_no_entry_is_served(filled):
-    from node.errors import Unavailable
 
     filled.node.store.fail_next(Unavailable("store-disk-full", "disk is full"))
     answer = filled.get("/log/access/0/tile/entries/000.p/16", "auditor")
@@ -292,11 +291,11 @@ def test_health(filled):
 
 
 def test_a_node_without_room_on_its_disk_says_so(filled):
-    filled.node.store.shortage = Unavailable("store-disk-full", "too little space")
+    filled.node.store.room = 0
     state = filled.get("/readyz", headers={"Accept-Language": "en"}).json()
     told = "too little disk space"
     assert (state["mode"], state["code"], state["reason"]) == ("ready", "store-disk-full", told)
-    filled.node.store.shortage = None
+    filled.node.store.room = None
     assert filled.get("/readyz").json()["code"] is None
 
 
