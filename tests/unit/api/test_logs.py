@@ -265,7 +265,6 @@ def test_entries_of_the_access_log_are_for_auditors(filled):
 
 
 def test_when_the_look_cannot_be_logged_no_entry_is_served(filled):
-
     filled.node.store.fail_next(Unavailable("store-disk-full", "disk is full"))
     answer = filled.get("/log/access/0/tile/entries/000.p/16", "auditor")
     assert (answer.status_code, answer.json()["code"]) == (503, "store-disk-full")
