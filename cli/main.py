@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -19,6 +20,7 @@ _INTERRUPTED = 130
 def run() -> None:
     """Run the command line."""
     end_in_order()
+    _print_in_any_locale()
     try:
         try:
             _run(sys.argv[1:])
@@ -51,6 +53,17 @@ def _run(words: list[str]) -> None:
 
         sys.exit(run_chinese(app, arguments))
     app(arguments, prog_name="ironcage")
+
+
+def _print_in_any_locale() -> None:
+    """Print in UTF-8 where the locale's encoding has no Chinese, and escape what else it lacks: names are Chinese in any locale."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            try:
+                "数据".encode(stream.encoding)
+            except UnicodeEncodeError:
+                stream.reconfigure(encoding="utf-8")
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _leave_no_core_file() -> None:

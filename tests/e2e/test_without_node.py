@@ -55,6 +55,34 @@ def test_the_language_can_be_an_option(place):
     assert refused.code == 2
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
+def test_chinese_is_printed_in_a_locale_that_has_none(evidence, encoding):
+    environment = {"IRONCAGE_LANG": "zh", "PYTHONIOENCODING": encoding}
+    shown = ironcage("--help", environment=environment, fresh=True)
+    assert (shown.code, "数据铁笼" in shown.out) == (0, True), shown
+    file, policy = evidence
+    verified = ironcage(
+        "evidence", "verify", file, "--policy", policy, "--json", environment=environment, fresh=True
+    )
+    assert (verified.code, verified.json["level"]) == (0, "logged"), verified
+
+
+def test_what_an_encoding_lacks_is_escaped(evidence, tmp_path):
+    """Chinese terminals of old have no Tibetan."""
+    missing = tmp_path / "བོད་.csv"
+    words = ["evidence", "verify", str(missing), "--policy", str(evidence[1]), "--json"]
+    done = subprocess.run(
+        [sys.executable, *COMMAND, *words],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "gbk"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"file-missing" in done.stdout
+    assert b"Traceback" not in done.stderr
+
+
 def test_wrong_usage_is_exit_code_2():
     for words in (
         ("nonsense",),
