@@ -229,7 +229,7 @@ def judge_alone(entries: Sequence[ShownEntry], statements: Sequence[Statement] =
             number,
             _member_of(origin),
             origin,
-            0,
+            parse_origin(origin).n,
             False,
             (),
             Tiles(scratch, f"tree-{number}"),

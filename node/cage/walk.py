@@ -26,7 +26,7 @@ from node.cage.unwraps import UnwrapCount
 from node.errors import InvalidInput, Verification
 from node.log.interval import CLAIM_TOLERANCE_SECONDS
 from node.log.merkle import HASH_BYTES
-from node.log.succession import parse_succession
+from node.log.succession import check_succession, parse_succession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -287,12 +287,15 @@ class Walk:
 
     def _take_part(self, entries: Sequence[bytes], openings: Sequence[Sequence[str]] | None) -> None:
         index = self._log.size - 1
+        if index < 0 and self._log.n and self._take_succession(entries[0]):
+            entries, index = entries[1:], 0
         for entry in entries:
             index += 1
             try:
                 line = parse_line(entry)
             except InvalidInput as error:
-                self._take_other(index, entry, error)
+                self._log.numbered.note(index, None)
+                self._add("entry-malformed", index, error=error.code)
                 continue
             if type(line) is Line:
                 self._take_event(index, line, None if openings is None else openings[index - self._log.size])
@@ -416,21 +419,19 @@ class Walk:
         elif unexplained:
             self._findings.remark("unwraps-let-pass", self._log.origin, unexplained)
 
-    def _take_other(self, index: int, entry: bytes, error: InvalidInput) -> None:
-        """Take an entry that is none of the access log's own: the first of a successor may be its succession."""
-        if index == 0 and self._log.n:
-            try:
-                succession = parse_succession(entry)
-            except InvalidInput as other:
-                error = other
-            else:
-                if succession.planned:
-                    self._findings.remark("succession-planned", self._log.origin)
-                else:
-                    self._add("succession-unplanned", index, reason=succession.reason)
-                return
-        self._log.numbered.note(index, None)
-        self._add("entry-malformed", index, error=error.code)
+    def _take_succession(self, entry: bytes) -> bool:
+        """Take the first entry of a successor; False where it is not the statement with which every successor begins."""
+        try:
+            succession = parse_succession(entry)
+            check_succession(succession, self._log.origin)
+        except InvalidInput as error:
+            self._add("succession-unplanned", 0, reason=error.code)
+            return False
+        if succession.planned:
+            self._findings.remark("succession-planned", self._log.origin)
+        else:
+            self._add("succession-unplanned", 0, reason=succession.reason)
+        return True
 
     def _note_time(self, index: int, t_ms: int, earliest_ms: int, since: Beat | None) -> None:
         """Name an entry whose time is none of its interval; with the heartbeat by which it is too early, where there is one."""

@@ -107,10 +107,23 @@ def verify_succession(token: str | bytes, *, public: bytes, origin: str) -> Succ
     jws = parse_token(token, typ=TYP, max_bytes=MAX_SUCCESSION_BYTES)
     succession = _parse(jws)
     verify_jws(jws, public)
+    check_succession(succession, origin)
+    return succession
+
+
+def check_succession(succession: Succession, origin: str) -> None:
+    """Check that a succession names the log before that one whose first entry it is.
+
+    Args:
+        succession: From ``parse_succession``.
+        origin: Origin of the log.
+
+    Raises:
+        InvalidInput: ``succession-log``; a code of the origin.
+    """
     own, before = parse_origin(origin), parse_origin(succession.predecessor)
     if (own.domain, own.member, own.kind, own.n) != (before.domain, before.member, before.kind, before.n + 1):
         raise InvalidInput("succession-log", f"the succession does not name the log before {origin}")
-    return succession
 
 
 def _parse(jws: Jws) -> Succession:
