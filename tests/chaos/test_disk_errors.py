@@ -12,14 +12,15 @@ import json
 import pytest
 
 from tests.chaos.faultfs.child import run
+from tests.chaos.faultfs.edges import TILE
 from tests.chaos.faultfs.errors import WAYS
 
 STOPPED = {"store-commit-failed", "head-not-stored", "commit-failed"}
 REFUSED = {"store-read-failed", "store-disk-full", "head-unreadable"}
 
 
-def run_cases(folder, step):
-    printed = run("tests.chaos.faultfs.errors", folder, step, 1, root=folder)
+def run_cases(folder, step, *edge):
+    printed = run("tests.chaos.faultfs.errors", folder, step, 1, *edge, root=folder)
     return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
 
 
@@ -56,3 +57,9 @@ def test_every_third_call_fails_in_every_way(tmp_path):
     cases = run_cases(tmp_path, 3)
     assert len(cases) > 200
     check_cases(cases)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(700)
+def test_some_calls_fail_while_both_logs_fill_a_tile(tmp_path):
+    check_cases(run_cases(tmp_path, 40, TILE))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node at work while its disk reports errors: each call in turn, and everything from a call on.
 
-Usage: ``python -m tests.chaos.faultfs.errors ROOT STEP OFFSET``, with faultfs.c preloaded; every STEP-th case is tried.
+Usage: ``python -m tests.chaos.faultfs.errors ROOT STEP OFFSET [EDGE]``, with faultfs.c preloaded; every STEP-th case is tried,
+on a young store or on one whose logs are a few entries from EDGE, so that the work fills a tile of both.
 Prints one line of JSON for each case: what was injected where, and what the node said.
 """
 
@@ -18,6 +19,7 @@ import pytest
 from node.errors import Conflict, Fatal, NodeError
 from tests.chaos.faultfs.child import Faultfs
 from tests.chaos.faultfs.days import START, DiskWorld, Told, anchor, check_told, show
+from tests.chaos.faultfs.edges import build_base
 from tests.support.clock import ManualClock
 from tests.support.node_world import penalty
 
@@ -36,7 +38,7 @@ WAYS = (
 )
 QUOTA_BYTES = 997
 """Step in which the disk gets larger; no write begins or ends there."""
-ROWS = range(100, 108)
+ROWS = range(1_000, 1_008)
 """Rows of the import that meets the errors."""
 
 
@@ -130,9 +132,9 @@ def require_stopped(world):
             action()
 
 
-def main(root, step, offset):
-    faultfs = Faultfs()
-    base = Path(root) / "base"
+def young_store(root):
+    """Make a store of a few records; where it is, and what was told of it."""
+    base = root / "base"
     base.mkdir()
     sent = Told()
     with DiskWorld(base) as world:
@@ -141,6 +143,18 @@ def main(root, step, offset):
         world.import_penalties(range(12))
         anchor(world, sent.note)
         show(world)
+    return base, sent
+
+
+def store_at(root, edge):
+    """Make a store whose logs are a few entries from an edge; where it is, and what was told of it."""
+    made = build_base(root, edge)
+    return made.path, made.told()
+
+
+def main(root, step, offset, edge=None):
+    faultfs = Faultfs()
+    base, sent = young_store(Path(root)) if edge is None else store_at(Path(root), int(edge))
     number = 0
     for way in WAYS:
         point, reached = 0, True
@@ -162,4 +176,4 @@ def main(root, step, offset):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
