@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import random
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.faultfs.days import DiskWorld, Told, run_day
+from tests.chaos.faultfs.days import DiskWorld, Told, run_day, show
+from tests.chaos.faultfs.edges import ROWS_BEFORE, TILE, build_base, grow
 from tests.chaos.faultfs.flips import Seen, leaves_of, look_at
+from tests.support.clock import ManualClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,3 +99,34 @@ def test_many_bits_of_every_file(base, tmp_path):
         told = check_flips(base, tmp_path / "copy", file, 6)
         # Of these nothing is without effect. A head file has a twin, so that one of them may be damaged.
         assert told == 6 or file.suffix != ".seg", (file, told)
+
+
+@pytest.fixture(scope="module")
+def edges(tmp_path_factory):
+    """A node whose logs both lack one entry to a full tile, then fill it, then have begun the next one."""
+    folder = tmp_path_factory.mktemp("edges")
+    made = build_base(folder, TILE)
+    told, now, found = made.told(), made.now(), []
+    for number, count in enumerate((ROWS_BEFORE - 1, 1, 1)):
+        clock = ManualClock(now)
+        with DiskWorld(made.path, chain=told.chain(clock), clock=clock, seed=f"edges/{number}") as world:
+            world.join()
+            grow(world, told.note, count)
+            told.note(opened=show(world))
+            assert world.sizes() == (TILE - 1 + number, TILE - 1 + number)
+            now, leaves = clock.now_seconds() + 10, leaves_of(world)
+        path = folder / f"{number}"
+        shutil.copytree(made.path, path)
+        state = Base(path, told, now, leaves, Seen())
+        whole = state.look_at_copy(folder / "whole")
+        assert not whole.told, whole
+        found.append(replace(state, whole=whole))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_some_bits_at_the_edges_of_tiles(edges, tmp_path):
+    for number, state in enumerate(edges):
+        for file in random.Random(f"{SEED}/{number}").sample(state.files(), 7):
+            check_flips(state, tmp_path / "copy", file, 1)
