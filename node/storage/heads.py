@@ -60,7 +60,7 @@ class DiskHeadFiles:
             self._files.sync_dir(str(Path(self._dir).parent))
         except OSError as error:
             raise Unavailable(
-                "head-unreadable", f"{self._dir} cannot be made: got {error.strerror}"
+                "head-unreadable", f"{self._dir} cannot be made: {describe_failure(error)}"
             ) from error
 
     def load(self, origin: str) -> Head | None:

@@ -7,7 +7,7 @@ machine, must not choose where; the command on the machine shows that it could h
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,20 +36,25 @@ def placemark(directory: Path, random: Callable[[int], bytes]) -> Iterator[str |
         Unavailable: ``backup-failed``: the disk is full.
     """
     name = _PREFIX + random(_RANDOM_BYTES).hex()
+    mark = _nearest(directory) / name
     try:
-        mark = _nearest(directory) / name
+        yield name if _leave(mark) else None
+    finally:
+        # Also when a signal came while it was left.
+        with suppress(OSError):
+            mark.unlink(missing_ok=True)
+
+
+def _leave(mark: Path) -> bool:
+    try:
         mark.touch(0o600, exist_ok=False)
     except OSError as error:
         if is_full(error):
             raise Unavailable(
-                "backup-failed", f"{directory} cannot be written to: {describe_failure(error)}"
+                "backup-failed", f"{mark.parent} cannot be written to: {describe_failure(error)}"
             ) from error
-        yield None
-        return
-    try:
-        yield name
-    finally:
-        mark.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def is_marked(directory: Path, name: str) -> bool:

@@ -15,14 +15,24 @@ from itertools import count
 import pytest
 
 from cli.signals import TERMINATED
+from node.evidence.policy import encode_policy
 from tests.chaos.faultfs.child import ACTIONS, settings
 from tests.support.command_server import ROOT
+from tests.support.evidence_world import build_world
 from tests.support.penalty_files import store_penalties
-from tests.support.real_node import COMMAND, WAIT_SECONDS, check_clean, real_nodes, wait_until
+from tests.support.real_node import (
+    COMMAND,
+    WAIT_SECONDS,
+    check_clean,
+    ironcage,
+    real_nodes,
+    wait_until,
+)
 
 ROWS = 30
 STEPS = [29, pytest.param(7, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 """How many calls lie between two that are tried."""
+FEW, MANY = 12, 100
 KEYS = ["record", pytest.param("exchange", marks=pytest.mark.slow)]
 
 
@@ -122,3 +132,50 @@ def test_an_import_goes_on_without_the_command(node, tmp_path):
         worker.thaw()
     assert node.wait_job(job)["accepted"] == ROWS
     assert node.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory):
+    """A folder of good evidence files, fewer than other processes are started for, and the policy beside it."""
+    folder, world = tmp_path_factory.mktemp("evidence"), build_world()
+    (folder / "files").mkdir()
+    for number in range(FEW):
+        (folder / "files" / f"{number:02}.evidence.json").write_bytes(world.export(world.records[1]).data)
+    (folder / "policy.json").write_bytes(encode_policy(world.offline_policy()))
+    return folder
+
+
+def test_a_verification_ends_between_two_files(evidence):
+    order = ("evidence", "verify", evidence / "files", "--policy", evidence / "policy.json", "--brief")
+    for number in range(0, FEW, 3):
+        arm = f"{number}:{number}:{ACTIONS.index('term')}:0:"
+        done = ironcage(*order, environment=settings(evidence / "files", arm=arm))
+        assert (done.code, done.err) == (TERMINATED, "")
+        assert len(done.out.splitlines()) == number
+    again = ironcage(*order)
+    assert (again.code, len(again.out.splitlines())) == (0, FEW + 1)
+
+
+def test_a_verification_of_many_files_ends_with_its_processes(evidence, tmp_path):
+    """One of the files is a pipe: the process that opens it is in the middle of its work, and stays so until it is fed."""
+    pipe = tmp_path / "pipe.evidence.json"
+    os.mkfifo(pipe)
+    places = [pipe, *[str(evidence / "files" / "00.evidence.json")] * MANY]
+    order = ["evidence", "verify", *map(str, places), "--policy", str(evidence / "policy.json"), "--brief"]
+    with subprocess.Popen(
+        [sys.executable, *COMMAND, *order],
+        cwd=ROOT,
+        env=os.environ | {"IRONCAGE_LANG": "en"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        with pipe.open("wb"):  # waits for its reader
+            process.send_signal(signal.SIGTERM)
+        # The end of the output comes when the last process has ended, too.
+        out, err = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, err) == (TERMINATED, b"")
+    assert b"files:" not in out
+    pipe.unlink()
+    again = ironcage(*[word for word in order if word != str(pipe)])
+    assert (again.code, len(again.out.splitlines())) == (0, MANY + 1)

@@ -18,6 +18,7 @@ STEPS = [37, pytest.param(5, marks=[pytest.mark.slow, pytest.mark.timeout(900)])
 """How many calls lie between two that are tried."""
 REFUSED = "WTMO"
 """Calls that a full disk refuses: to write, to make a file longer, to make a directory or a file."""
+SUCCESSION_STEPS = [37, pytest.param(7, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 KEYS = ["record", *(pytest.param(key, marks=pytest.mark.slow) for key in ("exchange", "operator"))]
 UNAVAILABLE = 3
 SAYS = "the disk is full"
@@ -136,7 +137,7 @@ def test_a_rotation_leaves_the_old_key(node, key):
     assert node.stop() == 0
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", SUCCESSION_STEPS)
 def test_a_succession_goes_on_where_it_stopped(real_chain, tmp_path, step):
     with real_nodes(real_chain.url, tmp_path) as (node,):
         node.start()

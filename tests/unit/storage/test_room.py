@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +102,16 @@ def test_a_mark_that_finds_no_room_is_no_lack_of_rights(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.touch", full)
     with raises_code(Unavailable, "backup-failed"), placemark(tmp_path, bytes):
         pass
+
+
+def test_a_mark_goes_when_a_signal_comes_while_it_is_left(tmp_path, monkeypatch):
+    real = Path.touch
+
+    def ended_behind_it(path, *mode, **options):
+        real(path, *mode, **options)
+        raise SystemExit(143)
+
+    monkeypatch.setattr("pathlib.Path.touch", ended_behind_it)
+    with pytest.raises(SystemExit), placemark(tmp_path, bytes):
+        pass
+    assert list(tmp_path.iterdir()) == []
