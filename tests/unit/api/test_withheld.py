@@ -15,14 +15,19 @@ ENTRIES = "/log/records/0/tile/entries/000.p/4"
 
 
 class UnreadableStore(FaultyStore):
-    """A store whose streams a disk does not give any more."""
+    """A store whose streams a disk does not give any more, or that has no room and says where."""
 
-    is_broken = False
+    is_broken = is_full = False
 
     def read(self, stream, offset, length):
         if self.is_broken:
             raise Unavailable("store-read-failed", f"{PLACE} cannot be read: got Input/output error")
         return super().read(stream, offset, length)
+
+    def require_room(self):
+        if self.is_full:
+            raise Unavailable("store-disk-full", f"{PLACE} has too little space")
+        super().require_room()
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ def cut_off(world):
 
 
 def fill_disk(world):
-    world.node.store.shortage = Unavailable("store-disk-full", f"{PLACE} has too little space")
+    world.node.store.is_full = True
     return "store-disk-full"
 
 
