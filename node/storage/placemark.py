@@ -36,7 +36,11 @@ def placemark(directory: Path, random: Callable[[int], bytes]) -> Iterator[str |
         Unavailable: ``backup-failed``: the disk is full.
     """
     name = _PREFIX + random(_RANDOM_BYTES).hex()
-    mark = _nearest(directory) / name
+    try:
+        mark = _nearest(directory) / name
+    except OSError:
+        yield None  # a directory that it may not look into
+        return
     try:
         yield name if _leave(mark) else None
     finally:

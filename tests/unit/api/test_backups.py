@@ -47,3 +47,9 @@ def test_a_mark_is_no_other_name(world, tmp_path, mark):
 def test_where_one_may_not_write_one_leaves_no_mark():
     with placemark(Path("/proc/nowhere"), os.urandom) as mark:
         assert mark is None
+
+
+def test_where_one_may_not_even_look_one_leaves_no_mark():
+    # As of a directory of others: the system does not say what is there.
+    with placemark(Path("/proc/" + "n" * 300), os.urandom) as mark:
+        assert mark is None
