@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a caller may have a backup made: an administrator anywhere, an operator where he may write himself."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -49,7 +50,10 @@ def test_where_one_may_not_write_one_leaves_no_mark():
         assert mark is None
 
 
-def test_where_one_may_not_even_look_one_leaves_no_mark():
-    # As of a directory of others: the system does not say what is there.
-    with placemark(Path("/proc/" + "n" * 300), os.urandom) as mark:
+def test_where_one_may_not_even_look_one_leaves_no_mark(tmp_path, monkeypatch):
+    def hidden(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.is_dir", hidden)
+    with placemark(tmp_path / "below", os.urandom) as mark:
         assert mark is None
