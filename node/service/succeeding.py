@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from node.core.types import MemberCode
     from node.crypto.ed25519 import Ed25519Signer
     from node.ports import AnchorChain, HeadFiles, LogInfo, Store
-    from node.service.missing import Account
+    from node.service.missing import Account, Standing
     from node.service.publishing import LogKeys
     from node.service.reading import Logs
     from node.service.succession import Stage
@@ -135,20 +135,28 @@ def choose_logs(
     """Decide which logs get a successor: those that were named, else all that cannot go on.
 
     Raises:
-        InvalidInput: ``succession-reason``; ``succession-none``: no log was named and all are in order.
+        InvalidInput: ``succession-reason``; ``succession-none``: no log was named and all are in order, or those that
+            were named have just been begun.
         Conflict: ``succession-fork``: the store holds other entries than were promised;
             ``succession-unplanned``: entries are missing, so it was not planned.
     """
     if reason not in REASONS:
         raise InvalidInput("succession-reason", f"unknown reason: want one of {', '.join(REASONS)}")
-    verdicts = {
-        LogKind.RECORDS if log.log == "records" else LogKind.ACCESS: log.verdict for log in account.logs
-    }
+    standings = {LogKind.RECORDS if log.log == "records" else LogKind.ACCESS: log for log in account.logs}
+    verdicts = {kind: standing.verdict for kind, standing in standings.items()}
     chosen = [kind for kind in LogKind if kind in wanted] or [
         kind for kind, verdict in verdicts.items() if verdict != "continues"
     ]
     if not chosen:
         raise InvalidInput("succession-none", "both logs are in order: name the one that is to be succeeded")
+    if reason == PLANNED:
+        # The command is run again when it was cut off, also behind its last step.
+        chosen = [kind for kind in chosen if not _is_just_begun(department, kind, standings[kind])]
+        if not chosen:
+            raise InvalidInput(
+                "succession-none",
+                "a successor has begun and no anchor covers it yet: want the node to be started",
+            )
     for kind in chosen:
         if verdicts[kind] in _FORKED:
             raise Conflict(
@@ -161,6 +169,15 @@ def choose_logs(
                 "succession-unplanned", f"the {kind.text} log lacks entries: its succession is not planned"
             )
     return chosen
+
+
+def _is_just_begun(department: Department, kind: LogKind, standing: Standing) -> bool:
+    return (
+        department.open_logs()[kind].open.number > 0
+        and not standing.kept_anchored
+        and standing.anchored == 0
+        and department.stage(kind).state == "announce"
+    )
 
 
 def advance(

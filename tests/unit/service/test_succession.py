@@ -126,11 +126,16 @@ def test_a_log_in_order_is_succeeded_as_planned_and_nothing_is_lost(life):
     life.successions.pass_notice()
     done = life.successions.advance("planned", [RECORDS])
     assert (len(done.begun), done.taken) == (1, 2)
+    with raises_code(InvalidInput, "succession-none"):
+        life.successions.choose("planned", [RECORDS])
+    assert life.successions.choose("planned", [RECORDS, ACCESS]) == [ACCESS]
+    assert life.successions.choose("stolen-key", [RECORDS]) == [RECORDS]
     life.successions.start()
     world.join()
     assert (world.records.number, world.access.number) == (1, 0)
     world.anchor()
     life.remember()
+    assert life.successions.choose("planned", [RECORDS]) == [RECORDS]
     assert world.import_penalties(range(35)).duplicate == 35
     leaf = world.leaf(34)
     world.services.records.withdraw(world.leaf(3), officer="li", ground="test")
