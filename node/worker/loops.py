@@ -187,7 +187,7 @@ class ChainLoop:
             condition.verified = True
         if not condition.joined:
             done = self._join()
-            condition.joined = True
+            condition.joined, condition.key_ended = True, None
             if done:
                 _LOG.info("joined the chain", steps=done)
 

@@ -340,6 +340,19 @@ def test_a_key_that_the_chain_calls_ended_signs_no_record():
             assert "RECORD key of this node ended" in caught.value.message
 
 
+def test_a_key_that_ended_in_a_block_that_was_taken_back_signs_again():
+    with two_members(record=Ed25519Signer(seed_of("rotated"))) as world:
+        block = world.chain.head.number
+        world.join()
+        world.keys = build_keys(ISSUER)
+        world.restart()
+        world.loop._turn()
+        world.chain.reorganise(world.chain.head.number - block, lose=True)
+        world.loop._turn()
+        assert world.services.condition.joined
+        world.services.require_own_record_key()
+
+
 def test_an_operator_key_of_another_member_is_named(world):
     """Before anything is sent that the chain would take as the other member's."""
     join(world)
