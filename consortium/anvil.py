@@ -98,10 +98,13 @@ class Anvil:
         """
         if not self.is_running():
             return
-        # One that does not answer is told to end all the same.
-        with suppress(Unavailable):
-            self.rest()
-        self._process.terminate()
+        try:
+            with suppress(Unavailable):
+                self.rest()
+        finally:
+            # One that does not answer is told to end all the same, and so is one for which nobody waits (Ctrl-C once more):
+            # it has a session of its own and would go on for good.
+            self._process.terminate()
         try:
             self._process.wait(STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -171,6 +174,10 @@ def start_anvil(directory: Path, *, port: int | None = None, chain_id: int = DEV
             # Between choosing a port and using it another process may have taken it.
             if not attempts:
                 raise
+        except BaseException:
+            # Ctrl-C, for which it waits in vain.
+            anvil.kill()
+            raise
         else:
             return anvil
 

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
 import consortium.anvil
-from consortium.anvil import find_anvil, start_anvil
+from consortium.anvil import Anvil, find_anvil, start_anvil
 from node.errors import NotFound, Unavailable
 from tests.support.errors import raises_code
 
@@ -43,3 +50,40 @@ def test_a_program_that_ends_at_once_is_an_error_with_its_words(tmp_path, monkey
     with raises_code(Unavailable, "chain-start") as caught:
         start_anvil(tmp_path / "state")
     assert "no room left" in caught.value.message
+
+
+class Impatient(Anvil):
+    """A chain that comes to no rest, before a user who presses Ctrl-C a second time."""
+
+    def rest(self):
+        raise KeyboardInterrupt
+
+
+def test_a_chain_whose_user_does_not_wait_for_its_rest_ends_all_the_same(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        with pytest.raises(KeyboardInterrupt), Impatient(child, port=1, chain_id=1, directory=tmp_path):
+            pass
+        assert child.wait(60) == -signal.SIGTERM
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_a_chain_whose_user_does_not_wait_for_its_start_is_not_left_behind(tmp_path, monkeypatch):
+    said = tmp_path / "state" / "pid"
+
+    def interrupt(seconds):
+        # Which the program may not have written as a whole.
+        if said.is_file() and said.read_text().endswith("\n"):
+            raise KeyboardInterrupt
+
+    empty_package(tmp_path, monkeypatch)
+    program = tmp_path / "anvil"
+    program.write_text("#!/bin/sh\necho $$ >$HOME/pid\nexec /bin/sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(consortium.anvil.time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        start_anvil(tmp_path / "state")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said.read_text()), signal.SIGKILL)
