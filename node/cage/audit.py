@@ -232,7 +232,8 @@ class Audit:
             self._tell("pairing", number + 1, BUCKETS)
         for reading in self._readings:
             covered = max(reading.log.anchored, reading.signed.size if reading.signed else 0)
-            self._receipts.judge_log(reading.log, reading.broken, covered, self._chain, self._findings)
+            later = [log for log in logs if log.member == reading.log.member and log.n > reading.log.n]
+            self._receipts.judge_log(reading.log, reading.broken, covered, later, self._chain, self._findings)
         self._receipts.judge_numbers(logs, self._findings)
         self._receipts.remark_elsewhere({log.origin for log in logs}, self._findings)
         _Proofs(self._readings, self._receipts, self._findings).build()

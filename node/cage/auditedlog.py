@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from node.core.types import LeafHash
 from node.log.merkle import HASH_BYTES
-from node.log.tree import TILE_BYTES, TreeWriter
+from node.log.tree import TILE_BYTES, TILE_WIDTH, TreeWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from node.cage.numbering import Numbering
     from node.cage.rows import Scratch
@@ -44,6 +44,13 @@ class Tiles:
         if level:
             return self._upper.get((level, index), b"")
         return self._scratch.read(self._name, index * TILE_BYTES, TILE_BYTES)
+
+    def leaves(self, size: int) -> Iterator[LeafHash]:
+        """Give the leaf hashes of the first entries, a tile read at a time."""
+        for start in range(0, size, TILE_WIDTH):
+            tile = self.read_tile(0, start // TILE_WIDTH)[: (size - start) * HASH_BYTES]
+            for at in range(0, len(tile), HASH_BYTES):
+                yield LeafHash(tile[at : at + HASH_BYTES])
 
     def leaf(self, index: int) -> LeafHash:
         """Read one leaf hash."""

@@ -15,6 +15,7 @@ from node.cage.receiptrows import Numbered, ReceiptRows
 from node.cage.walk import Promise
 from node.crypto.jws import parse_jws, verify_jws
 from node.errors import InvalidInput, Verification
+from node.evidence.honouring import DAY_SECONDS, GRACE_BLOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
     from node.cage.findings import Findings
     from node.cage.rows import Scratch
     from node.evidence.policy import Policy
+    from node.log.anchor import Anchor
 
 _BEFORE_ALL: Final = -1
-GRACE_BLOCKS: Final = 100
-"""Blocks behind the first one later than ``anchor_by`` before a receipt convicts (protocol section 7)."""
 
 
 class BlockTimes(Protocol):
@@ -39,6 +39,10 @@ class BlockTimes(Protocol):
 
     def head_block(self) -> int:
         """Give the height of the newest block."""
+        ...
+
+    def closes_at(self, origin: str) -> int | None:
+        """Give the second at which a log was or will be closed; None while no end is known."""
         ...
 
 
@@ -135,6 +139,7 @@ class Receipts:
         log: AuditedLog,
         broken: Sequence[Promise],
         signed_size: int,
+        later: Sequence[AuditedLog],
         chain: BlockTimes,
         findings: Findings,
     ) -> None:
@@ -144,6 +149,7 @@ class Receipts:
             log: The log, walked.
             broken: Promises whose leaf the walk did not meet.
             signed_size: How far a checkpoint or anchor covers what was walked.
+            later: The logs of its member that came after it, walked.
             chain: When blocks were.
             findings: Where findings go.
         """
@@ -160,7 +166,8 @@ class Receipts:
                         receipts=[token],
                         values={"index": promise.index},
                     )
-        named.clear()
+        overdue: dict[str, int] = {}
+        unanchored: dict[str, int] = {}
         for row in self._rows.of_log(log.origin):
             cover = log.find_cover(row.at)
             if cover is not None and cover.time <= row.anchor_by:
@@ -169,15 +176,12 @@ class Receipts:
             at = chain.head_block() if cover is None else cover.block - 1
             if first is not None and at >= first + GRACE_BLOCKS:
                 token = self._proven(row.number, findings, log)
-                if token is not None and token not in named:
-                    named.add(token)
-                    findings.add(
-                        "receipt-overdue",
-                        log.member,
-                        log.origin,
-                        receipts=[token],
-                        values={"index": row.at},
-                    )
+                if token is not None:
+                    (unanchored if cover is None else overdue)[token] = row.at
+        if unanchored and (closes_at := chain.closes_at(log.origin)) is not None:
+            unanchored = _still_overdue(unanchored, closes_at, later, chain)
+        for token, at in (overdue | unanchored).items():
+            findings.add("receipt-overdue", log.member, log.origin, receipts=[token], values={"index": at})
 
     def judge_numbers(self, logs: Sequence[AuditedLog], findings: Findings) -> None:
         """Hold the numbers of receipts from one member to another against the events that took them.
@@ -268,6 +272,42 @@ class Receipts:
         except (InvalidInput, Verification):
             return False
         return True
+
+
+def _still_overdue(
+    unanchored: dict[str, int], closes_at: int, later: Sequence[AuditedLog], chain: BlockTimes
+) -> dict[str, int]:
+    """Leave out receipts of a closed log whose entry is, or may still be, logged again in time in a later one.
+
+    As ``node.evidence.honouring`` judges a single one: within a day and the receipt's own limit after the closing.
+    """
+    if chain.find_block_after(closes_at - 1) is None:
+        return unanchored
+    receipts = {token: parse_receipt(token) for token in unanchored}
+    covers = _find_covers({bytes(receipt.leaf) for receipt in receipts.values()}, later)
+    is_unread = any(log.partial for log in later)
+    overdue = {}
+    for token, receipt in receipts.items():
+        due = chain.find_block_after(closes_at + DAY_SECONDS + receipt.anchor_by - receipt.iat)
+        cover = covers.get(receipt.leaf)
+        if cover is None and is_unread:
+            continue  # it may stand in what was not read
+        at = chain.head_block() if cover is None else cover.block - 1
+        if due is not None and at >= due + GRACE_BLOCKS:
+            overdue[token] = unanchored[token]
+    return overdue
+
+
+def _find_covers(leaves: set[bytes], later: Sequence[AuditedLog]) -> dict[bytes, Anchor]:
+    """Find the first anchor over each of some leaves in later logs, as far as there is one."""
+    covers: dict[bytes, Anchor] = {}
+    for log in later:
+        if log.broken is not None:
+            continue  # its anchors are not over what it gives
+        for index, leaf in enumerate(log.tiles.leaves(min(log.size, log.anchored))):
+            if leaf in leaves and (cover := log.find_cover(index)) is not None:
+                covers[leaf] = min(covers.get(leaf, cover), cover, key=lambda anchor: anchor.block)
+    return covers
 
 
 def verify_signature(token: str, receipt: Receipt, policy: Policy) -> None:

@@ -83,6 +83,13 @@ class RpcAuditChain:
         except CallReverted:
             return []
 
+    def closes_at(self, origin: str) -> int | None:
+        """Give the second at which a log was or will be closed; None while no end is known, or without such a log."""
+        try:
+            return self._contract.info(log_id(origin)).closes_at
+        except CallReverted:
+            return None
+
     def find_block_after(self, seconds: int) -> int | None:
         """Find the first block later than a time; None while there is none."""
         head = self._newest()

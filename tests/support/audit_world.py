@@ -142,12 +142,16 @@ class AuditWorld:
     Args:
         seed: Of everything that is chosen.
         nodes: How many members, at most four.
+
+    Attributes:
+        closings: Second at which a log was or will be closed, by origin.
     """
 
     def __init__(self, seed=0, nodes=3):
         self.random = Random(seed)
         self.nodes = [AuditNode(member) for member in MEMBERS[:nodes]]
         self.receipts, self.notes, self.held = [], [], []
+        self.closings = {}
         self.numbers = count(1)
         self._plans = []
         self.end = START
@@ -354,6 +358,9 @@ class AuditWorld:
 
     def head_block(self):
         return self.now // BLOCK_SECONDS
+
+    def closes_at(self, origin):
+        return self.closings.get(origin)
 
     def find_block_after(self, seconds):
         return None if seconds >= self.now else seconds // BLOCK_SECONDS + 1

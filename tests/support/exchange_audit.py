@@ -21,11 +21,11 @@ PERIOD = 1_200
 
 
 class OwnLog:
-    """The access log of a node in this process, as a ``LogSource``."""
+    """An access log of a node in this process, as a ``LogSource``; the open one by default."""
 
-    def __init__(self, node):
+    def __init__(self, node, reader=None):
         self.services = node.services
-        self.reader = node.services.readers[LogKind.ACCESS]
+        self.reader = reader or node.services.readers[LogKind.ACCESS]
         self.origin = self.reader.origin
         # As everything stood before the audit, which is itself logged.
         self.note = self.reader.find_checkpoint()[1]
@@ -42,7 +42,7 @@ class OwnLog:
         logs = self.services.logs[LogKind.ACCESS]
         services = self.services
         vault, seals = services.records._vault, Seals(services.clock)
-        return open_range(logs, services.access, vault, seals, 0, start, stop, "zhao")
+        return open_range(logs, services.access, vault, seals, self.reader.number, start, stop, "zhao")
 
 
 class OwnChain:
@@ -59,6 +59,9 @@ class OwnChain:
     def head_block(self):
         return self._world.chain.head.number
 
+    def closes_at(self, origin):
+        return self._client.log_info(log_id(origin)).closes_at
+
     def find_block_after(self, seconds):
         return None
 
@@ -67,9 +70,11 @@ def policy_of(world):
     """Whose keys an auditor of this world believes."""
     logs, keys = [], []
     for code, node in world.nodes.items():
-        origin = node.services.readers[LogKind.ACCESS].origin
-        vkeys = [parse_vkey(text) for text in node.services.public_keys.logs[LogKind.ACCESS]]
-        logs.append(TrustedLog(parse_origin(origin), origin, code, *vkeys))
+        described = node.services.describe()
+        for log in (*described["earlier_logs"], *described["logs"]):
+            if log["kind"] == LogKind.ACCESS.text:
+                origin = parse_origin(log["origin"])
+                logs.append(TrustedLog(origin, log["origin"], code, *map(parse_vkey, log["vkeys"])))
         keys.append(TrustedKey(code, "node", node.services.public_keys.node, None, None))
     chain = TrustedChain(1, "anvil", "0x" + "5a" * 20, 1, bytes(32), (), 2**40)
     return Policy(tuple(logs), tuple(keys), chain)
@@ -102,7 +107,11 @@ def audit(world, *, receipts=(), notes=(), held=(), period_seconds=PERIOD):
         held: Receipts as the nodes show them (``held_by``).
         period_seconds: How often the nodes anchor.
     """
-    sources = [OwnLog(node) for node in world.nodes.values()]
+    sources = [
+        OwnLog(node, reader)
+        for node in world.nodes.values()
+        for reader in node.services.logs[LogKind.ACCESS].readers
+    ]
     rules = Rules(period_seconds, 4 * 3_600, world.clock.now_seconds())
     given = Given(receipts, notes, complete=True, held=held)
     return Audit(sources, OwnChain(world), policy_of(world), rules, MemoryScratch(), given).run()

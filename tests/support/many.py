@@ -70,8 +70,14 @@ class _TwoChains:
         self._first, self._second, self._of_second = OwnChain(first), OwnChain(second), of_second
         self.head_block, self.find_block_after = self._first.head_block, self._first.find_block_after
 
+    def _of(self, origin):
+        return self._second if self._of_second in origin else self._first
+
     def anchors(self, origin):
-        return (self._second if self._of_second in origin else self._first).anchors(origin)
+        return self._of(origin).anchors(origin)
+
+    def closes_at(self, origin):
+        return self._of(origin).closes_at(origin)
 
 
 def audit_two(first, one, second, other):

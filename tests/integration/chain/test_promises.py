@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from node.access.receipt import build_receipt
+from node.chain.auditing import RpcAuditChain
 from node.chain.demands import ANSWER_GAS, DEFAULT_GAS, DEMAND_GAS
 from node.chain.promises import RpcReceiptReader
 from node.chain.transport import HttpTransport
@@ -220,8 +221,11 @@ def test_a_log_that_is_being_closed(promises, anchored):
     index = promises.log.anchored
     receipt = promises.promise(index, leaf_hash(b"%d" % index))
     promises.wait(LIMIT_SECONDS - 3_600)
-    promises.send(promises.member, promises.member.sign_close_log, own)
-    assert promises.reader.closes_at(contract, own) > promises.now
+    with RpcAuditChain(promises.policy.chain, promises.url) as audited:
+        assert audited.closes_at(ORIGIN) is None
+        assert audited.closes_at(build_origin(DOMAIN, MEMBER, "access", 1)) is None, "never opened"
+        promises.send(promises.member, promises.member.sign_close_log, own)
+        assert audited.closes_at(ORIGIN) == promises.reader.closes_at(contract, own) > promises.now
     assert promises.judge(receipt)[0] == "not-due"
 
 
