@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Final
 from node.access.event import RID_BYTES, Heartbeat, build_heartbeat, build_pad, parse_entry
 from node.core.types import TreeSize
 from node.crypto.note import ED25519, MLDSA44, build_vkey, encode_vkey, parse_vkey
+from node.crypto.token import parse_token
 from node.errors import Fatal, InvalidInput, Verification
 from node.log.checkpoint import Checkpoint, parse_signed_checkpoint, sign_checkpoint, verify_checkpoint
+from node.log.merkle import leaf_hash
 from node.log.tree import recompute_root
+from node.records.status import MAX_STATUS_HEAD_BYTES, STATUS_HEAD_TYP
 from node.service import layout
 from node.service.layout import LogKind
 
@@ -125,8 +128,28 @@ class Publisher:
                 raise
 
     def _now_ms(self) -> int:
-        """Tell the time, yet never one before the last checkpoints: a clock that was put back moves nothing back."""
-        return max(self._clock.now_ms(), *(_MS * self._last_signed_seconds(log) for log in self._readers))
+        """Tell the time, yet never one before what was signed last: a clock that was put back moves nothing back."""
+        signed = max(self._last_head_seconds(), *map(self._last_signed_seconds, self._readers))
+        # Whole seconds are signed; the heartbeat of the last one may be of its last millisecond.
+        now_ms, last_ms = self._clock.now_ms(), _MS * (signed + 1) - 1
+        return now_ms if now_ms // _MS >= signed else last_ms
+
+    def _last_head_seconds(self) -> int:
+        """Give the time of a status head that no checkpoint covers, as after a crash; 0 where there is none.
+
+        One that is damaged says nothing; ``log fsck`` names it.
+        """
+        head = self._status.newest()
+        if head is None:
+            return 0
+        reader = self._readers[LogKind.RECORDS]
+        number, index = layout.split_place(head.place)
+        if number != reader.number or index < reader.published_size():
+            return 0
+        entry = reader.entry(reader.row(index))
+        if leaf_hash(entry) != reader.leaf(index):
+            return 0
+        return int(parse_token(entry, typ=STATUS_HEAD_TYP, max_bytes=MAX_STATUS_HEAD_BYTES).payload["iat"])
 
     def _last_signed_seconds(self, log: LogKind) -> int:
         reader = self._readers[log]

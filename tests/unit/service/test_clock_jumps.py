@@ -45,6 +45,19 @@ def test_put_back_a_day(world):
     assert len(world.lines()) == 10
 
 
+def test_put_back_a_day_behind_a_period_that_was_closed_and_not_signed(world):
+    before = world.records.size()
+    world.store.fail_next(Fatal("store-commit-failed", "power"), stored=True)
+    with raises_code(Fatal, "store-commit-failed"):
+        anchor(world)
+    assert world.records.size() == before + 1 > world.records.published_size()
+    world.clock.put(seconds=-DAY)
+    world.restart()
+    anchor(world)
+    assert world.check() == []
+    assert check_never_back(world) > 2
+
+
 def test_put_forward_a_year_and_back_again(world):
     world.clock.put(seconds=YEAR)
     world.import_penalties(range(5, 10))
