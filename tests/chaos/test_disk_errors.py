@@ -60,6 +60,5 @@ def test_every_third_call_fails_in_every_way(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(700)
 def test_some_calls_fail_while_both_logs_fill_a_tile(tmp_path):
     check_cases(run_cases(tmp_path, 40, TILE))

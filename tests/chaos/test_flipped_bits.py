@@ -125,7 +125,6 @@ def edges(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_some_bits_at_the_edges_of_tiles(edges, tmp_path):
     for number, state in enumerate(edges):
         for file in random.Random(f"{SEED}/{number}").sample(state.files(), 7):

@@ -93,7 +93,7 @@ def test_a_running_node_s_backup_fails_and_the_node_goes_on(node, tmp_path):
         assert "[backup-failed]" in done.err
         assert SAYS in done.err
         assert not place.exists() or not list(place.iterdir())
-        assert node.state()["mode"] == "ready"
+        node.wait_mode("ready")
     assert failed > 1
     assert len(list(place.iterdir())) == 1
     assert node.stop() == 0
@@ -179,7 +179,8 @@ def test_a_node_that_cannot_start_says_what_to_do(node, call):
         node.settings.clear()
     assert node.process.wait(WAIT_SECONDS) == UNAVAILABLE
     said = node.log.read_text()
-    assert said.startswith("store-disk-full: ")
+    # Before it there may be a warning, as of few open files.
+    assert said.splitlines()[-1].startswith("store-disk-full: ")
     assert SAYS in said
     node.start()
     assert node.stop() == 0

@@ -33,7 +33,7 @@ SEED = int(
 LOOK = {"purpose": "own-records", "basis": None, "case": None}
 FIELDS = ["CF_XDR_MC", "CF_WSH", "CF_JDRQ"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 900)]
 
 
 class Life:
