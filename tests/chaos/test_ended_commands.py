@@ -15,7 +15,9 @@ from itertools import count
 import pytest
 
 from cli.signals import TERMINATED
+from node.errors import NotFound
 from node.evidence.policy import encode_policy
+from node.storage.keyfiles import find_newest_log_keys, load_keys, load_private
 from tests.chaos.faultfs.child import ACTIONS, settings
 from tests.support.command_server import ROOT
 from tests.support.evidence_world import build_world
@@ -33,6 +35,7 @@ ROWS = 30
 STEPS = [29, pytest.param(7, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 """How many calls lie between two that are tried."""
 FEW, MANY = 12, 100
+UNANCHORED = 5
 KEYS = ["record", pytest.param("exchange", marks=pytest.mark.slow)]
 
 
@@ -104,6 +107,74 @@ def test_a_rotation_leaves_the_old_key_or_the_new_one(node, key):
         assert node.run("key", "list").code == 0
     node.start()
     assert node.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_succession_goes_on_where_it_stopped(real_chain, tmp_path):
+    """Each run takes it further, so the numbers fall on other steps of it."""
+    with real_nodes(real_chain.url, tmp_path) as (node,):
+        node.start()
+        assert node.wait_job(node.order(store_penalties(tmp_path / "1.csv", range(ROWS))))["accepted"] == ROWS
+        node.anchor()
+        more = store_penalties(tmp_path / "2.csv", range(ROWS, ROWS + UNANCHORED))
+        assert node.wait_job(node.order(more))["accepted"] == UNANCHORED
+        assert node.stop() == 0
+        keys = node.home / "keys"
+        passphrase = load_private(keys / "passphrase").decode().strip()
+        order = ("log", "succeed", "--reason", "planned", "--log", "records", "--by-vote", "--yes", "--json")
+        for number in count(0, 9):
+            arm = f"{number}:{number}:{ACTIONS.index('term')}:0:"
+            done = node.run(*order, environment=settings(node.home, arm=arm), fresh=True)
+            # A call of LevelDB's own thread finds Python anywhere, also where it drops what a handler raises (cli.signals).
+            if done.code not in (TERMINATED, -signal.SIGTERM):
+                break
+            assert (done.out, done.err) == ("", "")
+            # The node could start at any moment: no key of a pair is there without the other.
+            load_keys(keys, passphrase, find_newest_log_keys(keys))
+            check_clean(node)
+        assert number > 0, "the signal came to no call"
+        # The last signal may have come when all was done.
+        assert done.code == 0 or done.json["code"] == "succession-none", done
+        assert find_newest_log_keys(keys) == {"records": 1, "access": 0}
+        node.start()
+        assert node.logs()["records"]["origin"].endswith("/records/1")
+        known = ROWS + UNANCHORED
+        job = node.wait_job(node.order(store_penalties(tmp_path / "3.csv", range(known + 1))))
+        assert (job["accepted"], job["duplicate"]) == (1, known)
+        node.anchor()
+        assert node.stop() == 0
+        check_clean(node)
+
+
+def wait_backup(node):
+    """Wait until a running node makes no backup, and say how the newest ended; ``none`` when there was none."""
+
+    def find():
+        with node.client() as client:
+            try:
+                state = client.get("/api/v1/backups/newest")["state"]
+            except NotFound:
+                return "none"
+        return state if state != "running" else None
+
+    return wait_until(find, "the backup ends")
+
+
+def test_a_running_node_goes_on_with_a_backup_whose_command_ends(node, tmp_path):
+    """The command only waits; before, it makes a mark that shows who may write there, and removes it."""
+    place = tmp_path / "backups"
+    node.start()
+    for number, state in enumerate(["none", "done"]):
+        arm = f"{number}:{number}:{ACTIONS.index('term')}:0:"
+        done = node.run("backup", place, environment=settings(tmp_path, arm=arm), fresh=True)
+        assert (done.code, done.out, done.err) == (TERMINATED, "", "")
+        assert wait_backup(node) == state
+        assert not list(tmp_path.rglob(".ironcage-*"))
+    assert node.run("backup", place).code == 0
+    assert node.stop() == 0
+    assert [(backup / "manifest.json").is_file() for backup in place.iterdir()] == [True, True]
+    check_clean(node)
 
 
 def test_an_import_goes_on_without_the_command(node, tmp_path):
