@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
@@ -23,6 +25,21 @@ if os.environ.get("CI"):
     # mixes in: which test files a worker was given before would decide what is tried, and nobody could repeat a failure.
     _NO_CONSTANTS = providers.Constants()
     providers._get_local_constants = lambda: _NO_CONSTANTS
+
+
+_SHARED_IDS = pytest.StashKey[frozenset[str]]()
+
+
+def pytest_collection_finish(session):
+    """Find the ids that several tests have."""
+    counts = Counter(item.nodeid for item in session.items)
+    session.stash[_SHARED_IDS] = frozenset(nodeid for nodeid, count in counts.items() if count > 1)
+
+
+def pytest_runtest_setup(item):
+    """Fail tests that share an id: pytest-xdist runs one of them and says nothing of the others."""
+    if item.nodeid in item.session.stash[_SHARED_IDS]:
+        pytest.fail("other tests have this id too: want a parameter that tells them apart", pytrace=False)
 
 
 # What may be missing where CI runs. Any other skip there hides a test that nobody knows is gone.
