@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from node.errors import Conflict, Fatal, NotFound, Unavailable
-from node.storage.files import OsFiles, read_up_to, write_all
+from node.storage.files import OsFiles, read_up_to, write_all, write_file
 from node.storage.leveldb import MIB, open_leveldb
 from node.storage.manifest import MANIFEST, BackedUpFile, encode_manifest, parse_manifest
 from node.storage.opening import MAIN_TUNING, SECRETS_TUNING
@@ -112,7 +112,7 @@ def finish_backup(partial: Path, manifest: Manifest, files: Files | None = None)
     files = files or OsFiles()
     final = partial.with_name(partial.name.removesuffix(PARTIAL))
     try:
-        _write(files, str(partial / MANIFEST), encode_manifest(manifest))
+        write_file(files, str(partial / MANIFEST), encode_manifest(manifest))
         files.sync_dir(str(partial))
         files.rename(str(partial), str(final))
         files.sync_dir(str(final.parent))
@@ -359,12 +359,3 @@ def _writing(path: str) -> Iterator[None]:
         raise Unavailable(
             "backup-failed", f"{path} could not be written: {describe_failure(error.message)}"
         ) from error
-
-
-def _write(files: Files, path: str, data: bytes) -> None:
-    descriptor = files.create(path)
-    try:
-        write_all(files, descriptor, data, 0)
-        files.sync(descriptor)
-    finally:
-        files.close(descriptor)

@@ -114,11 +114,7 @@ class OsFiles:
 
     def sync_dir(self, path: str) -> None:
         """Implement :meth:`Files.sync_dir`."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(path)
 
     def create(self, path: str) -> int:
         """Implement :meth:`Files.create`."""
@@ -191,6 +187,19 @@ def write_all(files: Files, descriptor: int, data: bytes, offset: int) -> None:
         written = files.write(descriptor, rest, offset)
         offset += written
         rest = rest[written:]
+
+
+def sync_directory(path: str | Path) -> None:
+    """Make the names in a directory durable.
+
+    Raises:
+        OSError: The system refused.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_file(files: Files, path: str, data: bytes) -> None:

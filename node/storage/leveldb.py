@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from node.errors import Fatal, NodeError, Unavailable
+from node.storage.files import sync_directory
 from node.storage.room import is_full, refuse_full
 from node.storage.tornlog import check_logs, mend_last_write
 
@@ -199,19 +200,6 @@ class LevelDatabase:
     def close(self) -> None:
         """Implement :meth:`Database.close`."""
         self._raw.close()
-
-
-def sync_directory(path: str) -> None:
-    """Make the names in a directory durable.
-
-    Raises:
-        OSError: The system refused.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def open_leveldb(path: str, tuning: Tuning, *, create: bool) -> LevelDatabase:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from node.storage.crc32c import Checksums, crc32c, find_flipped_bit
+from node.storage.files import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,9 +79,9 @@ def settle(folder: Path, kept: Iterable[tuple[str, bytes]]) -> None:
     """
     for name, data in kept:
         _write(folder / name, data)
-    _sync_directory(folder)
+    sync_directory(folder)
     _write(folder / SETTLED, b"")
-    _sync_directory(folder)
+    sync_directory(folder)
 
 
 def list_kept(parent: Path) -> list[Path]:
@@ -99,7 +100,7 @@ def remove_kept_secrets(parent: Path) -> None:
         for path in found:
             path.unlink()
         if found:
-            _sync_directory(folder)
+            sync_directory(folder)
 
 
 def check_logs(directory: str) -> str | None:
@@ -239,7 +240,7 @@ def _keep(path: Path, offset: int, data: bytes) -> None:
         folder.mkdir(mode=0o700)
     _write(folder / f"{path.parent.name}-{path.name}-{offset}", data)
     for directory in (folder, folder.parent, parent):
-        _sync_directory(directory)
+        sync_directory(directory)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -248,14 +249,6 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _number(folder: Path) -> int:
